@@ -1,0 +1,1 @@
+"""Corpora: each module yields the same manifest and tag table."""

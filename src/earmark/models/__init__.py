@@ -1,0 +1,1 @@
+"""Music models: plain modules from features to logits."""
