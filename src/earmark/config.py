@@ -1,0 +1,203 @@
+"""The settings of params.yaml, validated once, at the edge: one frozen model per section.
+
+Inside the library values are trusted. What is not a result is not a setting here: device, workers and addresses are
+``EARMARK_*`` environment variables, so that another machine invalidates no cached result.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from earmark.errors import EarmarkError
+
+Positive = Annotated[int, Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Rate = Annotated[int, Field(ge=1_000, le=192_000, description="samples per second")]
+
+
+class ConfigError(EarmarkError):
+    """A setting that cannot be used; the text names the key, the limit and the value."""
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DemoConfig(Section):
+    """The rendered demo corpus: how many clips, and the seed of its plan."""
+
+    clips: int = Field(ge=320, le=10_000)
+    seed: int = Field(ge=0)
+
+
+class CorpusConfig(Section):
+    """Where the music and its annotations lie. ``demo`` is rendered there first; other kinds exist already."""
+
+    kind: Literal["demo", "magnatagatune"]
+    audio: Path
+    annotations: Path
+    demo: DemoConfig
+
+
+class LabelsConfig(Section):
+    """Which tags are learnt: the ``top`` most frequent ones; ``clean`` leaves out clips that have none of them."""
+
+    top: Positive
+    clean: bool
+
+
+class WaveformConfig(Section):
+    """How clips are decoded to one rate: exact length in samples, storage type, and what is refused."""
+
+    samples: Positive
+    dtype: Literal["int16", "float32"] = "int16"
+    min_seconds: float = Field(default=1.0, ge=0)
+    max_rejected: float = Field(default=0.02, ge=0, le=1)
+
+
+class RepresentationConfig(Section):
+    """Settings that every representation has: its waveform's rate and how many samples of a clip it sees."""
+
+    rate: Rate
+    samples: Positive
+
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments of the transform, without kind, rate and samples."""
+        return self.model_dump(mode="json", exclude={"kind", "rate", "samples"})
+
+
+class ScatteringConfig(RepresentationConfig):
+    """Scattering transform of ScatNet (Anden and Mallat 2014); T in samples, Q in filters per octave and order."""
+
+    kind: Literal["scattering"]
+    T: Positive = 8192
+    Q: tuple[Positive, Positive] = (8, 1)
+    oversampling: int = Field(default=1, ge=0)
+    bank: Literal["scatnet", "kymatio"] = "scatnet"
+    padding: Literal["fast", "exact"] = "fast"
+    max_order: Literal[1, 2] = 2
+    normalization: Literal["none", "renorm", "log", "renorm-log"] = "log"
+
+
+class MelConfig(RepresentationConfig):
+    """Log-amplitude mel spectrogram; hop and n_fft in samples."""
+
+    kind: Literal["mel"]
+    n_fft: Positive = 512
+    hop: Positive = 256
+    n_mels: Positive = 96
+
+    @model_validator(mode="after")
+    def _hop_within_window(self) -> MelConfig:
+        if self.hop > self.n_fft:
+            raise ValueError(
+                f"hop must be in (0, n_fft={self.n_fft}], got {self.hop}: samples would be skipped between windows"
+            )
+        return self
+
+
+class CqtConfig(RepresentationConfig):
+    """Log-amplitude constant-Q transform from C1 upwards; hop in samples."""
+
+    kind: Literal["cqt"]
+    bins: Positive = 84
+    bins_per_octave: Positive = 12
+    hop: Positive = 256
+
+
+class RawConfig(RepresentationConfig):
+    """The waveform itself, for networks that learn their own filters."""
+
+    kind: Literal["waveform"]
+
+
+AnyRepresentation = Annotated[ScatteringConfig | MelConfig | CqtConfig | RawConfig, Field(discriminator="kind")]
+
+
+class ExperimentConfig(Section):
+    """One trained system: a representation, a model family, a published system (the key's name by default).
+
+    ``preset`` chooses the training rule: ``published`` as in the paper, ``demo`` for a few minutes on two cores;
+    the remaining keys override single values of it.
+    """
+
+    representation: str
+    model: str
+    system: str | None = None
+    preset: Literal["published", "demo"] = "published"
+    seed: int = Field(default=1, ge=0)
+    epochs: Positive | None = None
+    batch: Positive | None = None
+    learning_rate: float | None = Field(default=None, gt=0)
+    patience: Positive | None = None
+
+
+class EvaluationConfig(Section):
+    """Bootstrap over songs: how many resamples, and their seed."""
+
+    resamples: Positive
+    seed: int = Field(ge=0)
+
+
+class Config(Section):
+    """The whole of params.yaml."""
+
+    corpus: CorpusConfig
+    labels: LabelsConfig
+    waveforms: dict[Rate, WaveformConfig]
+    representations: dict[Name, AnyRepresentation]
+    experiments: dict[Name, ExperimentConfig]
+    evaluation: EvaluationConfig
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Config:
+        for name, r in self.representations.items():
+            if r.rate not in self.waveforms:
+                raise ValueError(
+                    f"representations.{name}.rate must be one of waveforms {sorted(self.waveforms)}, got {r.rate}"
+                )
+            if r.samples > self.waveforms[r.rate].samples:
+                raise ValueError(
+                    f"representations.{name}.samples must be at most waveforms.{r.rate}.samples="
+                    f"{self.waveforms[r.rate].samples}, got {r.samples}: clips are not decoded that far"
+                )
+        for name, e in self.experiments.items():
+            if e.representation not in self.representations:
+                raise ValueError(
+                    f"experiments.{name}.representation must be one of {sorted(self.representations)}, "
+                    f"got {e.representation!r}"
+                )
+        return self
+
+
+def load(path: Path) -> Config:
+    """Read and validate params.yaml; a ConfigError names every key that is wrong, its limit and its value."""
+    try:
+        return Config.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(path, e) for e in error.errors())) from None
+
+
+def _explain(path: Path, error: Any) -> str:
+    """Turn one pydantic error into ``params.yaml: key: limit, got value``."""
+    kinds = {"scattering", "mel", "cqt", "waveform"}  # the union's discriminator is no key of the file
+    location = [str(part) for part in error["loc"]]
+    key = ".".join(
+        p for i, p in enumerate(location) if not (i == 2 and location[0] == "representations" and p in kinds)
+    )
+    if error["type"] == "extra_forbidden":
+        return f"{path}: unknown key {key}, got {error['input']!r}: a typing mistake, or a setting of another section"
+    if error["type"] == "missing":
+        return f"{path}: key {key} is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return f"{path}: {key + ': ' if key else ''}{message}"
+    return f"{path}: {key}: {message[0].lower()}{message[1:]}, got {error['input']!r}"

@@ -1,0 +1,101 @@
+"""Feature shards as tensors that stay in memory: cached features are read once, not in every epoch.
+
+Workers that read ahead are slower than none for such data: copying a batch between processes costs more than reading
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from earmark import shards
+from earmark.labels import Labelled, read_labels
+from earmark.standardize import Standardizer
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split: standardised features (clips, frames, dims), targets (clips, tags) and who the clips are.
+
+    ``missing``: labelled clips without features, because decoding rejected them.
+    """
+
+    features: Tensor
+    targets: Tensor
+    clips: tuple[Labelled, ...]
+    tags: tuple[str, ...]
+    missing: int
+
+    def songs(self) -> NDArray[np.int64]:
+        """One number per clip, equal for clips of the same song."""
+        numbers = {song: i for i, song in enumerate(dict.fromkeys(c.song for c in self.clips))}
+        return np.array([numbers[c.song] for c in self.clips])
+
+
+def load(features: Path, labels: Path, standardizer: Path, split: str) -> Split:
+    """Load one split, standardised with the training split's moments; rows follow the labels.
+
+    Raises ShardError where no clip of the split has features.
+    """
+    moments = Standardizer.load(standardizer)
+    clips, table = read_labels(labels)
+    wanted = {c.clip_id: row for row, c in enumerate(clips) if c.split == split}
+    parts: list[NDArray[np.float32]] = []
+    rows: list[int] = []
+    for path in shards.shard_files(features):
+        with shards.open_shard(path) as file:
+            here = [(i, wanted[c.decode()]) for i, c in enumerate(file["clip_id"][:]) if c.decode() in wanted]
+            if here:
+                part = file["features"][[i for i, _ in here]]
+                parts.append((part - moments.mean) * moments.inverse_std)
+                rows.extend(row for _, row in here)
+    if not rows:
+        raise shards.ShardError(f"{features}: none of the {len(wanted)} clips of the {split} split has features")
+    order = np.argsort(rows)
+    chosen = [rows[i] for i in order]
+    return Split(
+        features=torch.from_numpy(np.concatenate(parts)[order]),
+        targets=torch.from_numpy(table.values[chosen].astype(np.float32)),
+        clips=tuple(clips[row] for row in chosen),
+        tags=table.tags,
+        missing=len(wanted) - len(rows),
+    )
+
+
+class Batches(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
+    """A split in batches: item k is the k-th (features, targets) batch of the current epoch.
+
+    Shuffled by (seed, epoch) alone, so that a resumed run sees the batches that the killed one would have seen.
+    """
+
+    def __init__(self, split: Split, size: int, seed: int | None = None) -> None:
+        self.split, self.size, self.seed = split, size, seed
+        self.start_epoch(0)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Draw the order of this epoch; without a seed the order is that of the split."""
+        clips = len(self.split.targets)
+        if self.seed is None:
+            self._order = torch.arange(clips)
+        else:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+            self._order = torch.randperm(clips, generator=generator)
+
+    def __len__(self) -> int:
+        return -(-len(self._order) // self.size)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        if index >= len(self):
+            raise IndexError(index)
+        rows = self._order[index * self.size : (index + 1) * self.size]
+        return self.split.features[rows], self.split.targets[rows]
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return (self[i] for i in range(len(self)))

@@ -1,0 +1,136 @@
+"""Waveform shard in, feature shard out, in batches on the GPU where torch sees one.
+
+Reading the next batch and writing the last one overlap with computing this one. A shard whose inputs, settings and code
+have not changed is left as it is, so that a crash costs one shard at most.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from earmark import progress, provenance, representations, shards
+
+_LARGEST_BATCH = {"cpu": 16, "cuda": 64}  # beyond these the measured time per clip no longer falls
+_FULL_SCALE = 1 / 32768  # of int16 waveforms
+
+Settings = dict[str, Any]
+
+
+def extract(waveforms: Path, out: Path, settings: Settings) -> dict[str, int]:
+    """Compute one representation of every waveform shard under ``waveforms`` into ``out``.
+
+    settings: kind, rate (Hz), samples per clip, and the kind's own options. Returns how many clips there are and how
+    many of them were computed now.
+    """
+    sources = shards.shard_files(waveforms)
+    counts = {path: len(shards.clip_ids(path)) for path in sources}
+    stale = {path: mark for path in sources if (mark := _fingerprint(path, settings)) != _existing(out, path)}
+    computed = sum(counts[path] for path in stale)
+    with progress.bar(computed, f"features {out.name}", "clip") as bar:
+        if stale:
+            engine = Extractor(settings)
+            for path, mark in stale.items():
+                engine.run(path, out / path.name, mark, bar.update)
+    shards.remove_others(out, {path.stem for path in sources})
+    return {"clips": sum(counts.values()), "computed": computed}
+
+
+def device() -> torch.device:
+    """EARMARK_DEVICE, or the GPU where torch sees one, or the CPU."""
+    return torch.device(os.environ.get("EARMARK_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def code_version(kind: str) -> str:
+    """The version of the code that makes features of this kind; editing another kind's module does not change it."""
+    own = [f"earmark.representations.{kind}", "earmark.representations.spectrum", "earmark.representations.wavelets"]
+    return provenance.code_version(*own, "earmark.shards")
+
+
+def _fingerprint(source: Path, settings: Settings) -> str:
+    return provenance.fingerprint(
+        waveforms=shards.fingerprint_of(source), settings=settings, code=code_version(settings["kind"])
+    )
+
+
+def _existing(out: Path, source: Path) -> str | None:
+    return shards.fingerprint_of(out / source.name)
+
+
+class Extractor:
+    """One transform on one device, used for many shards."""
+
+    def __init__(self, settings: Settings) -> None:
+        options = {k: v for k, v in settings.items() if k not in ("kind", "rate", "samples")}
+        self.settings = settings
+        self.device = device()
+        self.transform = representations.build(
+            settings["kind"], rate=settings["rate"], n_samples=settings["samples"], **options
+        ).to(self.device)
+        self.batch = _LARGEST_BATCH.get(self.device.type, 16)
+
+    def run(self, source: Path, target: Path, fingerprint: str, done: Callable[[int], object]) -> None:
+        """Write the features of one waveform shard, rows in the shard's order."""
+        transform = self.transform
+        with shards.open_shard(source) as file, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as scribe:
+            ids = [i.decode() for i in file["clip_id"][:]]
+            shape = (transform.n_frames, transform.n_dims)
+            with shards.ShardWriter(target, "features", len(ids), shape, np.float32) as writer:
+                pending = None
+                for start, waves in self._batches(file["waveform"], reader):
+                    rows = self._compute(waves)
+                    if pending is not None:
+                        pending.result()
+                    pending = scribe.submit(writer.append, ids[start : start + len(rows)], rows)
+                    done(len(rows))
+                if pending is not None:
+                    pending.result()
+                writer.axes = transform.axes
+                writer.attributes = {
+                    "code": code_version(self.settings["kind"]),
+                    "config": self.settings,
+                    "fingerprint": fingerprint,
+                    "waveforms": str(file.attrs["fingerprint"]),
+                }
+
+    def _batches(self, waveforms: Any, reader: ThreadPoolExecutor) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield (first row, batch of waves), the next batch being read meanwhile."""
+
+        def read(start: int) -> NDArray[np.float32]:
+            raw = waveforms[start : start + self.batch, : self.settings["samples"]]
+            scale = np.float32(_FULL_SCALE if raw.dtype == np.int16 else 1)
+            return np.asarray(raw, np.float32) * scale
+
+        rows = len(waveforms)
+        start, following = 0, reader.submit(read, 0)
+        while start < rows:
+            waves = following.result()
+            after = start + len(waves)
+            if after < rows:
+                following = reader.submit(read, after)
+            yield start, waves
+            start = after
+
+    def _compute(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Features of one batch; where memory does not suffice, in halves, and all later batches so."""
+        try:
+            with torch.inference_mode():
+                features: Tensor = self.transform(torch.from_numpy(waves).to(self.device))
+            rows: NDArray[np.float32] = features.cpu().numpy()
+            return rows
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            lacking = not isinstance(error, RuntimeError) or "memory" in str(error)
+            if not lacking or len(waves) == 1:
+                raise
+        self.batch = half = len(waves) // 2
+        print(f"features: {2 * half} clips at once do not fit into memory, going on with {half}", file=sys.stderr)
+        return np.concatenate([self._compute(part) for part in np.array_split(waves, range(half, len(waves), half))])

@@ -1,0 +1,107 @@
+"""Raw tags become learnable labels: the most frequent tags, the clips that carry them, and the leak between splits."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from earmark.manifest import SPLITS, Clip, CorpusError, TagTable, read_manifest, read_tags, write_csv
+
+
+class Labelled(NamedTuple):
+    """Who a labelled clip is."""
+
+    clip_id: str
+    song: str
+    artist: str
+    split: str
+
+
+_COLUMNS = Labelled._fields
+
+
+def top_tags(table: TagTable, top: int) -> TagTable:
+    """Keep the ``top`` most frequent tags, most frequent first; ties keep the order of the columns.
+
+    Frequencies are counted over all clips, as the literature's lists are: the choice of the vocabulary is part of the
+    task, not a fitted quantity.
+    """
+    counts = table.values.sum(axis=0, dtype=np.int64)
+    order = np.argsort(-counts, kind="stable")[:top]
+    return TagTable(table.clip_ids, tuple(table.tags[i] for i in order), table.values[:, order])
+
+
+def select(clips: Sequence[Clip], table: TagTable, top: int, clean: bool) -> tuple[list[Clip], TagTable]:
+    """Return the labelled clips and their tags; ``clean`` leaves out clips that have none of the top tags.
+
+    Raises CorpusError where a split is left without a clip.
+    """
+    chosen = top_tags(table, top)
+    rows = [i for i in range(len(clips)) if not clean or chosen.values[i].any()]
+    kept = [clips[i] for i in rows]
+    for split in SPLITS:
+        if not any(clip.split == split for clip in kept):
+            raise CorpusError(f"labels: the {split} split has no clip left out of {len(clips)} (labels.clean={clean})")
+    return kept, TagTable(tuple(c.clip_id for c in kept), chosen.tags, chosen.values[rows])
+
+
+def summary(clips: Sequence[Clip], table: TagTable, total: int) -> dict[str, Any]:
+    """Counts for the metrics: clips, songs and artists of every split, leaks between them, tags without positives."""
+    by_split = {s: np.array([c.split == s for c in clips]) for s in SPLITS}
+    result: dict[str, Any] = {"clips": len(clips), "without_tags": total - len(clips), "tags": len(table.tags)}
+    for split, mask in by_split.items():
+        members = [c for c, m in zip(clips, mask, strict=True) if m]
+        result[split] = {
+            "clips": len(members),
+            "songs": len({c.song for c in members}),
+            "tags_without_positives": int((table.values[mask].sum(axis=0) == 0).sum()),
+        }
+    result["songs_in_several_splits"] = _leaked(clips, "song")
+    result["artists_in_several_splits"] = _leaked(clips, "artist")
+    return result
+
+
+def _leaked(clips: Sequence[Clip], field: str) -> int:
+    """How many songs (or artists) occur in more than one split."""
+    splits: dict[str, set[str]] = {}
+    for clip in clips:
+        splits.setdefault(getattr(clip, field), set()).add(clip.split)
+    return sum(len(found) > 1 for found in splits.values())
+
+
+def positives(clips: Sequence[Clip], table: TagTable) -> list[list[object]]:
+    """One row per tag: its name and its positives in train, valid and test."""
+    split = np.array([c.split for c in clips])
+    counts = [table.values[split == s].sum(axis=0, dtype=np.int64) for s in SPLITS]
+    return [[tag, *(int(c[i]) for c in counts)] for i, tag in enumerate(table.tags)]
+
+
+def write_labels(path: Path, clips: Sequence[Clip], table: TagTable) -> None:
+    """Write one row per labelled clip: clip_id, song, artist, split and the 0/1 tags."""
+    rows = (
+        [clip.clip_id, clip.song, clip.artist, clip.split, *values]
+        for clip, values in zip(clips, table.values.tolist(), strict=True)
+    )
+    write_csv(path, [*_COLUMNS, *table.tags], rows)
+
+
+def make_labels(manifest: Path, tags: Path, top: int, clean: bool) -> tuple[list[Clip], TagTable, dict[str, Any]]:
+    """Read a corpus's two tables and return the labelled clips, their tags and the summary."""
+    clips = read_manifest(manifest)
+    kept, table = select(clips, read_tags(tags), top, clean)
+    return kept, table, summary(kept, table, len(clips))
+
+
+def read_labels(path: Path) -> tuple[list[Labelled], TagTable]:
+    """Read what ``write_labels`` wrote: who each clip is, and the tag table in the same order."""
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file)
+        tags = next(reader)[len(_COLUMNS) :]
+        rows = list(reader)
+    clips = [Labelled(*row[: len(_COLUMNS)]) for row in rows]
+    values = np.array([[int(v) for v in row[len(_COLUMNS) :]] for row in rows], np.uint8)
+    return clips, TagTable(tuple(c.clip_id for c in clips), tuple(tags), values.reshape(len(clips), len(tags)))

@@ -1,0 +1,137 @@
+"""HDF5 shards: contiguous, deterministic, atomic and fingerprinted.
+
+The same inputs give the same bytes: one writer, rows in ascending order, attributes sorted, no time stamps. Contiguous
+data sets are read 30 times faster clip by clip than compressed chunks, which save a fifth of the space at most.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from earmark.errors import EarmarkError
+
+
+class ShardError(EarmarkError):
+    """A shard that cannot be used; the text names the file and what is wrong with it."""
+
+
+class ShardWriter:
+    """Write rows of one shard in order, beside its place, and rename it into place at the end.
+
+    ``shape`` is that of one row. ``capacity`` rows are allocated; a shard that stays shorter (rejected clips) is copied
+    to its true size. Nothing appears at ``path`` before the block ends without an error.
+    """
+
+    def __init__(self, path: Path, name: str, capacity: int, shape: Sequence[int], dtype: DTypeLike) -> None:
+        self.path, self.name, self.capacity = path, name, capacity
+        self.attributes: dict[str, Any] = {}
+        self.axes: Mapping[str, Any] = {}
+        self._ids: list[str] = []
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._temporary = path.with_name(f".{path.name}.tmp")
+        self._file = h5py.File(self._temporary, "w")
+        self._data = self._file.create_dataset(name, (capacity, *shape), dtype)
+
+    def append(self, clip_ids: Sequence[str], rows: NDArray[Any]) -> None:
+        """Write the next rows; ``rows`` is (len(clip_ids), *shape)."""
+        start = len(self._ids)
+        if start + len(clip_ids) > self.capacity:
+            raise ShardError(f"{self.path}: {self.capacity} rows are its limit, got {start + len(clip_ids)}")
+        self._data[start : start + len(clip_ids)] = rows
+        self._ids.extend(clip_ids)
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                if len(self._ids) < self.capacity:
+                    self._shrink()
+                self._finish()
+        finally:
+            self._file.close()
+            if kind is not None:
+                self._temporary.unlink(missing_ok=True)
+        if kind is None:
+            self._temporary.replace(self.path)
+
+    def _shrink(self) -> None:
+        """Copy the rows written so far into a file of the true size: a contiguous data set cannot be cut."""
+        smaller = self._temporary.with_suffix(".shrunk")
+        with h5py.File(smaller, "w") as target:
+            rows = len(self._ids)
+            data = target.create_dataset(self.name, (rows, *self._data.shape[1:]), self._data.dtype)
+            for start in range(0, rows, 64):
+                data[start : start + 64] = self._data[start : min(start + 64, rows)]
+        self._file.close()
+        smaller.replace(self._temporary)
+        self._file = h5py.File(self._temporary, "r+")
+
+    def _finish(self) -> None:
+        ids = [i.encode() for i in self._ids]
+        self._file.create_dataset("clip_id", data=np.array(ids, dtype=f"S{max([1, *map(len, ids)])}"))
+        axes = self._file.create_group("axes")
+        for key in sorted(self.axes):
+            axes.create_dataset(key, data=self.axes[key])
+        for key in sorted(self.attributes):
+            value = self.attributes[key]
+            self._file.attrs[key] = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def fingerprint_of(path: Path) -> str | None:
+    """The fingerprint of a finished shard, None where there is none; an unreadable file counts as none."""
+    try:
+        with h5py.File(path, "r") as file:
+            return str(file.attrs.get("fingerprint"))
+    except OSError:
+        return None
+
+
+def attribute(file: h5py.File, key: str) -> Any:
+    """A structured attribute of an open shard: settings, counts, lists."""
+    return json.loads(file.attrs[key])
+
+
+def clip_ids(path: Path) -> list[str]:
+    """The clip ids of a shard, in the order of its rows."""
+    with open_shard(path) as file:
+        return [i.decode() for i in file["clip_id"][:]]
+
+
+def open_shard(path: Path) -> h5py.File:
+    """Open a shard for reading; ShardError where the file is absent or damaged."""
+    try:
+        return h5py.File(path, "r")
+    except FileNotFoundError:
+        raise ShardError(f"{path} does not exist; run the stage that makes it, or `dvc pull` it") from None
+    except OSError as error:
+        raise ShardError(f"{path} is no readable HDF5 file ({error}); delete it and run its stage again") from None
+
+
+def shard_files(folder: Path) -> list[Path]:
+    """The shards of a folder, sorted by name."""
+    files = sorted(folder.glob("*.h5"))
+    if not files:
+        raise ShardError(f"{folder} holds no shard; run the stage that makes it, or `dvc pull` it")
+    return files
+
+
+def remove_others(folder: Path, keep: set[str]) -> list[str]:
+    """Delete shards that no longer belong to the corpus, and leftovers of a killed run; return the shards' names."""
+    for leftover in folder.glob(".*.h5.*"):
+        leftover.unlink()
+    gone = [path for path in folder.glob("*.h5") if path.stem not in keep]
+    for path in gone:
+        path.unlink()
+    return sorted(path.stem for path in gone)

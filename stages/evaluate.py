@@ -1,0 +1,52 @@
+"""Score the test split with a trained experiment and write its metrics."""
+
+import argparse
+import json
+from pathlib import Path
+
+from earmark import dataset, evaluation, progress, scoring
+from earmark.config import load
+from earmark.errors import explained
+from earmark.manifest import write_csv, write_json
+
+
+def main() -> None:
+    """Parse and call."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("experiment", help="a key of experiments in params.yaml")
+    parser.add_argument("--model", type=Path, required=True, help="the folder that train wrote")
+    parser.add_argument("--features", type=Path, required=True)
+    parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--standardizer", type=Path, required=True)
+    parser.add_argument("--scores", type=Path, required=True)
+    parser.add_argument("--metrics", type=Path, required=True)
+    parser.add_argument("--tags", type=Path, required=True)
+    parser.add_argument("--roc", type=Path, required=True)
+    args = parser.parse_args()
+    with explained():
+        config = load(Path("params.yaml"))
+        watch = progress.Stopwatch()
+        test = dataset.load(args.features, args.labels, args.standardizer, "test")
+        system = config.experiments[args.experiment].system or args.experiment
+        model = scoring.load_model(system, args.model / "state.pt", len(test.tags), *test.features.shape[1:])
+        scores = scoring.score(model, test.features)
+        result = evaluation.evaluate(
+            scores,
+            test.targets.numpy(),
+            test.songs(),
+            test.tags,
+            config.evaluation.resamples,
+            config.evaluation.seed,
+        )
+        scoring.write_scores(args.scores, test, scores)
+        training = json.loads((args.model / "training.json").read_text(encoding="utf-8"))
+        write_json(args.metrics, {"test": result.summary | {"missing_clips": test.missing}, "training": training})
+        write_csv(args.tags, ("tag", "positives", "roc_auc", "pr_auc"), result.tags)
+        write_csv(args.roc, ("fpr", "tpr"), result.roc)
+        watch.report(
+            f"evaluate {args.experiment}", len(test.clips), f"ROC-AUC {result.summary['roc_auc']['macro']:.4f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
