@@ -57,3 +57,23 @@ def _read(path: Path) -> tuple[NDArray[np.float32], int]:
     if not blocks:
         raise RejectedError("no audio frames")
     return np.concatenate(blocks).mean(axis=1, dtype=np.float32), rate
+
+
+def describe(path: Path) -> str:
+    """Seconds, rate, channels, format and levels of an audio file, in one line; RejectedError where it is none."""
+    if not path.is_file():
+        raise RejectedError("no such file")
+    try:
+        with soundfile.SoundFile(path) as file:
+            wave = file.read(dtype="float32", always_2d=True)
+            about = (
+                f"{len(wave) / file.samplerate:.2f} s, {file.samplerate} Hz, {file.channels} channels, {file.format}"
+            )
+    except soundfile.LibsndfileError as error:
+        raise RejectedError(f"not decodable: {error.error_string}") from None
+    peak, power = float(np.abs(wave).max(initial=0)), float(np.square(wave).mean()) if wave.size else 0.0
+    return f"{about}, peak {_decibels(peak):.1f} dBFS, RMS {_decibels(power**0.5):.1f} dBFS"
+
+
+def _decibels(amplitude: float) -> float:
+    return 20 * float(np.log10(max(amplitude, 1e-10)))

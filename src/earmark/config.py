@@ -64,6 +64,7 @@ class WaveformConfig(Section):
 class RepresentationConfig(Section):
     """Settings that every representation has: its waveform's rate and how many samples of a clip it sees."""
 
+    kind: str
     rate: Rate
     samples: Positive
 

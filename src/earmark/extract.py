@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark import progress, provenance, representations, shards
+from earmark.errors import EarmarkError
 
 _LARGEST_BATCH = {"cpu": 16, "cuda": 64}  # beyond these the measured time per clip no longer falls
 _FULL_SCALE = 1 / 32768  # of int16 waveforms
@@ -50,6 +51,15 @@ def device() -> torch.device:
     return torch.device(os.environ.get("EARMARK_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
+def _free_bytes(where: torch.device) -> int:
+    """Memory that a new batch may use on a device."""
+    if where.type == "cuda":
+        return int(torch.cuda.mem_get_info(where)[0])
+    if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return 1 << 30
+
+
 def code_version(kind: str) -> str:
     """The version of the code that makes features of this kind; editing another kind's module does not change it."""
     own = [f"earmark.representations.{kind}", "earmark.representations.spectrum", "earmark.representations.wavelets"]
@@ -73,10 +83,15 @@ class Extractor:
         options = {k: v for k, v in settings.items() if k not in ("kind", "rate", "samples")}
         self.settings = settings
         self.device = device()
-        self.transform = representations.build(
-            settings["kind"], rate=settings["rate"], n_samples=settings["samples"], **options
-        ).to(self.device)
-        self.batch = _LARGEST_BATCH.get(self.device.type, 16)
+        try:
+            transform = representations.build(
+                settings["kind"], rate=settings["rate"], n_samples=settings["samples"], **options
+            )
+        except ValueError as error:
+            raise EarmarkError(str(error)) from None
+        self.transform = transform.to(self.device)
+        fitting = _free_bytes(self.device) // (2 * transform.bytes_per_clip)  # half of what is free
+        self.batch = max(1, min(_LARGEST_BATCH.get(self.device.type, 16), fitting))
 
     def run(self, source: Path, target: Path, fingerprint: str, done: Callable[[int], object]) -> None:
         """Write the features of one waveform shard, rows in the shard's order."""

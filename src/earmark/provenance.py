@@ -25,16 +25,22 @@ def module_file(name: str) -> Path | None:
 
 
 def direct_imports(file: Path) -> set[Path]:
-    """The project's files that ``file`` itself imports, anywhere in it."""
-    names: set[str] = set()
+    """The project's files that ``file`` itself imports, anywhere in it.
+
+    A package's ``__init__`` counts where a name of its own is taken from it, not where it only leads to a module.
+    """
+    found: set[Path | None] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    own = (name for name in names if name.split(".")[0] == PACKAGE.name)
-    return {found for name in own for found in [module_file(name)] if found is not None}
+            found.update(module_file(alias.name) for alias in node.names if _own(alias.name))
+        elif isinstance(node, ast.ImportFrom) and node.module is not None and _own(node.module):
+            modules = [module_file(f"{node.module}.{alias.name}") for alias in node.names]
+            found.update(module or module_file(node.module) for module in modules)
+    return {path for path in found if path is not None}
+
+
+def _own(name: str) -> bool:
+    return name.split(".")[0] == PACKAGE.name
 
 
 def closure(files: Iterable[Path]) -> list[Path]:

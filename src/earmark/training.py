@@ -41,7 +41,10 @@ def fit(name: str, experiment: ExperimentConfig, train: Split, valid: Split, che
     ``checkpoints``: a folder for the state of an unfinished run; a run that was killed goes on from its last full epoch
     with bit-identical results, provided that nothing it depends on has changed.
     """
-    system = systems.get(experiment.system or name)
+    try:
+        system = systems.get(experiment.system or name)
+    except ValueError as error:
+        raise ConfigError(f"experiments.{name}: {error}") from None
     if system.family != experiment.model:
         raise ConfigError(
             f"experiments.{name}.model must be {system.family!r}, the family of system {system.name!r}, got "
@@ -214,7 +217,9 @@ def _resumption(
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
     last = folder / "last.ckpt"
-    keeper = pl.callbacks.ModelCheckpoint(dirpath=folder, save_last=True, save_top_k=0)
+    keeper = pl.callbacks.ModelCheckpoint(
+        dirpath=folder, filename="last", save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True
+    )
     return (str(last) if last.is_file() else None), [keeper]
 
 

@@ -1,0 +1,34 @@
+# Two commands on a fresh machine: `make repro` and `make test`. Nothing is needed but Python 3.11 or newer, git and make.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: repro test check bench clean
+
+repro: $(READY) ## run the pipeline and print the table of all experiments
+	dvc repro
+	@echo && cat metrics/report.md
+
+test: $(READY) ## run the tests
+	python -m pytest
+
+check: $(READY) ## style, types, import order, true dependencies of the stages
+	ruff check .
+	ruff format --check .
+	mypy
+	python -m pytest tests/test_structure.py
+
+bench: $(READY) ## speed against kymatio and librosa, measured in the same run
+	earmark bench scattering
+	earmark bench cqt
+	earmark bench mel
+	earmark bench extract
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	python -m pip install --quiet --constraint constraints.txt --editable '.[demo,test,s3,ssh,distributed]'
+	touch $@
+
+clean: ## remove the environment; data and metrics stay
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,48 @@
+"""Synthetic music in MagnaTagATune's layout, and where the optional shared material lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+ROOT = Path(__file__).parent.parent
+
+
+def tone(seconds: float, hz: float, rate: int = 16_000, level: float = 0.3) -> np.ndarray:
+    t = np.arange(round(seconds * rate)) / rate
+    return (level * np.sin(2 * np.pi * hz * t) * (0.6 + 0.4 * np.sin(2 * np.pi * 3 * t))).astype(np.float32)
+
+
+def write_mp3(path: Path, wave: np.ndarray, rate: int = 16_000) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sf.write(path, wave, rate, format="MP3", bitrate_mode="CONSTANT", compression_level=0.84)
+    return path
+
+
+def write_annotations(path: Path, tags: list[str], rows: list[tuple[str, list[int], str]]) -> Path:
+    lines = [["clip_id", *tags, "mp3_path"]] + [[i, *map(str, values), p] for i, values, p in rows]
+    path.write_text("\n".join("\t".join(f'"{cell}"' for cell in line) for line in lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def make_corpus(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
+    """Write ``songs`` songs of two clips each over the folders 0, 1, c and d; tags follow the sound."""
+
+    def make(songs: int = 6, seconds: float = 2.0, where: Path = tmp_path) -> tuple[Path, Path]:
+        rows: list[tuple[str, list[int], str]] = []
+        for song in range(songs):
+            folder = "01cd"[song % 4] if song < 4 else "01"[song % 2]
+            for part in range(2):
+                high = (song + part) % 2
+                hz = (300, 2400)[high] * (1 + 0.01 * song)
+                path = f"{folder}/artist_{song}-album-0{song}-title-{29 * part}-{29 * part + 29}.mp3"
+                write_mp3(where / "audio" / path, tone(seconds, hz, level=0.1 + 0.2 * part))
+                rows.append((str(10 + 2 * song + part), [high, 1 - high, part], path))
+        return where / "audio", write_annotations(where / "annotations_final.csv", ["high", "low", "loud"], rows)
+
+    return make

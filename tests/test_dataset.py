@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from earmark.dataset import Batches, load
+from earmark.labels import write_labels
+from earmark.manifest import Clip, TagTable
+from earmark.shards import ShardError, ShardWriter
+from earmark.standardize import Standardizer
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Ten clips: even ones train, odd ones test; clip 8 has no features; the shards hold them in another order."""
+    for name, ids in {"a": [7, 3, 0], "b": [1, 2, 4, 5, 6, 9]}.items():
+        with ShardWriter(tmp_path / "f" / f"{name}.h5", "features", len(ids), (2, 1), np.float32) as writer:
+            writer.append([str(i) for i in ids], np.array(ids, np.float32)[:, None, None].repeat(2, axis=1))
+    clips = [Clip(str(i), "", "", f"song{i // 4}", "", "test" if i % 2 else "train") for i in range(10)]
+    values = np.array([[i % 2, i // 5] for i in range(10)], np.uint8)
+    write_labels(tmp_path / "labels.csv", clips, TagTable(tuple(map(str, range(10))), ("odd", "big"), values))
+    Standardizer(np.float32([4]), np.float32([0.5]), 5).save(tmp_path / "s.json")
+    return tmp_path / "f", tmp_path / "labels.csv", tmp_path / "s.json"
+
+
+def test_rows_follow_the_labels_and_are_standardised(place):
+    split = load(*place, "train")
+    assert [c.clip_id for c in split.clips] == ["0", "2", "4", "6"]
+    np.testing.assert_array_equal(split.features[:, 0, 0], [-2, -1, 0, 1])
+    np.testing.assert_array_equal(split.targets[:, 1], [0, 0, 0, 1])
+    assert split.missing == 1
+    np.testing.assert_array_equal(split.songs(), [0, 0, 1, 1])
+
+
+def test_a_split_without_features_is_an_error(place):
+    with pytest.raises(ShardError, match="none of the 0 clips of the valid split has features"):
+        load(*place, "valid")
+
+
+def test_an_epoch_holds_every_clip_once_in_an_order_of_seed_and_epoch_alone(place):
+    split = load(*place, "test")
+    batches = Batches(split, 2, seed=7)
+
+    def order(epoch):
+        batches.start_epoch(epoch)
+        return torch.cat([features[:, 0, 0] for features, _ in batches]).tolist()
+
+    first = [order(epoch) for epoch in range(6)]
+    assert len(batches) == 3
+    assert all(sorted(o) == sorted(split.features[:, 0, 0].tolist()) for o in first)
+    assert len({tuple(o) for o in first}) > 1
+    assert order(3) == first[3]
+    assert [f[:, 0, 0].tolist() for f, _ in Batches(split, 5)] == [split.features[:, 0, 0].tolist()]
+
+
+def test_features_and_targets_stay_together(place):
+    split = load(*place, "test")
+    for features, targets in Batches(split, 2, seed=1):
+        clip = features[:, 0, 0] / 0.5 + 4
+        assert torch.equal(targets[:, 1], (clip >= 5).float())

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from earmark import extract as module
+from earmark import representations
+from earmark.config import WaveformConfig
+from earmark.corpora.magnatagatune import read
+from earmark.decode import decode_corpus
+from earmark.errors import EarmarkError
+from earmark.extract import Extractor, extract
+from earmark.shards import attribute, clip_ids, open_shard
+
+MEL = {"kind": "mel", "rate": 16_000, "samples": 20_000, "n_fft": 512, "hop": 256, "n_mels": 40}
+
+
+@pytest.fixture
+def waveforms(make_corpus, tmp_path):
+    audio, annotations = make_corpus()
+    decode_corpus(read(audio, annotations)[0], audio, 16_000, WaveformConfig(samples=24_000), tmp_path / "waves")
+    return tmp_path / "waves"
+
+
+def test_features_are_the_transform_of_each_wave_in_the_shards_order(waveforms, tmp_path):
+    assert extract(waveforms, tmp_path / "mel", MEL) == {"clips": 12, "computed": 12}
+    transform = representations.build("mel", rate=16_000, n_samples=20_000, n_fft=512, hop=256, n_mels=40)
+    with open_shard(waveforms / "0.h5") as source, open_shard(tmp_path / "mel" / "0.h5") as target:
+        waves = torch.from_numpy(source["waveform"][:, :20_000].astype(np.float32) / 32768)
+        np.testing.assert_allclose(target["features"][:], transform(waves).numpy(), rtol=1e-5, atol=1e-5)
+        assert attribute(target, "config") == MEL
+        assert target["axes"]["hz"].shape == (40,)
+        assert target["axes"]["seconds_per_frame"][()] == 256 / 16_000
+    assert clip_ids(waveforms / "0.h5") == clip_ids(tmp_path / "mel" / "0.h5")
+
+
+def test_a_second_run_computes_nothing_and_other_settings_compute_everything(waveforms, tmp_path):
+    extract(waveforms, tmp_path / "mel", MEL)
+    assert extract(waveforms, tmp_path / "mel", MEL)["computed"] == 0
+    assert extract(waveforms, tmp_path / "mel", MEL | {"hop": 128})["computed"] == 12
+
+
+def test_a_lost_or_damaged_shard_alone_is_computed_again_with_the_same_bytes(waveforms, tmp_path):
+    extract(waveforms, tmp_path / "mel", MEL)
+    before = (tmp_path / "mel" / "1.h5").read_bytes()
+    (tmp_path / "mel" / "1.h5").unlink()
+    (tmp_path / "mel" / "c.h5").write_bytes(b"half a shard")
+    (tmp_path / "mel" / ".d.h5.tmp").write_bytes(b"left by a killed run")
+    assert extract(waveforms, tmp_path / "mel", MEL)["computed"] == 6
+    assert (tmp_path / "mel" / "1.h5").read_bytes() == before
+    assert sorted(p.name for p in (tmp_path / "mel").iterdir()) == ["0.h5", "1.h5", "c.h5", "d.h5"]
+
+
+def test_code_of_another_kind_changes_nothing_of_this_kind():
+    assert module.code_version("mel") != module.code_version("cqt")
+
+
+class Hungry(torch.nn.Module):
+    """A transform that fits at most three clips into memory."""
+
+    n_frames, n_dims, axes = 1, 1, {}
+
+    def forward(self, wave):
+        if len(wave) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return wave.mean(dim=1)[:, None, None]
+
+
+def test_a_batch_that_does_not_fit_is_halved_with_a_message(capsys):
+    engine = Extractor(MEL)
+    engine.transform = Hungry()
+    waves = np.arange(11, dtype=np.float32)[:, None].repeat(5, axis=1)
+    np.testing.assert_array_equal(engine._compute(waves)[:, 0, 0], np.arange(11))
+    assert engine.batch <= 3
+    assert "do not fit into memory" in capsys.readouterr().err
+
+
+def test_other_errors_are_not_taken_for_lack_of_memory():
+    engine = Extractor(MEL)
+    with pytest.raises(ValueError, match="wave must be"):
+        engine._compute(np.zeros((2, 7), np.float32))
+
+
+def test_settings_that_the_transform_refuses_are_an_error_for_the_user(waveforms, tmp_path):
+    with pytest.raises(EarmarkError, match=r"representations\.mel\.n_mels"):
+        extract(waveforms, tmp_path / "mel", MEL | {"n_mels": -1})
+    assert not list((tmp_path / "mel").glob("*"))

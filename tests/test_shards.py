@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from earmark.shards import ShardError, ShardWriter, attribute, clip_ids, fingerprint_of, open_shard, remove_others, shard_files
+
+
+def write(path, ids=("1", "2"), capacity=2, fingerprint="f", order=("a", "b")):
+    with ShardWriter(path, "features", capacity, (3, 2), np.float32) as writer:
+        for k, clip in enumerate(ids):
+            writer.append([clip], np.full((1, 3, 2), k, np.float32))
+        writer.axes = {key: np.arange(2.0) for key in order}
+        writer.attributes = {"fingerprint": fingerprint} | {key: {"x": [1, "y"]} for key in order}
+
+
+def test_rows_axes_and_attributes_are_read_back(tmp_path):
+    write(tmp_path / "0.h5")
+    with open_shard(tmp_path / "0.h5") as file:
+        assert file["features"].shape == (2, 3, 2)
+        assert file["features"].chunks is None  # contiguous
+        np.testing.assert_array_equal(file["features"][1], np.ones((3, 2)))
+        np.testing.assert_array_equal(file["axes"]["b"], [0, 1])
+        assert attribute(file, "a") == {"x": [1, "y"]}
+    assert clip_ids(tmp_path / "0.h5") == ["1", "2"]
+    assert fingerprint_of(tmp_path / "0.h5") == "f"
+
+
+def test_the_same_content_gives_the_same_bytes_in_any_order_of_attributes(tmp_path):
+    write(tmp_path / "0.h5", order=("a", "b"))
+    write(tmp_path / "1.h5", order=("b", "a"))
+    assert (tmp_path / "0.h5").read_bytes() == (tmp_path / "1.h5").read_bytes()
+
+
+def test_a_shard_with_fewer_rows_than_allocated_has_the_same_bytes_as_one_of_its_size(tmp_path):
+    write(tmp_path / "0.h5", capacity=9)
+    write(tmp_path / "1.h5", capacity=2)
+    with open_shard(tmp_path / "0.h5") as file:
+        assert file["features"].shape == (2, 3, 2)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["0.h5", "1.h5"]
+
+
+def test_too_many_rows_are_refused(tmp_path):
+    with pytest.raises(ShardError, match="2 rows are its limit, got 3"):
+        write(tmp_path / "0.h5", ids=("1", "2", "3"))
+
+
+def test_an_error_leaves_neither_a_shard_nor_a_temporary_file_and_an_old_shard_alone(tmp_path):
+    write(tmp_path / "0.h5")
+    before = (tmp_path / "0.h5").read_bytes()
+    with pytest.raises(RuntimeError, match="killed"), ShardWriter(tmp_path / "0.h5", "features", 1, (2,), "f4"):
+        raise RuntimeError("killed")
+    assert [p.name for p in tmp_path.iterdir()] == ["0.h5"]
+    assert (tmp_path / "0.h5").read_bytes() == before
+
+
+def test_an_absent_or_damaged_shard_is_named(tmp_path):
+    assert fingerprint_of(tmp_path / "0.h5") is None
+    with pytest.raises(ShardError, match=r"0\.h5 does not exist; run the stage"):
+        open_shard(tmp_path / "0.h5")
+    (tmp_path / "0.h5").write_bytes(b"no HDF5")
+    assert fingerprint_of(tmp_path / "0.h5") is None
+    with pytest.raises(ShardError, match=r"0\.h5 is no readable HDF5 file"):
+        open_shard(tmp_path / "0.h5")
+    with pytest.raises(ShardError, match="holds no shard"):
+        shard_files(tmp_path / "none")
+
+
+def test_shards_of_former_folders_and_leftovers_are_removed(tmp_path):
+    for name in ("0.h5", "1.h5"):
+        write(tmp_path / name)
+    (tmp_path / ".1.h5.tmp").write_bytes(b"half")
+    assert remove_others(tmp_path, {"0"}) == ["1"]
+    assert [p.name for p in tmp_path.iterdir()] == ["0.h5"]
