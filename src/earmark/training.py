@@ -51,7 +51,10 @@ def fit(name: str, experiment: ExperimentConfig, train: Split, valid: Split, che
             f"{experiment.model!r}: the stage would not depend on the code that it runs"
         )
     pl.seed_everything(experiment.seed, verbose=False)
-    model = systems.build(system.name, len(train.tags), *train.features.shape[1:])
+    try:
+        model = systems.build(system.name, len(train.tags), *train.features.shape[1:])
+    except ValueError as error:
+        raise ConfigError(f"experiments.{name}.representation {experiment.representation!r} does not fit: {error}") from None
     watch = progress.Stopwatch()
     if system.family == "linear":
         tried = model.fit((train.features, train.targets), (valid.features, valid.targets), experiment.seed)

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from earmark import systems
+from earmark.dataset import Split
+from earmark.labels import Labelled
+from earmark.scoring import load_model, read_scores, score, write_scores
+from earmark.training import save_state
+
+
+def test_a_saved_model_scores_as_the_one_in_memory(tmp_path):
+    model = systems.build("mel-2d-cnn", 3, 64, 48).eval()
+    save_state(model, tmp_path / "state.pt")
+    features = torch.randn(5, 64, 48)
+    again = load_model("mel-2d-cnn", tmp_path / "state.pt", 3, 64, 48)
+    np.testing.assert_array_equal(score(again, features), score(model, features))
+
+
+def test_scores_are_probabilities_whatever_the_batch(tmp_path):
+    model = systems.build("linear", 4, 6, 5).eval()
+    features = torch.randn(7, 6, 5)
+    scores = score(model, features, batch=2)
+    assert scores.shape == (7, 4)
+    assert ((scores > 0) & (scores < 1)).all()
+    np.testing.assert_allclose(scores, score(model, features), rtol=1e-6)
+
+
+def test_the_table_of_scores_survives_the_round_trip(tmp_path):
+    clips = (Labelled("5", "a song", "x", "test"), Labelled("8", "b", "y", "test"))
+    split = Split(torch.zeros(2, 1, 1), torch.zeros(2, 2), clips, ("p", "q"), 0)
+    scores = np.array([[0.125, 1 / 3], [1e-9, 1.0]])
+    write_scores(tmp_path / "scores.csv", split, scores)
+    ids, again = read_scores(tmp_path / "scores.csv")
+    assert ids == ["5", "8"]
+    np.testing.assert_allclose(again, scores, rtol=1e-8)
