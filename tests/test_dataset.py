@@ -54,6 +54,10 @@ def test_an_epoch_holds_every_clip_once_in_an_order_of_seed_and_epoch_alone(plac
     assert [f[:, 0, 0].tolist() for f, _ in Batches(split, 5)] == [split.features[:, 0, 0].tolist()]
 
 
+def test_no_batch_is_left_with_a_single_clip(place):
+    assert [len(f) for f, _ in Batches(load(*place, "test"), 4)] == [3, 2]
+
+
 def test_features_and_targets_stay_together(place):
     split = load(*place, "test")
     for features, targets in Batches(split, 2, seed=1):

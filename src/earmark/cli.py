@@ -85,7 +85,7 @@ def _inspect(args: argparse.Namespace) -> int:
                 transform = representations.build(
                     setting.kind, rate=setting.rate, n_samples=setting.samples, **setting.options()
                 )
-                with torch.inference_mode():
+                with torch.no_grad():
                     features = transform(torch.from_numpy(wave.wave)[None])[0]
                 padded = f", {wave.padded / setting.rate:.1f} s of zeros at the end" if wave.padded else ""
                 print(

@@ -32,7 +32,7 @@ class Section(BaseModel):
 class DemoConfig(Section):
     """The rendered demo corpus: how many clips, and the seed of its plan."""
 
-    clips: int = Field(ge=320, le=10_000)
+    clips: int = Field(ge=320, le=600)
     seed: int = Field(ge=0)
 
 

@@ -69,7 +69,7 @@ def load(features: Path, labels: Path, standardizer: Path, split: str) -> Split:
     )
 
 
-class Batches(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
+class Batches:
     """A split in batches: item k is the k-th (features, targets) batch of the current epoch.
 
     Shuffled by (seed, epoch) alone, so that a resumed run sees the batches that the killed one would have seen.
@@ -92,9 +92,8 @@ class Batches(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
         return -(-len(self._order) // self.size)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        if index >= len(self):
-            raise IndexError(index)
-        rows = self._order[index * self.size : (index + 1) * self.size]
+        # Batches of nearly equal size: a last batch of a single clip would leave batch norm without a deviation.
+        rows = self._order.tensor_split(len(self))[index]
         return self.split.features[rows], self.split.targets[rows]
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

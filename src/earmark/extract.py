@@ -138,7 +138,7 @@ class Extractor:
     def _compute(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features of one batch; where memory does not suffice, in halves, and all later batches so."""
         try:
-            with torch.inference_mode():
+            with torch.no_grad():
                 features: Tensor = self.transform(torch.from_numpy(waves).to(self.device))
             rows: NDArray[np.float32] = features.cpu().numpy()
             return rows

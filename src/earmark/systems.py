@@ -21,6 +21,7 @@ PANWAR = "Panwar et al., A deep learning approach for mapping music genres"
 CHOI_2016 = "Choi et al. 2016, Automatic tagging using deep convolutional neural networks"
 LEE_2017 = "Lee et al. 2017, Sample-level deep convolutional neural networks for music auto-tagging"
 WON_2020 = "Won et al. 2020, Evaluation of CNN-based automatic music tagging models"
+WON_2020_HARMONIC = "Won et al. 2020, Data-driven harmonic filters for audio representation learning"
 PONS_2019 = "Pons and Serra 2019, musicnn: pre-trained convolutional neural networks for music audio tagging"
 
 Training = Literal["song-2018", "mirex-2018", "dalla-longa", "panwar", "none"]
@@ -196,6 +197,10 @@ OTHER_ROWS = (
     System(
         "musicnn", PONS_2019, "musicnn", MEL_16K, 187, 96, "panwar", segments=9, parameters=787_159,
         published={"roc_auc": 0.9106, "pr_auc": 0.4493}, note="figures of Won et al. 2020, clean split",
+    ),
+    System(
+        "harmonic-cnn", WON_2020_HARMONIC, "harmonic_cnn", Input("waveform", 16_000, 464_000), 80_000, 1, "panwar",
+        segments=5, parameters=3_631_551, published={"roc_auc": 0.9127, "pr_auc": 0.4611},
     ),
     System("linear", "scikit-learn's logistic regression", "linear", SCATTERING, 114, 433, "none"),
 )  # fmt: skip

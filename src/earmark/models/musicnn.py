@@ -1,0 +1,83 @@
+"""musicnn (Pons and Serra 2019): filters shaped by musical intuition, timbre across bands and rhythm across time."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from earmark.models.layers.blocks import require_at_least
+
+TIMBRE = (0.4, 0.7)  # filter heights, as fractions of the bands
+RHYTHM = (128, 64, 32)  # filter lengths, in frames
+TIMBRE_FILTERS = 204  # int(1.6 * 128)
+RHYTHM_FILTERS = 51  # int(1.6 * 32)
+
+
+class _Front(nn.Module):
+    """A convolution, ReLU, batch norm, maximum over the bands: (batch, 1, frames, dims) -> (batch, filters, frames)."""
+
+    def __init__(self, filters: int, kernel: tuple[int, int]) -> None:
+        super().__init__()
+        length = kernel[0]
+        self.pad = nn.ZeroPad2d((0, 0, (length - 1) // 2, length // 2))  # the length of the clip is kept
+        self.convolution = nn.Conv2d(1, filters, kernel)
+        self.norm = nn.BatchNorm2d(filters)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        normalized: Tensor = self.norm(self.convolution(self.pad(maps)).relu())
+        return normalized.amax(dim=3)
+
+
+class _Middle(nn.Module):
+    """A convolution of 7 frames, ReLU and batch norm: (batch, inputs, frames) -> (batch, outputs, frames)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv1d(inputs, outputs, 7, padding=3)
+        self.norm = nn.BatchNorm1d(outputs)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        normalized: Tensor = self.norm(self.convolution(maps).relu())
+        return normalized
+
+
+class MusiCNN(nn.Module):
+    """Front-end of five musically shaped filter banks, three residual layers over time, and temporal pooling.
+
+    Trained on pieces of 3 s (187 frames of 96 log-mel bands), scored by the mean over a clip's pieces. Any number of
+    frames will do. Batch norm comes after ReLU, as in the authors' TensorFlow code, whose layers these are.
+    """
+
+    def __init__(self, n_tags: int, frames: int, dims: int, *, middle: int = 64, units: int = 200) -> None:
+        super().__init__()
+        require_at_least("frames", frames, 1, "there is nothing to read")
+        require_at_least("dims", dims, 3, f"the timbre filters cover {TIMBRE} of the bands")
+        self.input_norm = nn.BatchNorm2d(1)
+        timbre = [_Front(TIMBRE_FILTERS, (7, int(height * dims))) for height in TIMBRE]
+        rhythm = [_Front(RHYTHM_FILTERS, (length, 1)) for length in RHYTHM]
+        self.front = nn.ModuleList([*timbre, *rhythm])
+        width = len(timbre) * TIMBRE_FILTERS + len(rhythm) * RHYTHM_FILTERS
+        self.middle = nn.ModuleList([_Middle(width, middle), _Middle(middle, middle), _Middle(middle, middle)])
+        pooled = 2 * (width + 3 * middle)
+        self.dense = nn.Sequential(
+            nn.BatchNorm1d(pooled), nn.Dropout(0.5), nn.Linear(pooled, units), nn.ReLU(), nn.BatchNorm1d(units),
+            nn.Dropout(0.5),
+        )  # fmt: skip
+        self.output = nn.Linear(units, n_tags)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(batch, frames, dims) -> logits (batch, n_tags)."""
+        maps = self.input_norm(features.unsqueeze(1))
+        front = torch.cat([bank(maps) for bank in self.front], dim=1)
+        first = self.middle[0](front)
+        second = self.middle[1](first) + first
+        third = self.middle[2](second) + second
+        layers = torch.cat([front, first, second, third], dim=1)
+        pooled = torch.cat([layers.amax(dim=2), layers.mean(dim=2)], dim=1)
+        logits: Tensor = self.output(self.dense(pooled))
+        return logits
+
+
+def build(n_tags: int, frames: int, dims: int, **options: int) -> nn.Module:
+    """Build the network: (batch, frames, dims) -> logits (batch, n_tags)."""
+    return MusiCNN(n_tags, frames, dims, **options)

@@ -1,0 +1,67 @@
+"""Networks that learn from the waveform itself, three samples at a time (Lee et al. 2017; Dalla Longa et al.)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from earmark.models.layers.blocks import conv1d_block, require_at_least, smallest_size
+
+# channels after the strided convolution, then after every convolution that is pooled by 3
+FRAME = (128, 128, 128, 256, 256, 256, 256, 256, 256, 512)
+SONG = (128, 128, 256, 256, 256, 256, 256, 256, 512)
+
+
+class SampleCNN(nn.Module):
+    """A convolution of 3 with stride 3, then convolutions of 3, each pooled by 3, and the tags.
+
+    frame:
+        the "3^9" network of Lee et al. 2017, Table 1: 59,049 samples become one vector, which a last convolution of
+        1 sees before the tags. A longer input leaves several vectors, of which the maximum is taken.
+    song:
+        the network of Dalla Longa et al., Table 1: 465,984 samples become 23 vectors, flattened into the tags. The
+        flat layer pins the number of samples.
+    """
+
+    def __init__(self, n_tags: int, n_samples: int, *, whole_song: bool, dropout: float = 0.5) -> None:
+        super().__init__()
+        channels = SONG if whole_song else FRAME
+        limit = 3 * smallest_size([3] * (len(channels) - 1))
+        require_at_least("frames", n_samples, limit, f"{len(channels)} layers divide the samples by 3 each")
+        layers: list[nn.Module] = [conv1d_block(1, channels[0], 3, stride=3)]
+        layers += [conv1d_block(i, o, 3, padding=1, pool=3) for i, o in pairwise(channels)]
+        if not whole_song:
+            layers.append(conv1d_block(channels[-1], channels[-1], 1))
+        self.layers = nn.Sequential(*layers)
+        self.reduce: nn.Module = nn.Flatten() if whole_song else _Maximum()
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(channels[-1] * (_steps(n_samples, channels) if whole_song else 1), n_tags)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Waveform (batch, n_samples, 1) -> logits (batch, n_tags)."""
+        vectors: Tensor = self.layers(features.transpose(1, 2))
+        logits: Tensor = self.output(self.dropout(self.reduce(vectors)))
+        return logits
+
+
+class _Maximum(nn.Module):
+    """(batch, channels, steps) -> (batch, channels)."""
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        return vectors.amax(dim=2)
+
+
+def _steps(n_samples: int, channels: Sequence[int]) -> int:
+    """How many vectors the layers leave of ``n_samples``."""
+    for _ in channels:
+        n_samples //= 3
+    return n_samples
+
+
+def build(n_tags: int, frames: int, dims: int, *, whole_song: bool = False) -> nn.Module:
+    """Build a network on ``frames`` samples, (batch, frames, 1) -> logits (batch, n_tags)."""
+    if dims != 1:
+        raise ValueError(f"dims must be 1, got {dims}: the input is a waveform")
+    return SampleCNN(n_tags, frames, whole_song=whole_song)
