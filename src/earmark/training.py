@@ -57,7 +57,7 @@ def fit(name: str, experiment: ExperimentConfig, train: Split, valid: Split, che
         raise ConfigError(f"experiments.{name}.representation {experiment.representation!r} does not fit: {error}") from None
     watch = progress.Stopwatch()
     if system.family == "linear":
-        tried = model.fit((train.features, train.targets), (valid.features, valid.targets), experiment.seed)
+        tried = model.fit((train.features, train.targets), (valid.features, valid.targets))
         best = max(auc for _, auc in tried)
         summary = {"epochs": 0, "best_epoch": 0, "valid_roc_auc": best}
         curves: list[list[float]] = []

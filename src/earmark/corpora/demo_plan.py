@@ -8,24 +8,24 @@ from itertools import cycle, islice
 
 import numpy as np
 
-from earmark.corpora.orchestra import DEALT, Voice, ensemble
+from earmark.corpora.orchestra import DEALT, INSTRUMENTS, Voice, ensemble
 from earmark.corpora.scores import Piece, catalogue
 from earmark.errors import EarmarkError
 
-SPLITS: dict[str, tuple[str, float]] = {"train": ("0123456789ab", 0.70), "valid": ("c", 0.12), "test": ("def", 0.18)}
+SPLITS: dict[str, tuple[str, float]] = {"train": ("0123456789ab", 0.69), "valid": ("c", 0.13), "test": ("def", 0.18)}
 MIN_CLIPS = 4  # what a plan can be drawn for; the counts of the tags need about 320
 MAX_CLIPS = 600  # beyond it the scores of the classic era would run out
 SECONDS = 29  # end - start in every file name, as in MagnaTagATune
 
 ERA_SHARE = {"folk": 0.24, "medieval": 0.17, "renaissance": 0.17, "baroque": 0.23, "classic": 0.19}
 KINDS = {
-    "solo": 0.15,
-    "duet": 0.15,
-    "group": 0.32,
-    "orchestra": 0.13,
+    "solo": 0.19,
+    "duet": 0.19,
+    "group": 0.26,
+    "orchestra": 0.12,
     "electronica": 0.07,
     "techno": 0.09,
-    "ambient": 0.09,
+    "ambient": 0.08,
 }
 PACE = {"slow": 0.27, "medium": 0.4, "fast": 0.33}
 LEVEL = {"quiet": 0.24, "medium": 0.46, "loud": 0.3}
@@ -33,6 +33,14 @@ REGISTER = {"low": 0.28, "written": 0.72}
 ECHO = {"echo": 0.2, "no echo": 0.8}
 ROOM = {"dry": 0.3, "room": 0.35, "hall": 0.2, "cathedral": 0.15}
 DRUMS = {"none": 0.4, "beat": 0.33, "free": 0.27}
+FITTING = 0.9  # how often an instrument or a room is dealt to an era that it belongs to
+ERA_ROOMS = {
+    "folk": ("dry",),
+    "medieval": ("hall", "cathedral"),
+    "renaissance": ("cathedral", "hall"),
+    "baroque": ("hall", "room"),
+    "classic": ("room",),
+}
 DRUMLESS = ("solo", "duet", "ambient")  # kinds that are defined by the absence of drums
 
 
@@ -113,13 +121,13 @@ def _songs(
     """Deal one split's clips into songs of two to four, taking the pieces off the shelves."""
     sizes = _sizes(rng, clips)
     eras = _deck(rng, len(sizes), ERA_SHARE)
-    cards = _cards(rng, clips)
+    cards = _cards(rng, [era for era, size in zip(eras, sizes, strict=True) for _ in range(size)])
     places = rng.permutation(list(islice(cycle(folders), len(sizes))))
     songs = []
     for size, era, folder in zip(sizes, eras, places, strict=True):
         if not shelves[era]:
             raise EarmarkError(f"demo.clips: the scores of era {era} ran out; ask for fewer clips than now")
-        songs.append((str(folder), shelves[era].pop(0), [cards.pop() for _ in range(size)]))
+        songs.append((str(folder), shelves[era].pop(0), [cards.pop(0) for _ in range(size)]))
     return songs
 
 
@@ -132,13 +140,33 @@ def _sizes(rng: np.random.Generator, clips: int) -> list[int]:
     return [*sizes, left] if left else sizes
 
 
-def _cards(rng: np.random.Generator, clips: int) -> list[dict[str, str]]:
-    """Deal each property from its own shuffled deck: shares hold in every split, properties are independent."""
+def _cards(rng: np.random.Generator, eras: list[str]) -> list[dict[str, str]]:
+    """Deal each property from its own shuffled deck: shares hold in every split, properties are independent.
+
+    Only instruments and rooms lean towards the eras of the clips, so that an era can be heard at all.
+    """
+    clips = len(eras)
     even = dict.fromkeys(DEALT, 1 / len(DEALT))
     decks: dict[str, Mapping[str, float]] = {"kind": KINDS, "pace": PACE, "level": LEVEL, "register": REGISTER}
-    decks |= {"echo": ECHO, "room": ROOM, "drums": DRUMS, "lead": even, "second": even}
+    decks |= {"echo": ECHO, "room": ROOM, "drums": DRUMS, "lead": even}
     dealt = {name: _deck(rng, clips, shares) for name, shares in decks.items()}
+    suits = {era: {name for name in DEALT if era in INSTRUMENTS[name].eras} | {*ERA_ROOMS[era]} for era in ERA_SHARE}
+    for name in ("lead", "room"):
+        dealt[name] = [_fitting(rng, dealt[name], suits[era]) for era in eras]
+    # only a clip that has room for a second instrument uses up one; the values that the leads left over come first
+    spare = _deck(rng, clips - dealt["kind"].count("solo"), dict(reversed(even.items())))
+    dealt["second"] = [
+        lead if kind == "solo" else _fitting(rng, spare, suits[era], lead)
+        for lead, kind, era in zip(dealt["lead"], dealt["kind"], eras, strict=True)
+    ]
     return [{name: cards[i] for name, cards in dealt.items()} for i in range(clips)]
+
+
+def _fitting(rng: np.random.Generator, deck: list[str], suits: set[str], unlike: str = "") -> str:
+    """Take the deck's top card or, FITTING of the time, the first that suits; never `unlike` where another is left."""
+    allowed = [place for place, card in enumerate(deck) if card != unlike] or [0]
+    places = [place for place in allowed if deck[place] in suits]
+    return deck.pop(places[0] if places and rng.random() < FITTING else allowed[0])
 
 
 def _clip(seed: int, index: int, start: int, era: str, card: dict[str, str]) -> ClipPlan:

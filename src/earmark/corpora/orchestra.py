@@ -31,9 +31,9 @@ INSTRUMENTS = {
     for i in (
         Instrument("piano", (0, 1), 28, 96, "keys", ("piano",), True, ("classic",)),
         Instrument("harpsichord", (6,), 36, 86, "keys", ("harpsichord",), True, ("baroque",)),
-        Instrument("organ", (16, 19), 31, 86, "keys", ("organ",), True, ("baroque", "renaissance")),
+        Instrument("organ", (19, 20), 31, 86, "keys", ("organ",), True, ("baroque", "renaissance")),
         Instrument("guitar", (24, 25), 40, 81, "plucked", ("guitar",), True, ("folk",)),
-        Instrument("electric guitar", (27, 29, 30), 40, 84, "plucked", ("guitar", "electric guitar")),
+        Instrument("electric guitar", (29, 30), 40, 84, "plucked", ("guitar", "electric guitar")),
         Instrument("violin", (40,), 55, 98, "strings", ("violin", "strings"), False, ("baroque", "folk", "classic")),
         Instrument("viola", (41,), 48, 86, "strings", ("strings",), False, ("classic",), False),
         Instrument("cello", (42,), 36, 74, "strings", ("cello", "strings"), False, ("baroque", "classic")),
@@ -49,22 +49,22 @@ INSTRUMENTS = {
         Instrument("clarinet", (71,), 50, 91, "woodwind", ("clarinet",), False, ("classic",)),
         Instrument("bassoon", (70,), 34, 70, "woodwind", (), False, ("baroque", "renaissance"), False),
         Instrument("sax", (65, 66), 44, 82, "reed", ("sax",)),
-        Instrument("accordion", (21,), 48, 88, "reed", (), True, ("folk",), False),
+        Instrument("accordion", (21,), 48, 86, "reed", (), True, ("folk",), False),
         Instrument("trumpet", (56,), 54, 84, "brass", ("trumpet",), False, ("baroque", "renaissance")),
         Instrument("horn", (60,), 41, 76, "brass", ("horn",), False, ("classic",)),
         Instrument("trombone", (57,), 38, 70, "brass", (), False, ("renaissance",), False),
         Instrument("sitar", (104,), 43, 79, "plucked", ("sitar",)),
         Instrument("banjo", (105,), 48, 84, "plucked", ("banjo",), False, ("folk",)),
         Instrument("choir", (52,), 41, 81, "voice", ("choir", "vocal"), True, ("renaissance", "medieval")),
-        Instrument("voice", (53,), 45, 81, "voice", ("vocal",), False, ("renaissance", "medieval"), False),
-        Instrument("synth lead", (80, 81, 87), 48, 91, "electronic", ("synth",)),
-        Instrument("synth pad", (89, 90, 94, 95), 38, 86, "electronic", ("synth",), True, (), False),
+        Instrument("voice", (53,), 45, 81, "voice", ("vocal",), False, ("renaissance", "medieval")),
+        Instrument("synth lead", (80, 81), 48, 91, "electronic", ("synth",)),
+        Instrument("synth pad", (89, 90, 95), 38, 86, "electronic", ("synth",), True, (), False),
     )
 }
 DEALT = tuple(i.name for i in INSTRUMENTS.values() if i.dealt)
 ACOUSTIC = tuple(i.name for i in INSTRUMENTS.values() if i.family != "electronic")
 LOW = ("cello", "double bass", "bassoon", "trombone", "organ", "piano", "electric bass", "guitar", "choir", "horn")
-ERA_WEIGHT = 3.0  # how much likelier an instrument is where it belongs to the era: a hint, never a rule
+ERA_WEIGHT = 6.0  # how much likelier an instrument is where it belongs to the era: a hint, never a rule
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,16 @@ def ensemble(rng: np.random.Generator, kind: str, era: str, low: bool, dealt: tu
     lead, second = dealt
     names = [lead] if kind == "solo" else [lead, second]
     if kind == "group":
-        names += _partners(rng, LOW if low else ACOUSTIC, era, int(rng.integers(1, 4)))
+        names += _partners(rng, LOW if low else ACOUSTIC, era, int(rng.integers(1, 3)))
         if rng.random() < 0.15:
             names.append(str(rng.choice(["synth lead", "synth pad", "synth bass"])))
     elif kind == "orchestra":
-        names += ["string section", *_family(rng, "woodwind", 2), *_family(rng, "brass", 2), *_family(rng, "strings", 1)]
+        names += [
+            "string section",
+            *_family(rng, "woodwind", 2),
+            *_family(rng, "brass", 2),
+            *_family(rng, "strings", 1),
+        ]
         names += _family(rng, "low", 1) if rng.random() < 0.5 else []
         names += _partners(rng, ACOUSTIC, era, 1)
     elif kind == "electronica":
@@ -97,7 +102,7 @@ def ensemble(rng: np.random.Generator, kind: str, era: str, low: bool, dealt: tu
         names += ["synth lead", "synth bass", *(["synth pad"] if rng.random() < 0.5 else [])]
     elif kind == "ambient":
         names += [str(rng.choice(["synth pad", "string section", "choir"]))]
-    depth = 8.0 if kind in ("duet", "orchestra") else 14.0
+    depth = 5.0 if kind in ("duet", "orchestra") else 8.0
     return tuple(_voice(rng, name, depth) for name in dict.fromkeys(names))
 
 

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from earmark.evaluation import defined, macro_roc_auc
 
+Array = NDArray[np.float64]
+
 STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)  # scikit-learn's C: inverse of the L2 penalty
 
 
@@ -38,9 +40,7 @@ class LinearProbe(nn.Module):
         return logits
 
     @torch.no_grad()
-    def fit(
-        self, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], seed: int
-    ) -> list[tuple[float, float]]:
+    def fit(self, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]) -> list[tuple[float, float]]:
         """Fit every tag; the penalty, shared by all tags, is the one with the best macro ROC-AUC on ``valid``.
 
         train, valid: features (clips, frames, dims) and targets (clips, tags). Returns the (C, ROC-AUC) pairs tried.
@@ -50,12 +50,16 @@ class LinearProbe(nn.Module):
         self.mean.copy_(pooled.mean(dim=0))
         std = pooled.std(dim=0, unbiased=False)
         self.inverse_std.copy_(torch.where(std > 0, 1 / std, 0.0))
-        inputs = ((pooled - self.mean) * self.inverse_std).numpy()
+        inputs = ((pooled - self.mean) * self.inverse_std).double()
+        # An L2 penalty is blind to rotations: in the basis of the clips' own span the same optimum has fewer unknowns.
+        _, _, basis = torch.linalg.svd(inputs, full_matrices=False)
+        rotated = (inputs @ basis.T).numpy()
         targets, valid_targets = train[1].numpy(), valid[1].numpy()
         tried: list[tuple[float, float]] = []
-        best: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+        best: tuple[Array, Array] | None = None
         for strength in STRENGTHS:
-            weights, biases = _fit_tags(inputs, targets, strength, seed)
+            weights, biases = _fit_tags(rotated, targets, strength)
+            weights = weights @ basis.numpy()
             self._set(weights, biases)
             auc = macro_roc_auc(self(valid[0]).double().numpy(), valid_targets)
             if best is None or auc > max(a for _, a in tried):
@@ -65,21 +69,19 @@ class LinearProbe(nn.Module):
             self._set(*best)
         return tried
 
-    def _set(self, weights: NDArray[np.float32], biases: NDArray[np.float32]) -> None:
+    def _set(self, weights: Array, biases: Array) -> None:
         self.linear.weight.copy_(torch.from_numpy(weights))
         self.linear.bias.copy_(torch.from_numpy(biases))
 
 
-def _fit_tags(
-    inputs: NDArray[np.float32], targets: NDArray[np.float32], strength: float, seed: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights (tags, 2 * dims) and biases (tags,) at one penalty."""
+def _fit_tags(inputs: Array, targets: NDArray[np.float32], strength: float) -> tuple[Array, Array]:
+    """Weights (tags, inputs) and biases (tags,) at one penalty."""
     usable = defined(targets)
-    weights = np.zeros((targets.shape[1], inputs.shape[1]), np.float32)
-    biases = np.zeros(targets.shape[1], np.float32)
+    weights = np.zeros((targets.shape[1], inputs.shape[1]))
+    biases = np.zeros(targets.shape[1])
     for tag in range(targets.shape[1]):
         if usable[tag]:
-            model = LogisticRegression(C=strength, max_iter=1000, random_state=seed)
+            model = LogisticRegression(C=strength, solver="newton-cholesky", tol=1e-6)
             model.fit(inputs, targets[:, tag])
             weights[tag], biases[tag] = model.coef_[0], model.intercept_[0]
         else:

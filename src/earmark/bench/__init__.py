@@ -1,0 +1,28 @@
+"""Benchmarks that run ours and the peer in one process, alternately, on the same data and threads."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from earmark.bench.spectral import KINDS, bench, table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `earmark bench` to `parser`."""
+    parser.add_argument("kind", choices=KINDS, help="the representation to measure")
+    parser.add_argument("--batch", type=int, default=16, help="clips per call of ours (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="alternations of ours and the peer (default %(default)s)")
+    parser.add_argument("--threads", type=int, help="CPU threads of both (default: torch's)")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="also write the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the benchmark that `args` asks for, print its table, and return the exit status."""
+    result = bench(args.kind, batch=args.batch, rounds=args.rounds, threads=args.threads)
+    sys.stdout.write(table(result))
+    if args.json is not None:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
+    return 0

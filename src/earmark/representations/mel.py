@@ -1,0 +1,139 @@
+"""Log-mel power spectrograms, equal to librosa's (McFee et al. 2015), batched in torch.
+
+The band edges are equally spaced on the mel scale, Slaney's (1998, linear below 1 kHz, as librosa's
+default) or HTK's (2595 log10(1 + f / 700)); each triangle has unit area in Hz.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from earmark.representations import Representation, check_wave, require
+from earmark.representations.spectrum import modulus
+from earmark.representations.workspace import Workspace, Workspaces, over_chunks
+
+BLOCK = 32  # mel bands whose bins one matrix product covers: neighbours share most of them
+AMIN = 1e-10  # power below which log-amplitude is flat, -100 dB
+
+_BREAK_HZ, _BREAK_MEL, _LOG_STEP = 1000.0, 15.0, np.log(6.4) / 27.0  # Slaney: 15 mel at 1 kHz, then logarithmic
+
+
+def hz_to_mel(hz: NDArray[np.float64], *, htk: bool) -> NDArray[np.float64]:
+    """Map Hz to mel on HTK's scale, or else on Slaney's."""
+    if htk:
+        return np.asarray(2595.0 * np.log10(1.0 + hz / 700.0))
+    above = _BREAK_MEL + np.log(np.maximum(hz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP
+    return np.where(hz < _BREAK_HZ, 3.0 * hz / 200.0, above)
+
+
+def mel_to_hz(mel: NDArray[np.float64], *, htk: bool) -> NDArray[np.float64]:
+    """Invert `hz_to_mel`."""
+    if htk:
+        return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
+    above = _BREAK_HZ * np.exp((np.maximum(mel, _BREAK_MEL) - _BREAK_MEL) * _LOG_STEP)
+    return np.where(mel < _BREAK_MEL, 200.0 * mel / 3.0, above)
+
+
+def mel_edges(n_mels: int, fmin: float, fmax: float, *, htk: bool) -> NDArray[np.float64]:
+    """Return the n_mels + 2 band edges in Hz; band m rises from edge m, peaks at m + 1 and ends at m + 2."""
+    low, high = hz_to_mel(np.array([fmin, fmax]), htk=htk)
+    return mel_to_hz(np.linspace(low, high, n_mels + 2), htk=htk)
+
+
+def mel_filters(rate: int, n_fft: int, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the triangles (n_mels, 1 + n_fft // 2) between `edges` (Hz), each of unit area in Hz."""
+    bins = np.arange(1 + n_fft // 2) * (rate / n_fft)
+    left, centre, right = (edges[i : len(edges) - 2 + i, None] for i in range(3))
+    rising, falling = (bins - left) / (centre - left), (right - bins) / (right - centre)
+    triangles = np.maximum(0.0, np.minimum(rising, falling))
+    return np.asarray(triangles * 2.0 / (right - left))
+
+
+class Mel(Representation):
+    """Mel power of Hann-windowed frames, in decibels unless `log_amplitude` is off.
+
+    n_fft, hop: window and step in samples; frame t is centred on sample t * hop, beyond the ends is silence.
+    n_mels, fmin, fmax: number of bands and their span in Hz (fmax: rate / 2 when None).
+    htk: HTK's mel scale and not Slaney's. log_amplitude: 10 log10(max(power, 1e-10)).
+
+    `forward` returns (batch, 1 + n_samples // hop, n_mels).
+    """
+
+    def __init__(
+        self,
+        *,
+        rate: int,
+        n_samples: int,
+        n_fft: int = 512,
+        hop: int = 256,
+        n_mels: int = 96,
+        fmin: float = 0.0,
+        fmax: float | None = None,
+        htk: bool = False,
+        log_amplitude: bool = True,
+    ) -> None:
+        super().__init__("mel", rate, n_samples)
+        fmax = rate / 2 if fmax is None else fmax
+        require(n_fft >= 2, "mel", "n_fft", "be at least 2", n_fft)
+        require(0 < hop <= n_fft, "mel", "hop", f"be in (0, n_fft={n_fft}]", hop, "frames would skip samples")
+        require(0 <= fmin < fmax, "mel", "fmin", f"be in [0, fmax={fmax:g})", fmin)
+        require(fmax <= rate / 2, "mel", "fmax", f"be at most rate / 2 = {rate / 2:g} Hz", fmax, "a lower rate?")
+        require(n_mels >= 1, "mel", "n_mels", "be at least 1", n_mels)
+        edges = mel_edges(n_mels, fmin, fmax, htk=htk)
+        filters = mel_filters(rate, n_fft, edges)
+        empty = np.flatnonzero(filters.max(axis=1) == 0)
+        require(
+            len(empty) == 0, "mel", "n_mels", f"leave no band without an FFT bin at n_fft={n_fft}", n_mels,
+            f"{len(empty)} empty bands, the first at {edges[1:][empty[:1]]} Hz: raise n_fft or fmin",
+        )  # fmt: skip
+        self.n_fft, self.hop, self.log_amplitude, self.spaces = n_fft, hop, log_amplitude, Workspaces()
+        self.blocks = column_blocks(filters, BLOCK)
+        self.filters: Tensor
+        self.window: Tensor
+        self.register_buffer("filters", torch.tensor(filters.T, dtype=torch.float32), persistent=False)
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        self.n_frames, self.n_dims = 1 + n_samples // hop, n_mels
+        self.axes = {"hz": edges[1:-1], "seconds_per_frame": hop / rate}
+        self.bytes_per_clip = 4 * (2 * n_samples + self.n_frames * (5 * (1 + n_fft // 2) + 2 * n_mels))
+
+    @torch.no_grad()
+    def forward(self, wave: Tensor) -> Tensor:
+        """Return (batch, n_frames, n_mels) for `wave` (batch, n_samples), mono at `rate` Hz."""
+        check_wave(wave, self.n_samples)
+        out = wave.new_empty(len(wave), self.n_frames, self.n_dims, dtype=torch.float32)
+        cpu = wave.device.type == "cpu"
+
+        def work(first: int, last: int) -> None:
+            with torch.no_grad(), self.spaces.lend(out) as space:
+                self._chunk(wave[first:last], out[first:last], space)
+
+        over_chunks(work, len(wave), 1 if cpu else len(wave), torch.get_num_threads() if cpu else 1)
+        return out
+
+    def _chunk(self, wave: Tensor, out: Tensor, space: Workspace) -> None:
+        batch, half = len(wave), self.n_fft // 2
+        padded = space.real("padded", batch, self.n_samples + 2 * half)
+        padded[:, :half] = 0
+        padded[:, half : half + self.n_samples] = wave
+        padded[:, half + self.n_samples :] = 0
+        shape = (batch, self.n_frames, self.n_fft)
+        frames = padded.as_strided(shape, (padded.shape[1], self.hop, 1))
+        spectrum = torch.fft.rfft(torch.mul(frames, self.window, out=space.real("frames", *shape)))
+        power = modulus(spectrum, space.real("power", *spectrum.shape)).square_().view(-1, spectrum.shape[-1])
+        flat = out.view(-1, self.n_dims)
+        for first, last, low, high in self.blocks:
+            torch.mm(power[:, low:high], self.filters[low:high, first:last], out=flat[:, first:last])
+        if self.log_amplitude:
+            out.clamp_(min=AMIN).log10_().mul_(10.0)
+
+
+def column_blocks(filters: NDArray[np.float64], width: int) -> list[tuple[int, int, int, int]]:
+    """Return (first band, last, first bin, last) for every `width` bands of `filters`: the bins that they see."""
+    found = []
+    for first in range(0, len(filters), width):
+        bins = np.flatnonzero(filters[first : first + width].any(axis=0))
+        found.append((first, min(first + width, len(filters)), int(bins[0]), int(bins[-1]) + 1))
+    return found

@@ -1,0 +1,23 @@
+"""The raw waveform as a representation, for networks that learn their own filters."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from earmark.representations import Representation, check_wave
+
+
+class Waveform(Representation):
+    """The identity: one frame per sample and one dim. It has no options."""
+
+    def __init__(self, *, rate: int, n_samples: int) -> None:
+        super().__init__("waveform", rate, n_samples)
+        self.n_frames, self.n_dims = n_samples, 1
+        self.axes = {"hz": np.zeros(1), "seconds_per_frame": 1 / rate}
+        self.bytes_per_clip = 4 * n_samples
+
+    def forward(self, wave: Tensor) -> Tensor:
+        """Return `wave` (batch, n_samples) as (batch, n_samples, 1)."""
+        check_wave(wave, self.n_samples)
+        return wave.contiguous().unsqueeze(-1)
