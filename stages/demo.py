@@ -5,7 +5,7 @@ from pathlib import Path
 
 from earmark import progress
 from earmark.config import load
-from earmark.corpora import demo
+from earmark.corpora.demo import render
 from earmark.errors import explained
 
 
@@ -18,7 +18,7 @@ def main() -> None:
         config = load(Path("params.yaml")).corpus
         watch = progress.Stopwatch()
         if config.kind == "demo":
-            rendered = demo.render(args.out, config.demo.clips, config.demo.seed)
+            rendered = render.render(args.out, config.demo.clips, config.demo.seed)
             watch.report("demo", len(rendered))
         else:
             args.out.mkdir(parents=True, exist_ok=True)

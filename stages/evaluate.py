@@ -29,7 +29,8 @@ def main() -> None:
         test = dataset.load(args.features, args.labels, args.standardizer, "test")
         system = config.experiments[args.experiment].system or args.experiment
         model = scoring.load_model(system, args.model / "state.pt", len(test.tags), *test.features.shape[1:])
-        scores = scoring.score(model, test.features)
+        training = json.loads((args.model / "training.json").read_text(encoding="utf-8"))
+        scores = scoring.score(model, test.features, training["excerpt_frames"])
         result = evaluation.evaluate(
             scores,
             test.targets.numpy(),
@@ -39,7 +40,6 @@ def main() -> None:
             config.evaluation.seed,
         )
         scoring.write_scores(args.scores, test, scores)
-        training = json.loads((args.model / "training.json").read_text(encoding="utf-8"))
         write_json(args.metrics, {"test": result.summary | {"missing_clips": test.missing}, "training": training})
         write_csv(args.tags, ("tag", "positives", "roc_auc", "pr_auc"), result.tags)
         write_csv(args.roc, ("fpr", "tpr"), result.roc)

@@ -45,11 +45,31 @@ def test_sections_are_immutable():
         (("representations", "mel", "hopp"), 5, r"unknown key representations\.mel\.hopp, got 5"),
         (("representations", "mel", "hop"), -256, r"representations\.mel\.hop: .*greater than 0, got -256"),
         (("representations", "mel", "hop"), 1024, r"hop must be in \(0, n_fft=512\], got 1024"),
-        (("representations", "mel", "rate"), 12000, r"representations\.mel\.rate must be one of waveforms \[16000\], got 12000"),
-        (("representations", "mel", "samples"), 500000, r"samples must be at most waveforms\.16000\.samples=465984, got 500000"),
-        (("experiments", "linear", "representation"), "mell", r"experiments\.linear\.representation must be one of .*'mell'"),
-        (("experiments", "linear", "preset"), "fast", r"experiments\.linear\.preset: .*'published' or 'demo', got 'fast'"),
-        (("waveforms", "16000", "max_rejected"), 2, r"waveforms\.16000\.max_rejected: .*less than or equal to 1, got 2"),
+        (
+            ("representations", "mel", "rate"),
+            12000,
+            r"representations\.mel\.rate must be one of waveforms \[16000\], got 12000",
+        ),
+        (
+            ("representations", "mel", "samples"),
+            500000,
+            r"samples must be at most waveforms\.16000\.samples=465984, got 500000",
+        ),
+        (
+            ("experiments", "linear", "representation"),
+            "mell",
+            r"experiments\.linear\.representation must be one of .*'mell'",
+        ),
+        (
+            ("experiments", "linear", "preset"),
+            "fast",
+            r"experiments\.linear\.preset: .*'published' or 'demo', got 'fast'",
+        ),
+        (
+            ("waveforms", "16000", "max_rejected"),
+            2,
+            r"waveforms\.16000\.max_rejected: .*less than or equal to 1, got 2",
+        ),
         (("corpus", "kind"), "gtzan", r"corpus\.kind: .*'demo' or 'magnatagatune', got 'gtzan'"),
     ],
 )

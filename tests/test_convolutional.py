@@ -6,7 +6,6 @@ from model_checks import assert_gradients, assert_reloads, assert_scores, auc_af
 from torch import nn
 
 from earmark.models import convolutional
-from earmark.models.layers.blocks import conv2d_block, size_after, smallest_size
 from earmark.models.convolutional import (
     FCN_POOLS,
     SCATTERING_POOLS,
@@ -14,6 +13,7 @@ from earmark.models.convolutional import (
     Convolutional2d,
     FullyConvolutional,
 )
+from earmark.models.layers.blocks import conv2d_block, size_after, smallest_size
 
 one_thread = pytest.fixture(autouse=True, scope="module")(single_thread)
 

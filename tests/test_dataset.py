@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.dataset import Batches, load
+from earmark.dataset import Batches, Split, load
 from earmark.labels import write_labels
 from earmark.manifest import Clip, TagTable
 from earmark.shards import ShardError, ShardWriter
@@ -63,3 +63,22 @@ def test_features_and_targets_stay_together(place):
     for features, targets in Batches(split, 2, seed=1):
         clip = features[:, 0, 0] / 0.5 + 4
         assert torch.equal(targets[:, 1], (clip >= 5).float())
+
+
+def test_an_excerpt_shows_part_of_the_frames_at_a_place_of_seed_and_epoch():
+    features = torch.arange(40.0).reshape(1, 20, 2).repeat(3, 1, 1)
+    split = Split(features, torch.zeros(3, 1), (), ("a",), 0)
+    batches = Batches(split, 3, seed=2, excerpt=0.25)
+
+    def start(epoch):
+        batches.start_epoch(epoch)
+        shown, _ = batches[0]
+        assert shown.shape == (3, 5, 2)
+        assert torch.equal(shown[0, :, 0].diff(), torch.full((4,), 2.0))
+        return int(shown[0, 0, 0]) // 2
+
+    starts = [start(epoch) for epoch in range(60)]
+    assert set(starts) <= set(range(16))
+    assert len(set(starts)) > 8
+    assert [start(epoch) for epoch in range(60)] == starts
+    assert Batches(split, 3)[0][0].shape == (3, 20, 2)

@@ -13,11 +13,12 @@ import soundfile as sf
 for package in ("music21", "pretty_midi"):
     pytest.importorskip(package, reason=f"the demo corpus needs {package}, of the extra `demo`")
 
-from earmark.corpora import demo, demo_plan, scores, soundfont, studio  # noqa: E402
-from earmark.corpora.arranging import Line  # noqa: E402
-from earmark.corpora.demo_plan import SPLITS, SongPlan, plan, split_of  # noqa: E402
-from earmark.corpora.demo_tags import TAG_NAMES, TAGS, Facts, tags_of  # noqa: E402
-from earmark.corpora.orchestra import DEALT, INSTRUMENTS, Voice  # noqa: E402
+from earmark.corpora.demo import demo_plan, scores, soundfont, studio  # noqa: E402
+from earmark.corpora.demo import render as demo  # noqa: E402
+from earmark.corpora.demo.arranging import Line  # noqa: E402
+from earmark.corpora.demo.demo_plan import SPLITS, SongPlan, plan, split_of  # noqa: E402
+from earmark.corpora.demo.demo_tags import TAG_NAMES, TAGS, Facts, tags_of  # noqa: E402
+from earmark.corpora.demo.orchestra import DEALT, INSTRUMENTS, Voice  # noqa: E402
 from earmark.errors import EarmarkError  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:music21")

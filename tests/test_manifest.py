@@ -7,7 +7,7 @@ from earmark.manifest import Clip, TagTable, read_manifest, read_tags, write_jso
 
 
 def test_the_manifest_survives_the_round_trip_with_odd_characters(tmp_path):
-    clips = [Clip("2", 'a/it\'s "odd", isn\'t it-0-29.mp3', "a", "a/song, one", "ärtist", "train")]
+    clips = [Clip("2", "a/it's \"odd\", isn't it-0-29.mp3", "a", "a/song, one", "ärtist", "train")]
     write_manifest(tmp_path / "manifest.csv", clips)
     assert read_manifest(tmp_path / "manifest.csv") == clips
 

@@ -1,4 +1,4 @@
-"""The whole pipeline on twelve synthetic MP3s, in a clone: what runs, what does not run again, what a failure leaves."""
+"""The whole pipeline on twelve synthetic MP3s, in a clone: what runs, what does not, what a failure leaves."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ class Clone:
         self.run("dvc", "init", "--quiet")
 
     def run(self, *command: str, code: int = 0) -> str:
-        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 

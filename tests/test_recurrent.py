@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from earmark.models.layers.cells import BatchNormLSTM, PaperGRU, PaperLSTM, candidate_masks
-from earmark.models.recurrent import Cell, Recurrent
 from earmark.models.layers.step_norm import StepNorm
+from earmark.models.recurrent import Cell, Recurrent
 
 one_thread = pytest.fixture(autouse=True, scope="module")(single_thread)
 CELLS = get_args(Cell)
@@ -189,7 +189,9 @@ def test_recurrent_dropout_keeps_three_quarters_and_the_mean() -> None:
 @pytest.mark.parametrize("cell", ["gru-paper", "lstm-paper", "bn-lstm"])
 def test_recurrent_dropout_loses_no_memory(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
     # with every candidate dropped nothing is ever written: states stay at zero instead of being erased to it
-    monkeypatch.setattr("earmark.models.layers.cells.candidate_masks", lambda gates, *_: torch.zeros(*gates.shape[:2], 16))
+    monkeypatch.setattr(
+        "earmark.models.layers.cells.candidate_masks", lambda gates, *_: torch.zeros(*gates.shape[:2], 16)
+    )
     model = small(cell).train()
     assert torch.equal(model(torch.randn(4, 9, 7)), model.output.bias.expand(4, 3))
 

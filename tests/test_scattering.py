@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import importlib.util
 import pickle
-import time
 
 import numpy as np
 import pytest
@@ -158,7 +157,13 @@ def test_order_one_alone_equals_the_first_rows_of_both():
 
 @pytest.mark.parametrize(
     ("n", "T", "Q", "oversampling"),
-    [(4096, 4096, (1, 1), 0), (9001, 500, (8, 1), 1), (5000, 3000, (2, 2), 2), (3001, 64, (8, 1), 1), (8192, 256, (16, 1), 0)],
+    [
+        (4096, 4096, (1, 1), 0),
+        (9001, 500, (8, 1), 1),
+        (5000, 3000, (2, 2), 2),
+        (3001, 64, (8, 1), 1),
+        (8192, 256, (16, 1), 0),
+    ],
 )
 def test_any_length_and_scale_has_its_shape_and_agrees_with_exact_padding(n, T, Q, oversampling):
     wave = torch.randn(1, n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -293,8 +298,8 @@ def test_waveform_is_the_identity():
     assert (same.n_frames, same.n_dims) == (100, 1)
 
 
-def test_building_is_cheap_and_a_clip_takes_little_memory():
-    start = time.process_time()
+def test_filters_are_kept_on_their_support_and_a_clip_takes_little_memory():
     s = Scattering(464_000)
-    assert time.process_time() - start < 3  # under 1 s on an idle machine
+    dense = s.total * (76 + 13)
+    assert sum(buffer.numel() for buffer in s.buffers()) < dense / 4
     assert s.bytes_per_clip < 64e6

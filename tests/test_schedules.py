@@ -45,6 +45,7 @@ def test_an_experiment_takes_its_preset_and_overrides_single_values():
     changed = ExperimentConfig(representation="mel", model="crnn", preset="demo", epochs=3, learning_rate=0.5)
     rule = choose("panwar", changed)
     assert (rule.epochs, rule.learning_rate, rule.batch) == (3, 0.5, RULES["demo"].batch)
+    assert choose("song-2018", changed, any_length=True).excerpt == 0.125
 
 
 @pytest.mark.parametrize(("name", "kind"), [("panwar", torch.optim.Adam), ("dalla-longa", torch.optim.SGD)])

@@ -18,7 +18,7 @@ def test_a_saved_model_scores_as_the_one_in_memory(tmp_path):
     np.testing.assert_array_equal(score(again, features), score(model, features))
 
 
-def test_scores_are_probabilities_whatever_the_batch(tmp_path):
+def test_scores_are_probabilities_whatever_the_batch():
     model = systems.build("linear", 4, 6, 5).eval()
     features = torch.randn(7, 6, 5)
     scores = score(model, features, batch=2)
@@ -35,3 +35,10 @@ def test_the_table_of_scores_survives_the_round_trip(tmp_path):
     ids, again = read_scores(tmp_path / "scores.csv")
     assert ids == ["5", "8"]
     np.testing.assert_allclose(again, scores, rtol=1e-8)
+
+
+def test_scores_of_excerpts_are_the_mean_over_half_overlapping_ones():
+    model = systems.build("linear", 4, 12, 5).eval()
+    features = torch.randn(3, 12, 5)
+    windows = [score(model, features[:, start : start + 4]) for start in (0, 2, 4, 6, 8)]
+    np.testing.assert_allclose(score(model, features, excerpt=4), np.mean(windows, axis=0), rtol=1e-12)

@@ -3,7 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from earmark.shards import ShardError, ShardWriter, attribute, clip_ids, fingerprint_of, open_shard, remove_others, shard_files
+from earmark.shards import (
+    ShardError,
+    ShardWriter,
+    attribute,
+    clip_ids,
+    fingerprint_of,
+    open_shard,
+    remove_others,
+    shard_files,
+)
 
 
 def write(path, ids=("1", "2"), capacity=2, fingerprint="f", order=("a", "b")):

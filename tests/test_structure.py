@@ -18,7 +18,7 @@ from earmark import provenance
 ORDER = [
     *("errors", "progress", "provenance", "config", "manifest", "corpora", "labels", "audio", "shards", "decode"),
     *("representations", "extract", "standardize", "dataset", "evaluation", "models", "systems", "schedules"),
-    *("training", "scoring", "report", "bench", "cli"),
+    *("scoring", "training", "report", "bench", "cli"),
 ]
 
 
@@ -34,7 +34,9 @@ def test_imports_point_only_upward():
             continue
         assert layer(file) in ORDER, f"{file}: where in the order does it stand?"
         for imported in provenance.direct_imports(file):
-            if layer(imported) not in ("__init__", layer(file)) and ORDER.index(layer(imported)) > ORDER.index(layer(file)):
+            if layer(imported) not in ("__init__", layer(file)) and ORDER.index(layer(imported)) > ORDER.index(
+                layer(file)
+            ):
                 wrong.append(f"{file.name} imports {imported.name}")
     assert not wrong
 

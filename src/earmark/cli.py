@@ -39,7 +39,7 @@ def _doctor(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command ta
     from earmark.decode import workers
     from earmark.extract import device
 
-    print(f"python         {platform.python_version()} on {platform.machine()}")
+    print(f"python            {platform.python_version()} on {platform.machine()}")
     for name in (
         "earmark",
         "torch",
@@ -51,13 +51,15 @@ def _doctor(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command ta
         "scikit-learn",
         "soundfile",
     ):
-        print(f"{name:<14} {_version(name)}")
-    print(f"cores          {workers()} for decoding (EARMARK_WORKERS), torch uses {torch.get_num_threads()}")
+        print(f"{name:<17} {_version(name)}")
+    print(f"cores             {workers()} for decoding (EARMARK_WORKERS), torch uses {torch.get_num_threads()}")
     found = device()
     shown = torch.cuda.get_device_name(found) if found.type == "cuda" else "no GPU that torch sees"
-    print(f"device         {found} (EARMARK_DEVICE), {shown}")
-    missing = [name for name in ("music21", "symusic", "pretty_midi") if _version(name) == "absent"]
-    print(f"demo corpus    {'can be rendered' if not missing else 'needs ' + ', '.join(missing) + ': earmark[demo]'}")
+    print(f"device            {found} (EARMARK_DEVICE), {shown}")
+    missing = [name for name in ("music21", "pretty_midi") if _version(name) == "absent"]
+    print(
+        f"demo corpus       {'can be rendered' if not missing else 'needs ' + ', '.join(missing) + ': earmark[demo]'}"
+    )
     return 0
 
 

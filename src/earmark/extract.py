@@ -62,8 +62,7 @@ def _free_bytes(where: torch.device) -> int:
 
 def code_version(kind: str) -> str:
     """The version of the code that makes features of this kind; editing another kind's module does not change it."""
-    own = [f"earmark.representations.{kind}", "earmark.representations.spectrum", "earmark.representations.wavelets"]
-    return provenance.code_version(*own, "earmark.shards")
+    return provenance.code_version(f"earmark.representations.{kind}", "earmark.shards")
 
 
 def _fingerprint(source: Path, settings: Settings) -> str:

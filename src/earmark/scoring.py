@@ -22,11 +22,24 @@ def load_model(system: str, state: Path, tags: int, frames: int, dims: int) -> n
     return model.eval()
 
 
-@torch.inference_mode()
-def score(model: nn.Module, features: Tensor, batch: int = 32) -> NDArray[np.float64]:
-    """Probability of every tag: features (clips, frames, dims) -> (clips, tags) in [0, 1]."""
-    parts = [torch.sigmoid(model(part).double()) for part in features.split(batch)]
-    return torch.cat(parts).cpu().numpy()
+def probabilities(model: nn.Module, features: Tensor, excerpt: int) -> Tensor:
+    """Probability of every tag, averaged over half-overlapping excerpts of ``excerpt`` frames.
+
+    features: (batch, frames, dims) -> (batch, tags) in [0, 1], float64. An excerpt as long as the clip is the clip.
+    """
+    frames = features.shape[1]
+    starts = range(0, max(1, frames - excerpt + 1), max(1, excerpt // 2))
+    return torch.stack([torch.sigmoid(model(features[:, s : s + excerpt]).double()) for s in starts]).mean(dim=0)
+
+
+@torch.no_grad()
+def score(model: nn.Module, features: Tensor, excerpt: int | None = None, batch: int = 32) -> NDArray[np.float64]:
+    """Score clips in batches: features (clips, frames, dims) -> probabilities (clips, tags)."""
+    excerpt = features.shape[1] if excerpt is None else excerpt
+    starts = range(0, len(features), batch)
+    parts = [probabilities(model, features[start : start + batch], excerpt) for start in starts]
+    scores: NDArray[np.float64] = torch.cat(parts).cpu().numpy()
+    return scores
 
 
 def write_scores(path: Path, split: Split, scores: NDArray[np.float64]) -> None:

@@ -10,7 +10,7 @@ import sys
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import pytorch_lightning as pl
 import torch
@@ -22,8 +22,17 @@ from earmark.config import ConfigError, ExperimentConfig
 from earmark.dataset import Batches, Split
 from earmark.evaluation import macro_roc_auc
 from earmark.schedules import Rule
+from earmark.scoring import probabilities
 
 CURVES = ("epoch", "train_loss", "valid_loss", "valid_roc_auc", "learning_rate")
+
+
+class SelfFitting(Protocol):
+    """A model that is not trained by gradient steps: it fits itself and returns the (setting, ROC-AUC) pairs tried."""
+
+    def fit(self, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]) -> list[tuple[float, float]]:
+        """Fit on ``train``, choose settings on ``valid``; both (features, targets)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -54,15 +63,18 @@ def fit(name: str, experiment: ExperimentConfig, train: Split, valid: Split, che
     try:
         model = systems.build(system.name, len(train.tags), *train.features.shape[1:])
     except ValueError as error:
-        raise ConfigError(f"experiments.{name}.representation {experiment.representation!r} does not fit: {error}") from None
+        raise ConfigError(
+            f"experiments.{name}.representation {experiment.representation!r} does not fit: {error}"
+        ) from None
     watch = progress.Stopwatch()
     if system.family == "linear":
-        tried = model.fit((train.features, train.targets), (valid.features, valid.targets))
+        tried = cast(SelfFitting, model).fit((train.features, train.targets), (valid.features, valid.targets))
         best = max(auc for _, auc in tried)
-        summary = {"epochs": 0, "best_epoch": 0, "valid_roc_auc": best}
+        summary = {"epochs": 0, "best_epoch": 0, "excerpt_frames": train.features.shape[1], "valid_roc_auc": best}
         curves: list[list[float]] = []
     else:
-        rule = schedules.choose(system.training, experiment)
+        any_length = system.family == "recurrent" and not system.options.get("transposed", False)
+        rule = schedules.choose(system.training, experiment, any_length)
         curves, summary = _fit_by_gradient(model, rule, experiment.seed, train, valid, checkpoints)
     summary |= {"seconds": round(watch.seconds(), 1), "parameters": systems.count_parameters(model)}
     return Fitted(model, curves, summary)
@@ -71,7 +83,7 @@ def fit(name: str, experiment: ExperimentConfig, train: Split, valid: Split, che
 def _fit_by_gradient(
     model: nn.Module, rule: Rule, seed: int, train: Split, valid: Split, checkpoints: Path | None
 ) -> tuple[list[list[float]], dict[str, Any]]:
-    tagger = Tagger(model, rule, Batches(train, rule.batch, seed), valid)
+    tagger = Tagger(model, rule, Batches(train, rule.batch, seed, rule.excerpt), valid)
     best = BestWeights(rule, seed)
     resume, keeper = _resumption(checkpoints, rule, seed, train, valid)
     accelerator = (os.environ.get("EARMARK_DEVICE") or "auto").split(":")[0]
@@ -95,6 +107,7 @@ def _fit_by_gradient(
     return best.curves, {
         "epochs": len(best.curves),
         "best_epoch": best.epoch,
+        "excerpt_frames": tagger.batches.frames,
         "valid_roc_auc": best.curves[best.epoch][CURVES.index("valid_roc_auc")],
     }
 
@@ -126,17 +139,30 @@ class Tagger(pl.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
         """Mean binary cross-entropy of one batch."""
-        features, targets = batch
+        features, targets = self._augmented(*batch)
         loss = F.binary_cross_entropy_with_logits(self.model(features), targets)
         self.losses.append(loss.detach())
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:  # noqa: ARG002
-        """Collect the logits of one batch."""
+        """Collect the probabilities of one batch."""
         features, targets = batch
-        logits = self.model(features)
-        self.valid_losses.append(F.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1))
-        self.scores.append(logits)
+        scores = probabilities(self.model, features, self.batches.frames)
+        self.valid_losses.append(F.binary_cross_entropy(scores, targets.double(), reduction="none").mean(dim=1))
+        self.scores.append(scores)
+
+    def _augmented(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Blend and offset a batch as the rule says; drawn on the CPU, so that every device sees the same numbers."""
+        if self.rule.mixup:
+            weight = torch.distributions.Beta(self.rule.mixup, self.rule.mixup).sample((len(features), 1))
+            weight = torch.maximum(weight, 1 - weight).to(features.device)
+            partner = torch.randperm(len(features)).to(features.device)
+            features = weight[..., None] * features + (1 - weight[..., None]) * features[partner]
+            targets = weight * targets + (1 - weight) * targets[partner]
+        if self.rule.jitter:
+            offset = torch.randn(len(features), 1, features.shape[2]).to(features.device)
+            features = features + self.rule.jitter * offset
+        return features, targets
 
 
 class BestWeights(pl.Callback):
@@ -164,7 +190,7 @@ class BestWeights(pl.Callback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Judge the epoch."""
         assert isinstance(pl_module, Tagger)
-        scores = torch.cat(pl_module.scores).double().cpu().numpy()
+        scores = torch.cat(pl_module.scores).cpu().numpy()
         train_loss = float(torch.stack(pl_module.losses).mean())
         valid_loss = float(torch.cat(pl_module.valid_losses).mean())
         auc = macro_roc_auc(scores, pl_module.valid.targets.numpy())

@@ -16,7 +16,8 @@ import torch
 
 from earmark.bench import peers, roofline
 from earmark.bench.peers import Clips, Peer
-from earmark.representations import Representation, build
+from earmark.representations import build
+from earmark.representations.base import Representation
 from earmark.representations.cqt import CQT
 from earmark.representations.mel import Mel
 from earmark.representations.scattering import Scattering, ScatteringFeatures

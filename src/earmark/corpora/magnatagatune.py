@@ -27,7 +27,7 @@ def read(audio: Path, annotations: Path) -> tuple[list[Clip], TagTable]:
     values: list[list[int]] = []
     tags: tuple[str, ...] = ()
     seen: dict[str, int] = {}
-    for line, tags, clip_id, row, path in _rows(annotations):  # noqa: B007 - the tags are the same in every row
+    for line, tags, clip_id, row, path in _rows(annotations):
         where = f"{annotations}, line {line}"
         if clip_id in seen:
             raise CorpusError(f"{where}: clip_id {clip_id} stands in line {seen[clip_id]} already")
@@ -52,7 +52,9 @@ def _rows(annotations: Path) -> Iterator[tuple[int, tuple[str, ...], str, list[s
     for column, place in (("clip_id", 0), ("mp3_path", -1)):
         if not header or header[place] != column:
             at = "first" if place == 0 else "last"
-            raise CorpusError(f"{annotations}: the {at} of the TAB-separated columns must be {column}, got {header[:3]}...")
+            raise CorpusError(
+                f"{annotations}: the {at} of the TAB-separated columns must be {column}, got {header[:3]}..."
+            )
     tags = tuple(header[1:-1])
     if not tags or len(set(tags)) < len(tags):
         raise CorpusError(f"{annotations}: needs tag columns, each once, between clip_id and mp3_path, got {tags[:5]}")

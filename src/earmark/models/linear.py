@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from earmark.evaluation import defined, macro_roc_auc
@@ -58,7 +59,8 @@ class LinearProbe(nn.Module):
         tried: list[tuple[float, float]] = []
         best: tuple[Array, Array] | None = None
         for strength in STRENGTHS:
-            weights, biases = _fit_tags(rotated, targets, strength)
+            with threadpool_limits(1 if rotated.size < 1e7 else None):  # small products lose time to many threads
+                weights, biases = _fit_tags(rotated, targets, strength)
             weights = weights @ basis.numpy()
             self._set(weights, biases)
             auc = macro_roc_auc(self(valid[0]).double().numpy(), valid_targets)
@@ -81,7 +83,7 @@ def _fit_tags(inputs: Array, targets: NDArray[np.float32], strength: float) -> t
     biases = np.zeros(targets.shape[1])
     for tag in range(targets.shape[1]):
         if usable[tag]:
-            model = LogisticRegression(C=strength, solver="newton-cholesky", tol=1e-6)
+            model = LogisticRegression(C=strength, max_iter=1000)
             model.fit(inputs, targets[:, tag])
             weights[tag], biases[tag] = model.coef_[0], model.intercept_[0]
         else:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.representations import Representation, check_wave, require
+from earmark.representations.base import Representation, require
 from earmark.representations.spectrum import Floats, fold, good_length, long_rfft, modulus, window
 from earmark.representations.workspace import Workspace, Workspaces, over_chunks
 
@@ -134,9 +134,8 @@ class CQT(Representation):
             self.register_buffer(f"octave{first}", parts, persistent=False)
 
     @torch.no_grad()
-    def forward(self, wave: Tensor) -> Tensor:
+    def compute(self, wave: Tensor) -> Tensor:
         """Return (batch, n_frames, bins) for `wave` (batch, n_samples), mono at `rate` Hz."""
-        check_wave(wave, self.n_samples)
         out = wave.new_empty(len(wave), self.n_frames, self.n_dims, dtype=torch.float32)
         cpu = wave.device.type == "cpu"
 

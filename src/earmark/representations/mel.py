@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.representations import Representation, check_wave, require
+from earmark.representations.base import Representation, require
 from earmark.representations.spectrum import modulus
 from earmark.representations.workspace import Workspace, Workspaces, over_chunks
 
@@ -100,9 +100,8 @@ class Mel(Representation):
         self.bytes_per_clip = 4 * (2 * n_samples + self.n_frames * (5 * (1 + n_fft // 2) + 2 * n_mels))
 
     @torch.no_grad()
-    def forward(self, wave: Tensor) -> Tensor:
+    def compute(self, wave: Tensor) -> Tensor:
         """Return (batch, n_frames, n_mels) for `wave` (batch, n_samples), mono at `rate` Hz."""
-        check_wave(wave, self.n_samples)
         out = wave.new_empty(len(wave), self.n_frames, self.n_dims, dtype=torch.float32)
         cpu = wave.device.type == "cpu"
 

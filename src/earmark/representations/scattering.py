@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from earmark.representations import Representation, check_wave, require
+from earmark.representations.base import Representation, check_wave, require
 from earmark.representations.cascade import Cascade, Kymatio, Paths, ScatNet
 from earmark.representations.orders import FirstOrder, LowPasses, reach
 from earmark.representations.spectrum import Mirror, long_rfft, window
@@ -104,7 +104,6 @@ class Scattering(nn.Module):
         clip = self.n_samples + self.total + 2 * (self.high - self.low) + self.total + 2
         return int(item * (clip + 2 * self.n_paths * self.n_frames + groups + far))
 
-    @torch.no_grad()
     def forward(self, wave: Tensor) -> Tensor:
         """Return the coefficients (batch, n_paths, n_frames) of `wave` (batch, n_samples).
 
@@ -113,6 +112,11 @@ class Scattering(nn.Module):
 
         """
         check_wave(wave, self.n_samples)
+        return self.compute(wave)
+
+    @torch.no_grad()
+    def compute(self, wave: Tensor) -> Tensor:
+        """Do what `forward` does, without looking at the samples: on a GPU, without waiting for it."""
         wave = wave.to(self.dtype)
         out = wave.new_empty(len(wave), self.n_paths, self.n_frames)
         cpu = wave.device.type == "cpu"
@@ -214,10 +218,10 @@ class ScatteringFeatures(Representation):
             "normalization": normalization,
         }
 
-    def forward(self, wave: Tensor) -> Tensor:
+    def compute(self, wave: Tensor) -> Tensor:
         """Return (batch, n_frames, n_paths) for `wave` (batch, n_samples) at `rate` Hz."""
         transform = self.transform
-        S = transform.forward(wave)
+        S = transform.compute(wave)
         if self.normalization.startswith("renorm"):
             S = renorm(S, transform.paths, transform.epsilon)
         if self.normalization.endswith("log"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from earmark.representations import Representation, check_wave
+from earmark.representations.base import Representation
 
 
 class Waveform(Representation):
@@ -17,7 +17,6 @@ class Waveform(Representation):
         self.axes = {"hz": np.zeros(1), "seconds_per_frame": 1 / rate}
         self.bytes_per_clip = 4 * n_samples
 
-    def forward(self, wave: Tensor) -> Tensor:
+    def compute(self, wave: Tensor) -> Tensor:
         """Return `wave` (batch, n_samples) as (batch, n_samples, 1)."""
-        check_wave(wave, self.n_samples)
         return wave.contiguous().unsqueeze(-1)

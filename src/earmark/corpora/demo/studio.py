@@ -5,22 +5,22 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.corpora import soundfont
-from earmark.corpora.arranging import Line
-from earmark.corpora.scores import package_folder
+from earmark.corpora.demo import soundfont
+from earmark.corpora.demo.arranging import Line
+from earmark.corpora.demo.scores import package_folder
 
 Wave = NDArray[np.float64]  # (SAMPLES,), mono
 RATE = 16_000
 SAMPLES = 465_408  # 29.088 s; the encoder's padding makes the MP3 decode to 466,560, as long as MagnaTagATune's
 FFT_SIZE = 1 << 19  # a clip and the longest reverberation
-AUDIBLE_DB = -20.0  # a stem softer than this against the whole mix is taken out
+AUDIBLE_DB = -14.0  # a stem softer than this against the whole mix is taken out
 MIN_EVENTS = 3
 REVERBERATION = {"dry": (0.15, 0.3), "room": (0.4, 0.8), "hall": (1.0, 1.6), "cathedral": (2.2, 3.5)}  # T60, s
 WET_DB = {"dry": -20.0, "room": -12.0, "hall": -9.0, "cathedral": -3.0}
 LEVEL_DB = {"quiet": (-37.0, -31.5), "medium": (-27.5, -20.5), "loud": (-16.5, -12.5)}  # RMS, dB re full scale
 NOISE_DB = (-68.0, -46.0)
 NOISE_BELOW_DB = 24.0  # the noise stays at least this far below the music
-TILT = (-1.0, 1.0)  # dB an octave: microphones and rooms colour the sound
+TILT = (-0.7, 0.7)  # dB an octave: microphones and rooms colour the sound
 
 
 def play(line: Line) -> Wave:

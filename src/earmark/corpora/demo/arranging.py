@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.corpora.demo_plan import ClipPlan
-from earmark.corpora.orchestra import INSTRUMENTS, Instrument, Voice
-from earmark.corpora.scores import Notes, Score
+from earmark.corpora.demo.demo_plan import ClipPlan
+from earmark.corpora.demo.orchestra import INSTRUMENTS, Instrument, Voice
+from earmark.corpora.demo.scores import Notes, Score
 
 Events = NDArray[np.float64]  # (n, 4): onset and duration in seconds, MIDI pitch, gain; sorted by onset
 PLAYED = 28.6  # seconds within which notes begin; the rest of the clip lets them ring

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from earmark.corpora.orchestra import INSTRUMENTS
+from earmark.corpora.demo.orchestra import INSTRUMENTS
 
 SLOW, FAST = 1.5, 5.0  # distinct onsets a second of the pitched instruments; between them neither tag holds
 QUIET_DB, LOUD_DB = -30.0, -18.0  # RMS in dB re full scale; between them neither tag holds

@@ -102,7 +102,7 @@ def ensemble(rng: np.random.Generator, kind: str, era: str, low: bool, dealt: tu
         names += ["synth lead", "synth bass", *(["synth pad"] if rng.random() < 0.5 else [])]
     elif kind == "ambient":
         names += [str(rng.choice(["synth pad", "string section", "choir"]))]
-    depth = 5.0 if kind in ("duet", "orchestra") else 8.0
+    depth = 3.0 if kind in ("duet", "orchestra") else 6.0
     return tuple(_voice(rng, name, depth) for name in dict.fromkeys(names))
 
 

@@ -8,8 +8,8 @@ from itertools import cycle, islice
 
 import numpy as np
 
-from earmark.corpora.orchestra import DEALT, INSTRUMENTS, Voice, ensemble
-from earmark.corpora.scores import Piece, catalogue
+from earmark.corpora.demo.orchestra import DEALT, INSTRUMENTS, Voice, ensemble
+from earmark.corpora.demo.scores import Piece, catalogue
 from earmark.errors import EarmarkError
 
 SPLITS: dict[str, tuple[str, float]] = {"train": ("0123456789ab", 0.69), "valid": ("c", 0.13), "test": ("def", 0.18)}
@@ -19,21 +19,21 @@ SECONDS = 29  # end - start in every file name, as in MagnaTagATune
 
 ERA_SHARE = {"folk": 0.24, "medieval": 0.17, "renaissance": 0.17, "baroque": 0.23, "classic": 0.19}
 KINDS = {
-    "solo": 0.19,
-    "duet": 0.19,
-    "group": 0.26,
-    "orchestra": 0.12,
-    "electronica": 0.07,
-    "techno": 0.09,
-    "ambient": 0.08,
+    "solo": 0.37,
+    "duet": 0.22,
+    "group": 0.15,
+    "orchestra": 0.08,
+    "electronica": 0.05,
+    "techno": 0.07,
+    "ambient": 0.06,
 }
 PACE = {"slow": 0.27, "medium": 0.4, "fast": 0.33}
 LEVEL = {"quiet": 0.24, "medium": 0.46, "loud": 0.3}
 REGISTER = {"low": 0.28, "written": 0.72}
 ECHO = {"echo": 0.2, "no echo": 0.8}
-ROOM = {"dry": 0.3, "room": 0.35, "hall": 0.2, "cathedral": 0.15}
+ROOM = {"dry": 0.56, "room": 0.26, "hall": 0.12, "cathedral": 0.06}
 DRUMS = {"none": 0.4, "beat": 0.33, "free": 0.27}
-FITTING = 0.9  # how often an instrument or a room is dealt to an era that it belongs to
+FITTING = 0.85
 ERA_ROOMS = {
     "folk": ("dry",),
     "medieval": ("hall", "cathedral"),

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from earmark.corpora import arranging, demo_plan, scores, studio
-from earmark.corpora.demo_plan import ClipPlan, SongPlan
-from earmark.corpora.demo_tags import TAG_NAMES, Facts, tags_of
+from earmark.corpora.demo import arranging, demo_plan, scores, studio
+from earmark.corpora.demo.demo_plan import ClipPlan, SongPlan
+from earmark.corpora.demo.demo_tags import TAG_NAMES, Facts, tags_of
 from earmark.errors import EarmarkError
 from earmark.progress import bar
 
