@@ -141,3 +141,21 @@ def test_the_same_weights_give_the_same_file(tmp_path):
     again.load_state_dict(torch.load(tmp_path / "a" / "state.pt", weights_only=True))
     again.eval()
     np.testing.assert_array_equal(again(split().features).detach(), model.eval()(split().features).detach())
+
+
+def test_blending_and_offsets_change_what_is_learnt_but_not_its_determinism():
+    blended = Rule("adam", 1e-2, "constant", batch=8, epochs=2, patience=4, mixup=0.5, jitter=0.3)
+    plain = Rule("adam", 1e-2, "constant", batch=8, epochs=2, patience=4)
+    assert states_equal(fit(blended)[0], fit(blended)[0])
+    assert not states_equal(fit(blended)[0], fit(plain)[0])
+
+
+def test_a_blend_keeps_features_and_targets_in_step():
+    rule = Rule("adam", 1e-2, "constant", batch=8, epochs=1, patience=1, mixup=0.5)
+    data = split()
+    tagger = training.Tagger(Small(), rule, training.Batches(data, 8), data)
+    number = torch.arange(8.0)
+    features, targets = tagger._augmented(number[:, None, None].expand(8, 4, 3), number[:, None].expand(8, 2))
+    assert torch.equal(features[:, 0, 0], targets[:, 0])
+    assert ((targets[:, 0] - number).abs() <= 3.5 + 1e-6).all()  # no clip is the smaller part of its own blend
+    assert not torch.equal(targets[:, 0], number)
