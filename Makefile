@@ -23,6 +23,7 @@ bench: $(READY) ## speed against kymatio and librosa, measured in the same run
 	earmark bench scattering
 	earmark bench cqt
 	earmark bench mel
+	earmark bench extract
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

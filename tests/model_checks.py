@@ -65,16 +65,25 @@ def assert_reloads(make: Callable[[], nn.Module], shape: tuple[int, int, int]) -
 
 
 def auc_after_overfit(model: nn.Module, shape: tuple[int, int, int], steps: int, rate: float) -> float:
-    """Train on eight clips of noise with three tags; the macro ROC-AUC on these very clips."""
+    """Train on eight clips of noise with three tags until they are ranked without an error; their macro ROC-AUC.
+
+    ``steps``: training ends after ten times as many, whatever was learnt: how many it takes depends on the machine's
+    rounding, whether it can be done at all does not.
+    """
     torch.manual_seed(5)
     features = torch.randn(8, *shape[1:])
     targets = torch.tensor([[0, 1, 0, 1, 0, 1, 0, 1], [0, 0, 1, 1, 0, 0, 1, 1], [1, 0, 0, 0, 0, 1, 0, 1]]).T.float()
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
-    model.train()
-    for _ in range(steps):
-        optimizer.zero_grad()
-        F.binary_cross_entropy_with_logits(model(features), targets).backward()
-        optimizer.step()
-    model.eval()
-    with torch.no_grad():
-        return float(np.mean(roc_auc_score(targets.numpy(), model(features).numpy(), average=None)))
+    auc = 0.0
+    for _ in range(10):
+        model.train()
+        for _ in range(steps):
+            optimizer.zero_grad()
+            F.binary_cross_entropy_with_logits(model(features), targets).backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            auc = float(np.mean(roc_auc_score(targets.numpy(), model(features).numpy(), average=None)))
+        if auc == 1.0:
+            break
+    return auc

@@ -82,3 +82,12 @@ def test_an_excerpt_shows_part_of_the_frames_at_a_place_of_seed_and_epoch():
     assert len(set(starts)) > 8
     assert [start(epoch) for epoch in range(60)] == starts
     assert Batches(split, 3)[0][0].shape == (3, 20, 2)
+
+
+def test_an_epoch_of_excerpts_passes_over_the_clips_until_as_many_frames_were_seen():
+    features = torch.arange(7.0)[:, None, None].repeat(1, 20, 2)
+    batches = Batches(Split(features, torch.zeros(7, 1), (), ("a",), 0), 4, seed=2, excerpt=0.25)
+    seen = [int(clip) for shown, _ in batches for clip in shown[:, 0, 0]]
+    assert len(batches) == 8
+    assert [sorted(seen[i : i + 7]) for i in range(0, 28, 7)] == [list(range(7))] * 4
+    assert seen[:7] != seen[7:14]

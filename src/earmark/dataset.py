@@ -73,32 +73,37 @@ class Batches:
     """A split in batches: item k is the k-th (features, targets) batch of the current epoch.
 
     Shuffled by (seed, epoch) alone, so that a resumed run sees the batches that the killed one would have seen. With an
-    ``excerpt`` below 1 each batch shows that share of the clips' frames, from a place drawn anew for every batch.
+    ``excerpt`` below 1 a batch shows that share of the clips' frames, from a place drawn anew for every batch, and an
+    epoch passes 1 / excerpt times over the clips, so that it shows as many frames as without.
     """
 
     def __init__(self, split: Split, size: int, seed: int | None = None, excerpt: float = 1.0) -> None:
         self.split, self.size, self.seed = split, size, seed
-        self.frames = max(1, round(split.features.shape[1] * excerpt))
+        frames = split.features.shape[1]
+        self.frames = max(1, round(frames * excerpt))
+        self.passes = 1 if seed is None else max(1, round(frames / self.frames))
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
         """Draw the order of this epoch and its excerpts; without a seed the order is that of the split."""
         clips = len(self.split.targets)
-        self._order = torch.arange(clips)
+        # Batches of nearly equal size: a last batch of a single clip would leave batch norm without a deviation.
+        per_pass = -(-clips // self.size)
+        generator = torch.Generator().manual_seed((self.seed or 0) * 1_000_003 + epoch)
+        self._rows: list[Tensor] = []
+        for _ in range(self.passes):
+            order = torch.arange(clips) if self.seed is None else torch.randperm(clips, generator=generator)
+            self._rows += order.tensor_split(per_pass)
+        last = self.split.features.shape[1] - self.frames
         self._starts = torch.zeros(len(self), dtype=torch.int64)
         if self.seed is not None:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-            last = self.split.features.shape[1] - self.frames
-            self._order = torch.randperm(clips, generator=generator)
             self._starts = torch.randint(0, last + 1, (len(self),), generator=generator)
 
     def __len__(self) -> int:
-        return -(-len(self.split.targets) // self.size)
+        return len(self._rows)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        # Batches of nearly equal size: a last batch of a single clip would leave batch norm without a deviation.
-        rows = self._order.tensor_split(len(self))[index]
-        start = int(self._starts[index])
+        rows, start = self._rows[index], int(self._starts[index])
         return self.split.features[rows, start : start + self.frames], self.split.targets[rows]
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

@@ -38,7 +38,7 @@ def decode_corpus(clips: Iterable[Clip], audio: Path, rate: int, config: Wavefor
     padded = computed = 0
     with ThreadPoolExecutor(workers()) as pool, progress.bar(total, f"decode {rate} Hz", "clip") as bar:
         for name in sorted(by_shard):
-            shard = _Shard(out / f"{name}.h5", by_shard[name], audio, rate, config)
+            shard = WaveformShard(out / f"{name}.h5", by_shard[name], audio, rate, config)
             computed += shard.update(pool, bar.update)
             rejected.extend(shard.rejected)
             padded += shard.padded
@@ -60,7 +60,7 @@ def workers() -> int:
     return int(os.environ.get("EARMARK_WORKERS", 0)) or cores
 
 
-class _Shard:
+class WaveformShard:
     """One shard of waveforms and what was rejected on the way to it."""
 
     def __init__(self, path: Path, clips: list[Clip], audio: Path, rate: int, config: WaveformConfig) -> None:

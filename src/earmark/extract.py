@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ _LARGEST_BATCH = {"cpu": 16, "cuda": 64}  # beyond these the measured time per c
 _FULL_SCALE = 1 / 32768  # of int16 waveforms
 
 Settings = dict[str, Any]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def extract(waveforms: Path, out: Path, settings: Settings) -> dict[str, int]:
@@ -76,11 +79,15 @@ def _existing(out: Path, source: Path) -> str | None:
 
 
 class Extractor:
-    """One transform on one device, used for many shards."""
+    """One transform on one device, used for many shards.
+
+    ``seconds``: how long it has read, transformed and written so far; these overlap.
+    """
 
     def __init__(self, settings: Settings) -> None:
         options = {k: v for k, v in settings.items() if k not in ("kind", "rate", "samples")}
         self.settings = settings
+        self.seconds = dict.fromkeys(("read", "transform", "write"), 0.0)
         self.device = device()
         try:
             transform = representations.build(
@@ -95,16 +102,18 @@ class Extractor:
     def run(self, source: Path, target: Path, fingerprint: str, done: Callable[[int], object]) -> None:
         """Write the features of one waveform shard, rows in the shard's order."""
         transform = self.transform
+        append = self._timed("write", lambda ids, rows: writer.append(ids, rows))
+        compute = self._timed("transform", self._compute)
         with shards.open_shard(source) as file, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as scribe:
             ids = [i.decode() for i in file["clip_id"][:]]
             shape = (transform.n_frames, transform.n_dims)
             with shards.ShardWriter(target, "features", len(ids), shape, np.float32) as writer:
                 pending = None
                 for start, waves in self._batches(file["waveform"], reader):
-                    rows = self._compute(waves)
+                    rows = compute(waves)
                     if pending is not None:
                         pending.result()
-                    pending = scribe.submit(writer.append, ids[start : start + len(rows)], rows)
+                    pending = scribe.submit(append, ids[start : start + len(rows)], rows)
                     done(len(rows))
                 if pending is not None:
                     pending.result()
@@ -119,12 +128,12 @@ class Extractor:
     def _batches(self, waveforms: Any, reader: ThreadPoolExecutor) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield (first row, batch of waves), the next batch being read meanwhile."""
 
-        def read(start: int) -> NDArray[np.float32]:
+        def load(start: int) -> NDArray[np.float32]:
             raw = waveforms[start : start + self.batch, : self.settings["samples"]]
             scale = np.float32(_FULL_SCALE if raw.dtype == np.int16 else 1)
             return np.asarray(raw, np.float32) * scale
 
-        rows = len(waveforms)
+        rows, read = len(waveforms), self._timed("read", load)
         start, following = 0, reader.submit(read, 0)
         while start < rows:
             waves = following.result()
@@ -133,6 +142,18 @@ class Extractor:
                 following = reader.submit(read, after)
             yield start, waves
             start = after
+
+    def _timed(self, what: str, work: Callable[P, R]) -> Callable[P, R]:
+        """``work``, its time added to ``seconds``."""
+
+        def timed(*args: P.args, **kwargs: P.kwargs) -> R:
+            start = time.perf_counter()
+            try:
+                return work(*args, **kwargs)
+            finally:
+                self.seconds[what] += time.perf_counter() - start
+
+        return timed
 
     def _compute(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features of one batch; where memory does not suffice, in halves, and all later batches so."""

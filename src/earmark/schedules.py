@@ -51,15 +51,15 @@ RULES = {
     "panwar": Rule("adam", 1e-3, "constant", batch=32, epochs=100, patience=10),
     "adam": Rule("adam", 1e-3, "constant", batch=16, epochs=200, patience=20),
     "demo": Rule("adam", 1e-3, "warm-cosine", batch=16, epochs=8, patience=5, clip_norm=1.0),
-    # A recurrent step costs its frames one after another, so an eighth of a clip buys eight times the steps. Some
-    # three hundred clips are learnt by heart in a few epochs: blended and offset ones are not.
+    # A recurrent step costs its frames one after another, so an eighth of a clip buys eight times the steps. A few
+    # hundred clips are learnt by heart in a few epochs: blended and offset ones are not.
     "demo-recurrent": Rule(
         "adam",
         5e-4,
         "warm-cosine",
         batch=32,
-        epochs=60,
-        patience=20,
+        epochs=6,
+        patience=3,
         clip_norm=1.0,
         excerpt=0.125,
         mixup=0.3,
@@ -82,7 +82,7 @@ def choose(published: str, experiment: ExperimentConfig, any_length: bool = Fals
 def optimizer(rule: Rule, model: nn.Module) -> torch.optim.Optimizer:
     """Adam or SGD with momentum over all parameters."""
     if rule.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), lr=rule.learning_rate)
+        return torch.optim.Adam(model.parameters(), lr=rule.learning_rate, fused=True)
     return torch.optim.SGD(model.parameters(), lr=rule.learning_rate, momentum=rule.momentum)
 
 

@@ -1,0 +1,152 @@
+"""From MP3s to the three representations in HDF5, against the loop over librosa and kymatio that a user would write."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import soundfile
+import torch
+
+from earmark.bench import peers
+from earmark.bench.spectral import N_SAMPLES, RATE, clips, summary, threads_set
+from earmark.config import WaveformConfig
+from earmark.decode import WaveformShard, workers
+from earmark.extract import Extractor
+from earmark.manifest import Clip
+
+SHARDS = 4
+SETTINGS: dict[str, dict[str, Any]] = {
+    "scattering": {"T": 8192, "Q": [8, 1], "oversampling": 1, "normalization": "log"},
+    "mel": {"n_fft": 512, "hop": 256, "n_mels": 96},
+    "cqt": {"bins": 84, "hop": 256},
+}
+PEER_CLIPS = 3
+Seconds = dict[str, float]
+
+
+def corpus(folder: Path, batch: int) -> list[Clip]:
+    """Write SHARDS folders of `batch` MP3s as MagnaTagATune's: mono, 16 kHz, 32 kbit/s."""
+    found = []
+    for number, wave in enumerate(clips(SHARDS * batch)):
+        shard, name = f"{number // batch}", f"{number // batch}/clip-{number}.mp3"
+        (folder / shard).mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / name, wave, RATE, format="MP3", bitrate_mode="CONSTANT", compression_level=0.84)
+        found.append(Clip(f"{number}", name, shard, song=f"{number}", artist="", split="train"))
+    return found
+
+
+class Pipeline:
+    """Decode a shard on all cores while the shard before it is transformed and written."""
+
+    def __init__(self, found: list[Clip], audio: Path, threads: int | None) -> None:
+        self.shards = [[c for c in found if c.shard == f"{k}"] for k in range(SHARDS)]
+        self.audio, self.workers = audio, threads or workers()
+        common = {"rate": RATE, "samples": N_SAMPLES}
+        self.engines = {kind: Extractor({"kind": kind, **common, **more}) for kind, more in SETTINGS.items()}
+
+    def run(self, out: Path) -> Seconds:
+        """Write all features under `out`; returns the seconds of each part and of the whole."""
+        start = time.perf_counter()
+        config = WaveformConfig(samples=N_SAMPLES)
+        spent: Seconds = {"decode": 0.0}
+        for engine in self.engines.values():
+            engine.seconds = dict.fromkeys(engine.seconds, 0.0)
+
+        def decode(members: list[Clip]) -> Path:
+            begun = time.perf_counter()
+            shard = WaveformShard(out / "waveforms" / f"{members[0].shard}.h5", members, self.audio, RATE, config)
+            shard.update(pool, lambda _: None)
+            spent["decode"] += time.perf_counter() - begun
+            return shard.path
+
+        with ThreadPoolExecutor(self.workers) as pool, ThreadPoolExecutor(1) as ahead:
+            for source in ahead.map(decode, self.shards):
+                for kind, engine in self.engines.items():
+                    engine.run(source, out / kind / source.name, "bench", lambda _: None)
+        for what in ("read", "transform", "write"):
+            spent[what] = sum(engine.seconds[what] for engine in self.engines.values())
+        return {**spent, "all": time.perf_counter() - start}
+
+
+class Loop:
+    """A clip after the other: librosa.load, kymatio, librosa's mel and CQT, a row of an HDF5 file each."""
+
+    def __init__(self) -> None:
+        mel = SETTINGS["mel"]
+        self.transforms = {
+            "scattering": peers.scattering_peer(N_SAMPLES),
+            "mel": peers.mel_peer(RATE, mel["n_fft"], mel["hop"], mel["n_mels"]),
+            "cqt": peers.cqt_peer(RATE, SETTINGS["cqt"]["hop"]),
+        }
+
+    def run(self, audio: Path, found: list[Clip], out: Path) -> float:
+        """Write the features of the clips to `out`; returns the seconds it took."""
+        import librosa
+
+        start = time.perf_counter()
+        with h5py.File(out, "w") as file:
+            for number, clip in enumerate(found):
+                wave, _ = librosa.load(audio / clip.path, sr=RATE, mono=True)
+                wave = librosa.util.fix_length(wave, size=N_SAMPLES)
+                for kind, transform in self.transforms.items():
+                    row = transform(wave[None])[0].T.astype(np.float32)
+                    if kind not in file:
+                        file.create_dataset(kind, (len(found), *row.shape), "f4")
+                    file[kind][number] = row
+        return time.perf_counter() - start
+
+
+def bench(*, batch: int = 16, rounds: int = 5, threads: int | None = None) -> dict[str, Any]:
+    """Measure both and return everything as a JSON-ready dict; times are seconds per clip.
+
+    In each of `rounds` rounds the loop runs over PEER_CLIPS clips and ours over SHARDS shards of `batch`.
+    """
+    with threads_set(threads), tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        found = corpus(folder / "audio", batch)
+        pipeline, loop = Pipeline(found, folder / "audio", threads), Loop()
+        pipeline.run(folder / "features")
+        loop.run(folder / "audio", found[:1], folder / "loop.h5")
+        mine, theirs, parts = [], [], []
+        for _ in range(rounds):
+            theirs.append(loop.run(folder / "audio", found[:PEER_CLIPS], folder / "loop.h5") / len(found[:PEER_CLIPS]))
+            shutil.rmtree(folder / "features")
+            parts.append(pipeline.run(folder / "features"))
+            mine.append(parts[-1]["all"] / len(found))
+        middle = parts[mine.index(sorted(mine)[len(mine) // 2])]
+        return {
+            "kind": "extract", "batch": batch, "clips": len(found), "threads": torch.get_num_threads(),
+            "device": str(pipeline.engines["mel"].device), "machine": platform.processor() or platform.machine(),
+            "torch": torch.__version__, "peer": f"librosa {version('librosa')} + kymatio {version('kymatio')}",
+            "ours": summary(mine), "theirs": summary(theirs),
+            "ratio": summary([b / a for a, b in zip(mine, theirs, strict=True)]),
+            "clips_per_second": 1 / sorted(mine)[len(mine) // 2],
+            "share": {what: spent / middle["all"] for what, spent in middle.items() if what != "all"},
+        }  # fmt: skip
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return the result of `bench` as text."""
+    rows = (("earmark", result["ours"]), ("the loop", result["theirs"]))
+    share = ", ".join(f"{what} {100 * part:.0f} %" for what, part in result["share"].items())
+    lines = [
+        f"extract: MP3 to scattering, mel and CQT in HDF5, {result['clips']} clips of 29 s, "
+        f"{result['threads']} threads, {result['device']}; the loop is {result['peer']}",
+        f"{'':16}{'median':>12}{'min':>12}{'max':>12}   of {result['ratio']['n']}",
+        *(
+            f"{name:16}" + "".join(f"{1e3 * row[key]:>9.2f} ms" for key in ("median", "min", "max")) + "   per clip"
+            for name, row in rows
+        ),
+        f"{'ratio':16}" + "".join(f"{result['ratio'][key]:>11.1f}x" for key in ("median", "min", "max")),
+        f"{result['clips_per_second']:.0f} clips/s; of the time: {share} (they overlap)",
+    ]
+    return "\n".join(lines) + "\n"
