@@ -17,6 +17,7 @@ from earmark import provenance
 # A module imports only from those before it; a package's modules may import each other.
 ORDER = [
     *("errors", "progress", "provenance", "config", "manifest", "corpora", "labels", "audio", "shards", "decode"),
+    "memory",
     *("representations", "extract", "standardize", "dataset", "evaluation", "models", "systems", "schedules"),
     *("scoring", "training", "report", "bench", "cli"),
 ]

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark import progress, provenance, representations, shards
+from earmark import memory, progress, provenance, representations, shards
 from earmark.errors import EarmarkError
 
 _LARGEST_BATCH = {"cpu": 16, "cuda": 64}  # beyond these the measured time per clip no longer falls
@@ -42,6 +42,7 @@ def extract(waveforms: Path, out: Path, settings: Settings) -> dict[str, int]:
     computed = sum(counts[path] for path in stale)
     with progress.bar(computed, f"features {out.name}", "clip") as bar:
         if stale:
+            memory.keep()
             engine = Extractor(settings)
             for path, mark in stale.items():
                 engine.run(path, out / path.name, mark, bar.update)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earmark import progress, provenance, schedules, systems
+from earmark import memory, progress, provenance, schedules, systems
 from earmark.config import ConfigError, ExperimentConfig
 from earmark.dataset import Batches, Split
 from earmark.evaluation import macro_roc_auc
@@ -59,6 +59,7 @@ def fit(name: str, experiment: ExperimentConfig, train: Split, valid: Split, che
             f"experiments.{name}.model must be {system.family!r}, the family of system {system.name!r}, got "
             f"{experiment.model!r}: the stage would not depend on the code that it runs"
         )
+    memory.keep()
     pl.seed_everything(experiment.seed, verbose=False)
     try:
         model = systems.build(system.name, len(train.tags), *train.features.shape[1:])

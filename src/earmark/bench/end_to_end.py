@@ -16,6 +16,7 @@ import numpy as np
 import soundfile
 import torch
 
+from earmark import memory
 from earmark.bench import peers
 from earmark.bench.spectral import N_SAMPLES, RATE, clips, summary, threads_set
 from earmark.config import WaveformConfig
@@ -110,6 +111,7 @@ def bench(*, batch: int = 16, rounds: int = 5, threads: int | None = None) -> di
 
     In each of `rounds` rounds the loop runs over PEER_CLIPS clips and ours over SHARDS shards of `batch`.
     """
+    memory.keep()  # for both
     with threads_set(threads), tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         found = corpus(folder / "audio", batch)
