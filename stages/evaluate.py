@@ -26,11 +26,12 @@ def main() -> None:
     with explained():
         config = load(Path("params.yaml"))
         watch = progress.Stopwatch()
-        test = dataset.load(args.features, args.labels, args.standardizer, "test")
+        valid, test = (dataset.load(args.features, args.labels, args.standardizer, part) for part in ("valid", "test"))
         system = config.experiments[args.experiment].system or args.experiment
         model = scoring.load_model(system, args.model / "state.pt", len(test.tags), *test.features.shape[1:])
         training = json.loads((args.model / "training.json").read_text(encoding="utf-8"))
-        scores = scoring.score(model, test.features, training["excerpt_frames"])
+        heard = training["excerpt_frames"], training["excerpts"]
+        valid_scores, scores = (scoring.score(model, part.features, *heard) for part in (valid, test))
         result = evaluation.evaluate(
             scores,
             test.targets.numpy(),
@@ -38,10 +39,11 @@ def main() -> None:
             test.tags,
             config.evaluation.resamples,
             config.evaluation.seed,
+            evaluation.equal_error_thresholds(valid_scores, valid.targets.numpy()),
         )
         scoring.write_scores(args.scores, test, scores)
         write_json(args.metrics, {"test": result.summary | {"missing_clips": test.missing}, "training": training})
-        write_csv(args.tags, ("tag", "positives", "roc_auc", "pr_auc"), result.tags)
+        write_csv(args.tags, evaluation.TAG_COLUMNS, result.tags)
         write_csv(args.roc, ("fpr", "tpr"), result.roc)
         watch.report(
             f"evaluate {args.experiment}", len(test.clips), f"ROC-AUC {result.summary['roc_auc']['macro']:.4f}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import librosa
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import torch
 from test_mel import music
 
 from earmark.representations import build
-from earmark.representations.cqt import atom, response, span
+from earmark.representations.cqt import CQT, atom, response, span
 
 CASES = [  # rate, samples, options
     (16_000, 120_000, {}),
@@ -96,3 +98,16 @@ def test_decibels_floor_and_batches():
 def test_options_out_of_their_limits(options, message):
     with pytest.raises(ValueError, match=message):
         build("cqt", rate=16_000, n_samples=10_000, **options)
+
+
+def test_a_clip_gives_the_same_bytes_in_any_batch_on_any_threads():
+    cqt = CQT(rate=16_000, n_samples=100_000)
+    wave = torch.randn(11, 100_000, generator=torch.Generator().manual_seed(3))
+    together = cqt(wave)
+    before = torch.get_num_threads()
+    try:
+        for threads, batch in itertools.product((1, 2, 3), (1, 2, 3, 11)):
+            torch.set_num_threads(threads)
+            assert torch.equal(torch.cat([cqt(part) for part in wave.split(batch)]), together), (threads, batch)
+    finally:
+        torch.set_num_threads(before)

@@ -4,16 +4,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import accuracy_score, average_precision_score, log_loss, roc_auc_score
 
 from earmark.evaluation import (
     EvaluationError,
+    at_half,
     bootstrap_macro_roc_auc,
     defined,
+    equal_error_thresholds,
     evaluate,
     interval,
     macro_roc_auc,
     per_tag,
+    rates,
     song_weights,
     weighted_roc_auc,
 )
@@ -87,7 +90,8 @@ def test_a_perfect_ranking_and_its_summary():
     assert result.summary["pr_auc"] == {"macro": 1}
     assert result.summary["tags"] == {"defined": 2, "undefined": 0}
     assert (result.summary["clips"], result.summary["songs"]) == (4, 2)
-    assert result.tags == [["a", 2, 1.0, 1.0], ["b", 2, 1.0, 1.0]]
+    assert result.tags == [["a", 2, 1.0, 1.0, ""], ["b", 2, 1.0, 1.0, ""]]
+    assert result.summary["equal_error"] == {"chosen_on_test": {"tpr": 1, "fpr": 0, "tags": 2}}
     assert result.roc[0] == [0, 1]
 
 
@@ -95,8 +99,8 @@ def test_undefined_tags_are_counted_and_their_cells_empty():
     scores, targets = random_problem()
     result = evaluate(scores, targets, np.arange(60), tuple("abcdef"), 50, 1)
     assert result.summary["tags"] == {"defined": 4, "undefined": 2}
-    assert result.tags[2] == ["c", 0, "", ""]
-    assert result.tags[4] == ["e", 60, "", ""]
+    assert result.tags[2] == ["c", 0, "", "", ""]
+    assert result.tags[4] == ["e", 60, "", "", ""]
     assert len(result.roc) == 101
 
 
@@ -110,3 +114,37 @@ def test_micro_auc_pools_all_cells_of_the_defined_tags():
 def test_nothing_to_evaluate_is_an_error():
     with pytest.raises(EvaluationError, match="of 2 tags on 3 clips none has both"):
         macro_roc_auc(np.zeros((3, 2)), np.zeros((3, 2)))
+
+
+def test_at_the_equal_error_threshold_recall_is_specificity():
+    scores, targets = random_problem(3, clips=4000)
+    scores = scores + np.random.default_rng(1).random(scores.shape) * 1e-3  # no ties
+    thresholds = equal_error_thresholds(scores, targets)
+    assert np.isnan(thresholds).tolist() == [False, False, True, False, True, False]
+    for tag in (0, 1, 3, 5):
+        found, positive = scores[:, tag] >= thresholds[tag], targets[:, tag] > 0
+        assert found[positive].mean() == pytest.approx(1 - found[~positive].mean(), abs=2e-3)
+    at = rates(scores, targets, thresholds)
+    assert at["tpr"] == pytest.approx(1 - at["fpr"], abs=2e-3)
+    assert at["tags"] == 4
+
+
+def test_thresholds_of_another_split_serve_the_tags_that_have_one():
+    scores, targets = random_problem()
+    thresholds = np.array([0.5, np.nan, 0.5, 0.5, 0.5, 0.5])
+    found = rates(scores, targets, thresholds)
+    assert found["tags"] == 3
+    expected = [(scores[targets[:, tag] > 0, tag] >= 0.5).mean() for tag in (0, 3, 5)]
+    assert found["tpr"] == pytest.approx(np.mean(expected))
+    result = evaluate(scores, targets, np.arange(60), tuple("abcdef"), 9, 1, thresholds)
+    assert result.summary["equal_error"]["chosen_on_valid"] == found
+    assert [row[4] for row in result.tags] == [0.5, "", 0.5, 0.5, 0.5, 0.5]
+    assert rates(scores, targets, np.full(6, np.nan)) == {"tags": 0}
+
+
+def test_accuracy_and_loss_at_one_half_are_scikit_learns():
+    scores, targets = random_problem()
+    scores = np.clip(scores, 0.01, 0.99)
+    found = at_half(scores, targets)
+    assert found["accuracy"] == pytest.approx(accuracy_score(targets.ravel() > 0, scores.ravel() >= 0.5))
+    assert found["loss"] == pytest.approx(log_loss(targets.ravel(), scores.ravel()))

@@ -71,7 +71,7 @@ def test_a_batch_that_does_not_fit_is_halved_with_a_message(capsys):
     engine = Extractor(MEL)
     engine.transform = Hungry()
     waves = np.arange(11, dtype=np.float32)[:, None].repeat(5, axis=1)
-    np.testing.assert_array_equal(engine._compute(waves)[:, 0, 0], np.arange(11))
+    np.testing.assert_array_equal(engine._compute(waves)()[:, 0, 0], np.arange(11))
     assert engine.batch <= 3
     assert "do not fit into memory" in capsys.readouterr().err
 

@@ -19,7 +19,7 @@ ORDER = [
     *("errors", "progress", "provenance", "config", "manifest", "corpora", "labels", "audio", "shards", "decode"),
     "memory",
     *("representations", "extract", "standardize", "dataset", "evaluation", "models", "systems", "schedules"),
-    *("scoring", "training", "report", "bench", "cli"),
+    *("scoring", "comparison", "training", "report", "reproduction", "bench", "cli"),
 ]
 
 
@@ -67,7 +67,7 @@ def stages() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 def needed_code(script: Path, item: dict[str, Any]) -> set[Path]:
     """What a stage runs for one item: the script's imports, and the model family that systems.py imports by name."""
     files = set(provenance.closure([script]))
-    if provenance.PACKAGE / "systems.py" in files:
+    if "model" in item and provenance.PACKAGE / "systems.py" in files:
         files |= set(provenance.closure([provenance.PACKAGE / "models" / f"{item['model']}.py"]))
     return files
 

@@ -37,7 +37,7 @@ RULE = Rule("adam", 1e-2, "constant", batch=8, epochs=4, patience=4)
 def fit(rule=RULE, checkpoints=None, seed=5):
     torch.manual_seed(0)
     model = Small()
-    curves, summary = training._fit_by_gradient(model, rule, seed, split(), split(16, 1), checkpoints)
+    curves, summary = training._fit_by_gradient(model, rule, None, seed, split(), split(16, 1), checkpoints)
     return model, curves, summary
 
 

@@ -37,9 +37,13 @@ class DemoConfig(Section):
 
 
 class CorpusConfig(Section):
-    """Where the music and its annotations lie. ``demo`` is rendered there first; other kinds exist already."""
+    """Where the music and its annotations lie. ``demo`` is rendered there first; other kinds exist already.
+
+    ``name`` is what reports call it, where the kind does not say it.
+    """
 
     kind: Literal["demo", "magnatagatune"]
+    name: str | None = None
     audio: Path
     annotations: Path
     demo: DemoConfig

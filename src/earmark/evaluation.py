@@ -17,6 +17,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from earmark.errors import EarmarkError
 
 Array = NDArray[np.float64]
+TAG_COLUMNS = ("tag", "positives", "roc_auc", "pr_auc", "threshold")
 FPR_GRID = np.linspace(0, 1, 101)
 
 
@@ -91,9 +92,41 @@ def interval(samples: Array, level: float = 0.95) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def equal_error_thresholds(scores: Array, targets: NDArray[Any]) -> Array:
+    """Per tag the score at which recall equals specificity, as nearly as the clips allow; NaN where undefined.
+
+    scores, targets: (clips, tags) -> (tags,). A clip is positive whose score is at least the threshold (Dalla Longa et
+    al., section 5).
+    """
+    thresholds = np.full(targets.shape[1], np.nan)
+    for tag in np.flatnonzero(defined(targets)):
+        fpr, tpr, levels = roc_curve(targets[:, tag], scores[:, tag], drop_intermediate=False)
+        thresholds[tag] = levels[np.argmin(np.abs(tpr - (1 - fpr)))]
+    return thresholds
+
+
+def rates(scores: Array, targets: NDArray[Any], thresholds: Array) -> dict[str, float]:
+    """True and false positive rates at the thresholds, means over the tags that have one and are defined here."""
+    found = scores >= thresholds
+    mask = defined(targets) & ~np.isnan(thresholds)
+    if not mask.any():
+        return {"tags": 0}
+    positive = targets[:, mask] > 0
+    tpr = (found[:, mask] & positive).sum(axis=0) / positive.sum(axis=0)
+    fpr = (found[:, mask] & ~positive).sum(axis=0) / (~positive).sum(axis=0)
+    return {"tpr": float(tpr.mean()), "fpr": float(fpr.mean()), "tags": int(mask.sum())}
+
+
+def at_half(scores: Array, targets: NDArray[Any]) -> dict[str, float]:
+    """Accuracy over all cells at the threshold 0.5, and mean binary cross-entropy (Panwar et al.)."""
+    p = np.clip(scores, 1e-7, 1 - 1e-7)
+    loss = -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).mean()
+    return {"accuracy": float(((scores >= 0.5) == (targets > 0)).mean()), "loss": float(loss)}
+
+
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything measured on one split: a nested summary, one row per tag, and the macro-averaged ROC curve."""
+    """What is measured on a split: a nested summary, a row of TAG_COLUMNS per tag, the macro-averaged ROC curve."""
 
     summary: dict[str, Any]
     tags: list[list[object]]
@@ -101,15 +134,24 @@ class Evaluation:
 
 
 def evaluate(
-    scores: Array, targets: NDArray[Any], songs: NDArray[np.int64], tags: tuple[str, ...], resamples: int, seed: int
+    scores: Array,
+    targets: NDArray[Any],
+    songs: NDArray[np.int64],
+    tags: tuple[str, ...],
+    resamples: int,
+    seed: int,
+    thresholds: Array | None = None,
 ) -> Evaluation:
-    """Measure scores (clips, tags) against targets (clips, tags); EvaluationError where no tag is defined."""
+    """Measure scores (clips, tags) against targets (clips, tags); EvaluationError where no tag is defined.
+
+    thresholds: (tags,), chosen on the validation split; without them nothing is reported at them.
+    """
     roc, pr = per_tag(scores, targets)
     _some(roc, targets)
     mask = defined(targets)
     weights = song_weights(songs, resamples, seed)
     low, high = interval(bootstrap_macro_roc_auc(scores, targets, weights))
-    summary = {
+    summary: dict[str, Any] = {
         "roc_auc": {
             "macro": float(np.nanmean(roc)),
             "low": low,
@@ -117,13 +159,20 @@ def evaluate(
             "micro": float(roc_auc_score(targets[:, mask].ravel(), scores[:, mask].ravel())),
         },
         "pr_auc": {"macro": float(np.nanmean(pr))},
+        "half": at_half(scores, targets),
+        "equal_error": {"chosen_on_test": rates(scores, targets, equal_error_thresholds(scores, targets))},
         "tags": {"defined": int(mask.sum()), "undefined": int((~mask).sum())},
         "clips": len(targets),
         "songs": int(songs.max()) + 1,
     }
+    if thresholds is None:
+        thresholds = np.full(len(tags), np.nan)
+    else:
+        summary["equal_error"]["chosen_on_valid"] = rates(scores, targets, thresholds)
     positives = targets.sum(axis=0).astype(int)
     rows: list[list[object]] = [
-        [tag, int(n), _cell(r), _cell(p)] for tag, n, r, p in zip(tags, positives, roc, pr, strict=True)
+        [tag, int(n), _cell(r), _cell(p), _cell(t)]
+        for tag, n, r, p, t in zip(tags, positives, roc, pr, thresholds, strict=True)
     ]
     return Evaluation(summary, rows, _mean_curve(scores[:, mask], targets[:, mask]))
 

@@ -28,6 +28,7 @@ _FULL_SCALE = 1 / 32768  # of int16 waveforms
 Settings = dict[str, Any]
 P = ParamSpec("P")
 R = TypeVar("R")
+Ready = Callable[[], NDArray[np.float32]]  # waits for features (clips, frames, dims)
 
 
 def extract(waveforms: Path, out: Path, settings: Settings) -> dict[str, int]:
@@ -90,6 +91,7 @@ class Extractor:
         self.settings = settings
         self.seconds = dict.fromkeys(("read", "transform", "write"), 0.0)
         self.device = device()
+        self.copies = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None  # type: ignore[no-untyped-call]
         try:
             transform = representations.build(
                 settings["kind"], rate=settings["rate"], n_samples=settings["samples"], **options
@@ -103,7 +105,7 @@ class Extractor:
     def run(self, source: Path, target: Path, fingerprint: str, done: Callable[[int], object]) -> None:
         """Write the features of one waveform shard, rows in the shard's order."""
         transform = self.transform
-        append = self._timed("write", lambda ids, rows: writer.append(ids, rows))
+        append = self._timed("write", lambda ids, rows: writer.append(ids, rows()))
         compute = self._timed("transform", self._compute)
         with shards.open_shard(source) as file, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as scribe:
             ids = [i.decode() for i in file["clip_id"][:]]
@@ -114,8 +116,8 @@ class Extractor:
                     rows = compute(waves)
                     if pending is not None:
                         pending.result()
-                    pending = scribe.submit(append, ids[start : start + len(rows)], rows)
-                    done(len(rows))
+                    pending = scribe.submit(append, ids[start : start + len(waves)], rows)
+                    done(len(waves))
                 if pending is not None:
                     pending.result()
                 writer.axes = transform.axes
@@ -156,17 +158,44 @@ class Extractor:
 
         return timed
 
-    def _compute(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _compute(self, waves: NDArray[np.float32]) -> Ready:
         """Features of one batch; where memory does not suffice, in halves, and all later batches so."""
         try:
             with torch.no_grad():
-                features: Tensor = self.transform(torch.from_numpy(waves).to(self.device))
-            rows: NDArray[np.float32] = features.cpu().numpy()
-            return rows
+                return self._download(self.transform(self._upload(waves)))
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             lacking = not isinstance(error, RuntimeError) or "memory" in str(error)
             if not lacking or len(waves) == 1:
                 raise
         self.batch = half = len(waves) // 2
         print(f"features: {2 * half} clips at once do not fit into memory, going on with {half}", file=sys.stderr)
-        return np.concatenate([self._compute(part) for part in np.array_split(waves, range(half, len(waves), half))])
+        parts = [self._compute(part) for part in np.array_split(waves, range(half, len(waves), half))]
+        return lambda: np.concatenate([part() for part in parts])
+
+    def _upload(self, waves: NDArray[np.float32]) -> Tensor:
+        """Bring a batch to the device: on a GPU from pinned memory, beside what is computed there."""
+        host = torch.from_numpy(waves)
+        if self.copies is None:
+            return host.to(self.device)
+        with torch.cuda.stream(self.copies):
+            wave = host.pin_memory().to(self.device, non_blocking=True)
+        compute = torch.cuda.current_stream(self.device)
+        compute.wait_stream(self.copies)
+        wave.record_stream(compute)
+        return wave
+
+    def _download(self, features: Tensor) -> Ready:
+        """Bring features back; on a GPU the next batch need not wait for that, only who calls the result."""
+        if self.copies is None:
+            rows: NDArray[np.float32] = features.cpu().numpy()
+            return lambda: rows
+        host = torch.empty(features.shape, pin_memory=True)
+        host.copy_(features, non_blocking=True)
+        there = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        there.record()
+
+        def wait() -> NDArray[np.float32]:
+            there.synchronize()
+            return host.numpy()
+
+        return wait

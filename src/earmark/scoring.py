@@ -16,28 +16,39 @@ from earmark.manifest import write_csv
 
 
 def load_model(system: str, state: Path, tags: int, frames: int, dims: int) -> nn.Module:
-    """Build a system and put trained weights into it, ready to score."""
-    model = systems.build(system, tags, frames, dims)
+    """Build a system for clips of (frames, dims) and put trained weights into it, ready to score."""
+    model = systems.build(system, tags, systems.piece(systems.get(system), frames), dims)
     model.load_state_dict(torch.load(state, map_location="cpu", weights_only=True))
     return model.eval()
 
 
-def probabilities(model: nn.Module, features: Tensor, excerpt: int) -> Tensor:
-    """Probability of every tag, averaged over half-overlapping excerpts of ``excerpt`` frames.
+def excerpts(frames: int, excerpt: int) -> int:
+    """How many excerpts cover a clip, each half over the next one."""
+    return 1 if excerpt >= frames else 1 + -(-(frames - excerpt) // max(1, excerpt // 2))
+
+
+def probabilities(model: nn.Module, features: Tensor, excerpt: int, number: int) -> Tensor:
+    """Probability of every tag, averaged over ``number`` excerpts of ``excerpt`` frames, evenly spaced over the clip.
 
     features: (batch, frames, dims) -> (batch, tags) in [0, 1], float64. An excerpt as long as the clip is the clip.
     """
-    frames = features.shape[1]
-    starts = range(0, max(1, frames - excerpt + 1), max(1, excerpt // 2))
+    last = features.shape[1] - excerpt
+    starts = [round(last * i / max(1, number - 1)) for i in range(number)]
     return torch.stack([torch.sigmoid(model(features[:, s : s + excerpt]).double()) for s in starts]).mean(dim=0)
 
 
 @torch.no_grad()
-def score(model: nn.Module, features: Tensor, excerpt: int | None = None, batch: int = 32) -> NDArray[np.float64]:
-    """Score clips in batches: features (clips, frames, dims) -> probabilities (clips, tags)."""
+def score(
+    model: nn.Module, features: Tensor, excerpt: int | None = None, number: int | None = None, batch: int = 32
+) -> NDArray[np.float64]:
+    """Score clips in batches: features (clips, frames, dims) -> probabilities (clips, tags).
+
+    By default an excerpt is the clip, and as many of them as overlap by half.
+    """
     excerpt = features.shape[1] if excerpt is None else excerpt
+    number = excerpts(features.shape[1], excerpt) if number is None else number
     starts = range(0, len(features), batch)
-    parts = [probabilities(model, features[start : start + batch], excerpt) for start in starts]
+    parts = [probabilities(model, features[start : start + batch], excerpt, number) for start in starts]
     scores: NDArray[np.float64] = torch.cat(parts).cpu().numpy()
     return scores
 

@@ -216,6 +216,13 @@ def get(name: str) -> System:
     return SYSTEMS[name]
 
 
+def piece(system: System, frames: int) -> int:
+    """How many of a clip's ``frames`` the network sees at a time: all, unless it was published on pieces of a clip."""
+    if system.segments > 1 and system.frames > frames:
+        raise ValueError(f"{system.name}: its pieces have {system.frames} frames, got clips of {frames}")
+    return system.frames if system.segments > 1 else frames
+
+
 def build(name: str, n_tags: int, frames: int | None = None, dims: int | None = None, **options: Any) -> nn.Module:
     """Build a system's network: features (batch, frames, dims) -> logits (batch, n_tags), no sigmoid.
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -22,7 +22,7 @@ from earmark.config import ConfigError, ExperimentConfig
 from earmark.dataset import Batches, Split
 from earmark.evaluation import macro_roc_auc
 from earmark.schedules import Rule
-from earmark.scoring import probabilities
+from earmark.scoring import excerpts, probabilities
 
 CURVES = ("epoch", "train_loss", "valid_loss", "valid_roc_auc", "learning_rate")
 
@@ -62,7 +62,8 @@ def fit(name: str, experiment: ExperimentConfig, train: Split, valid: Split, che
     memory.keep()
     pl.seed_everything(experiment.seed, verbose=False)
     try:
-        model = systems.build(system.name, len(train.tags), *train.features.shape[1:])
+        frames, dims = train.features.shape[1:]
+        model = systems.build(system.name, len(train.tags), systems.piece(system, frames), dims)
     except ValueError as error:
         raise ConfigError(
             f"experiments.{name}.representation {experiment.representation!r} does not fit: {error}"
@@ -71,20 +72,30 @@ def fit(name: str, experiment: ExperimentConfig, train: Split, valid: Split, che
     if system.family == "linear":
         tried = cast(SelfFitting, model).fit((train.features, train.targets), (valid.features, valid.targets))
         best = max(auc for _, auc in tried)
-        summary = {"epochs": 0, "best_epoch": 0, "excerpt_frames": train.features.shape[1], "valid_roc_auc": best}
+        summary = {"epochs": 0, "best_epoch": 0, "excerpt_frames": frames, "excerpts": 1, "valid_roc_auc": best}
         curves: list[list[float]] = []
     else:
         any_length = system.family == "recurrent" and not system.options.get("transposed", False)
         rule = schedules.choose(system.training, experiment, any_length)
-        curves, summary = _fit_by_gradient(model, rule, experiment.seed, train, valid, checkpoints)
-    summary |= {"seconds": round(watch.seconds(), 1), "parameters": systems.count_parameters(model)}
+        number = None
+        if system.segments > 1:
+            rule, number = replace(rule, excerpt=system.frames / frames), system.segments
+        curves, summary = _fit_by_gradient(model, rule, number, experiment.seed, train, valid, checkpoints)
+    seconds, parameters = round(watch.seconds(), 1), systems.count_parameters(model, system.counting)
+    summary |= {"seconds": seconds, "parameters": parameters}
     return Fitted(model, curves, summary)
 
 
 def _fit_by_gradient(
-    model: nn.Module, rule: Rule, seed: int, train: Split, valid: Split, checkpoints: Path | None
+    model: nn.Module,
+    rule: Rule,
+    number: int | None,
+    seed: int,
+    train: Split,
+    valid: Split,
+    checkpoints: Path | None,
 ) -> tuple[list[list[float]], dict[str, Any]]:
-    tagger = Tagger(model, rule, Batches(train, rule.batch, seed, rule.excerpt), valid)
+    tagger = Tagger(model, rule, Batches(train, rule.batch, seed, rule.excerpt), valid, number)
     best = BestWeights(rule, seed)
     resume, keeper = _resumption(checkpoints, rule, seed, train, valid)
     accelerator = (os.environ.get("EARMARK_DEVICE") or "auto").split(":")[0]
@@ -109,6 +120,7 @@ def _fit_by_gradient(
         "epochs": len(best.curves),
         "best_epoch": best.epoch,
         "excerpt_frames": tagger.batches.frames,
+        "excerpts": tagger.excerpts,
         "valid_roc_auc": best.curves[best.epoch][CURVES.index("valid_roc_auc")],
     }
 
@@ -116,9 +128,10 @@ def _fit_by_gradient(
 class Tagger(pl.LightningModule):
     """Binary cross-entropy over independent tags, with the learning rate of a Rule set before every batch."""
 
-    def __init__(self, model: nn.Module, rule: Rule, batches: Batches, valid: Split) -> None:
+    def __init__(self, model: nn.Module, rule: Rule, batches: Batches, valid: Split, number: int | None = None) -> None:
         super().__init__()
         self.model, self.rule, self.batches, self.valid = model, rule, batches, valid
+        self.excerpts = number or excerpts(valid.features.shape[1], batches.frames)
         self.cuts = 0  # of the learning rate, by the two-level rule
         self.losses: list[Tensor] = []
         self.valid_losses: list[Tensor] = []
@@ -148,7 +161,7 @@ class Tagger(pl.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:  # noqa: ARG002
         """Collect the probabilities of one batch."""
         features, targets = batch
-        scores = probabilities(self.model, features, self.batches.frames)
+        scores = probabilities(self.model, features, self.batches.frames, self.excerpts)
         self.valid_losses.append(F.binary_cross_entropy(scores, targets.double(), reduction="none").mean(dim=1))
         self.scores.append(scores)
 

@@ -1,0 +1,52 @@
+"""The page of the published systems names the data that each row was measured on."""
+
+from __future__ import annotations
+
+import json
+
+from earmark import systems
+from earmark.reproduction import Run, corpus_name, document, read_papers
+
+
+def content(auc):
+    return {
+        "test": {
+            "roc_auc": {"macro": auc, "low": auc - 0.02, "high": auc + 0.02},
+            "clips": 84,
+            "songs": 42,
+            "tags": {"defined": 13, "undefined": 0},
+        },
+        "training": {"epochs": 4, "seconds": 50.0, "parameters": 7},
+    }
+
+
+def test_a_row_has_our_figure_the_papers_and_the_data():
+    page = document([Run("scat-5l-512h-gru", content(0.8123), "emotify", "demo")])
+    (row,) = [line for line in page.splitlines() if line.startswith("| scat-5l-512h-gru ")]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells == [
+        "scat-5l-512h-gru", "7,776,306", "7776K", "0.812", "0.792 to 0.832", "0.909",
+        "emotify: 84 clips, 42 songs, 13 tags", "demo, 4 epochs", "12.5",
+    ]  # fmt: skip
+
+
+def test_every_system_has_a_row_and_says_so_where_it_was_not_trained():
+    page = document([])
+    for name in systems.SYSTEMS:
+        assert f"| {name} " in page
+    assert page.count("not trained yet") == len(systems.SYSTEMS)
+
+
+def test_a_small_corpus_in_magnatagatunes_layout_is_not_called_magnatagatune():
+    assert corpus_name("magnatagatune", None, {"clips": 21_108}) == "MagnaTagATune"
+    assert corpus_name("magnatagatune", None, {"clips": 491}) == "a corpus in MagnaTagATune's layout"
+    assert corpus_name("magnatagatune", "emotify", {"clips": 491}) == "emotify"
+    assert corpus_name("demo", None, {"clips": 576}) == "demo"
+
+
+def test_what_papers_wrote_is_read(tmp_path):
+    folder = tmp_path / "emotify"
+    folder.mkdir()
+    (folder / "crnn.json").write_text(json.dumps(content(0.7) | {"corpus": "emotify", "rule": "demo"}))
+    (run,) = read_papers(tmp_path)
+    assert (run.system, run.corpus, run.rule) == ("crnn", "emotify", "demo")
