@@ -1,10 +1,11 @@
 # Two commands on a fresh machine: `make repro` and `make test`. Nothing is needed but Python 3.11 or newer, git and make.
 PYTHON ?= python3
+MINUTES ?= 10
 VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test check bench clean
+.PHONY: repro test check bench papers clean
 
 repro: $(READY) ## run the pipeline and print the table of all experiments
 	dvc repro
@@ -18,6 +19,11 @@ check: $(READY) ## style, types, import order, true dependencies of the stages
 	ruff format --check .
 	mypy
 	python -m pytest tests/test_structure.py
+
+papers: $(READY) ## train every published system on the configured corpus, ten minutes each; goes on where it was
+	dvc repro labels decode
+	earmark papers --minutes $(MINUTES)
+	dvc repro report
 
 bench: $(READY) ## speed against kymatio and librosa, measured in the same run
 	earmark bench scattering

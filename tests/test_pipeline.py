@@ -28,6 +28,8 @@ class Clone:
                 shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, folder / name)
+        (folder / "metrics/papers").mkdir(parents=True)
+        (folder / "metrics/papers/.gitkeep").touch()
         self.environment = os.environ | {
             "DVC_NO_ANALYTICS": "1",
             "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),

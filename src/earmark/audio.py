@@ -30,6 +30,13 @@ def decode(path: Path, rate: int, samples: int, min_seconds: float) -> Decoded:
     taken off only where the file declares it (LAME header).
     Raises RejectedError for a file that is absent, empty, no audio, shorter than ``min_seconds``, or not finite.
     """
+    wave = decode_whole(path, rate, min_seconds)
+    padded = max(0, samples - len(wave))
+    return Decoded(np.pad(wave[:samples], (0, padded)), padded)
+
+
+def decode_whole(path: Path, rate: int, min_seconds: float) -> NDArray[np.float32]:
+    """Decode all of a file to mono float32 at ``rate`` Hz; RejectedError as in ``decode``."""
     if not path.is_file():
         raise RejectedError("no such file")
     if path.stat().st_size == 0:
@@ -39,10 +46,7 @@ def decode(path: Path, rate: int, samples: int, min_seconds: float) -> Decoded:
         raise RejectedError(f"too short: {len(wave) / source_rate:.2f} s, at least {min_seconds:g} s are needed")
     if not np.isfinite(wave).all():
         raise RejectedError("samples that are not finite")
-    if source_rate != rate:
-        wave = soxr.resample(wave, source_rate, rate)
-    padded = max(0, samples - len(wave))
-    return Decoded(np.pad(wave[:samples], (0, padded)), padded)
+    return wave if source_rate == rate else soxr.resample(wave, source_rate, rate)
 
 
 def _read(path: Path) -> tuple[NDArray[np.float32], int]:

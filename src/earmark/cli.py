@@ -22,6 +22,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     inspect.add_argument("file", type=Path, nargs="+")
     inspect.add_argument("--params", type=Path, default=Path("params.yaml"), help="where representations are set")
     inspect.set_defaults(run=_inspect)
+    predict = commands.add_parser("predict", help="tags of any audio file by a trained experiment")
+    predict.add_argument("file", type=Path, nargs="+")
+    predict.add_argument("--model", help="an experiment of params.yaml (default: its first one)")
+    predict.add_argument("--json", action="store_true", help="print JSON in place of tables")
+    predict.add_argument("--params", type=Path, default=Path("params.yaml"))
+    predict.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
+    predict.set_defaults(run=_predict)
+    papers = commands.add_parser("papers", help="train every published system on the configured corpus")
+    papers.add_argument("system", nargs="*", help="names of earmark.systems (default: all)")
+    papers.add_argument("--preset", choices=("published", "demo"), default="demo", help="default: %(default)s")
+    papers.add_argument("--minutes", type=float, help="a system trains no longer than this (default: no limit)")
+    papers.add_argument("--params", type=Path, default=Path("params.yaml"))
+    papers.add_argument("--data", type=Path, default=Path("data"))
+    papers.add_argument("--metrics", type=Path, default=Path("metrics/papers"))
+    papers.set_defaults(run=_papers)
     bench = commands.add_parser("bench", help="speed against kymatio and librosa, measured in the same run")
     if "bench" in (argv if argv is not None else sys.argv)[:2]:  # the peers take seconds to import
         from earmark import bench as benchmarks
@@ -68,6 +83,36 @@ def _version(name: str) -> str:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return "absent"
+
+
+def _predict(args: argparse.Namespace) -> int:
+    from earmark import predict
+    from earmark.audio import RejectedError
+
+    predictor = predict.open_predictor(args.params, args.model, args.data)
+    found, failed = [], {}
+    for path in args.file:
+        try:
+            found.append(predictor.predict(path))
+            if not args.json:
+                print(found[-1].table())
+        except RejectedError as error:
+            failed[str(path)] = str(error)
+            print(f"{path}: {error}", file=sys.stderr)
+    if args.json:
+        print(predict.as_json(found, failed), end="")
+    return 1 if failed else 0
+
+
+def _papers(args: argparse.Namespace) -> int:
+    from earmark import systems
+    from earmark.config import load
+    from earmark.papers import Papers
+
+    papers = Papers.open(load(args.params), args.preset, args.minutes, args.data, args.metrics)
+    for line in papers.run(args.system or list(systems.SYSTEMS)):
+        print(line, flush=True)
+    return 0
 
 
 def _inspect(args: argparse.Namespace) -> int:

@@ -1,0 +1,171 @@
+"""Train every published system on the configured corpus, one after the other, each within a budget of time.
+
+Unlike the experiments of params.yaml this asks for no line per system: each brings its representation, which is decoded
+and computed where it is not there yet. A system that is done is not trained again unless its settings, code or data
+have changed, so that a stopped run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch.nn import functional as F
+
+from earmark import dataset, evaluation, extract, memory, provenance, schedules, scoring, standardize, systems, training
+from earmark.config import Config, ExperimentConfig, WaveformConfig
+from earmark.dataset import Batches, Split
+from earmark.decode import decode_corpus
+from earmark.labels import read_labels
+from earmark.manifest import read_manifest, write_json
+from earmark.reproduction import corpus_name
+from earmark.systems import Input, System
+
+
+@dataclass(frozen=True)
+class Papers:
+    """What is trained: on which corpus, by which rule, for how many minutes a system, and where everything lies."""
+
+    config: Config
+    corpus: str
+    preset: Literal["published", "demo"]
+    minutes: float | None
+    data: Path
+    metrics: Path
+
+    @classmethod
+    def open(
+        cls, config: Config, preset: Literal["published", "demo"], minutes: float | None, data: Path, metrics: Path
+    ) -> Papers:
+        """Name the corpus as the report does."""
+        counts = json.loads((metrics.parent / "labels.json").read_text(encoding="utf-8"))
+        name = corpus_name(config.corpus.kind, config.corpus.name, counts)
+        return cls(config, name, preset, minutes, data, metrics)
+
+    def run(self, names: list[str]) -> Iterator[str]:
+        """Train the systems of those names and yield a line about each."""
+        for name in names:
+            system = systems.get(name)
+            if system.task != "tags":
+                yield f"{name}: left out, one label a clip is another task"
+                continue
+            yield self._train(system)
+
+    def _train(self, system: System) -> str:
+        path = self.metrics / self.corpus.replace(" ", "-") / f"{system.name}.json"
+        features, moments = self._features(system.representation)
+        labels = self.data / "labels/labels.csv"
+        train, valid, test = (dataset.load(features, labels, moments, part) for part in ("train", "valid", "test"))
+        mark = self._mark(system, train, valid, test)
+        if path.is_file() and json.loads(path.read_text(encoding="utf-8"))["fingerprint"] == mark:
+            return f"{system.name}: done before, {path}"
+        experiment = ExperimentConfig(representation="", model=system.family, preset=self.preset)
+        if system.family != "linear" and self.minutes is not None:
+            experiment = experiment.model_copy(update={"epochs": self._epochs(system, experiment, train, valid)})
+        checkpoints = self.data / "papers/checkpoints" / system.name
+        fitted = training.fit(system.name, experiment, train, valid, checkpoints)
+        heard = fitted.summary["excerpt_frames"], fitted.summary["excerpts"]
+        valid_scores, scores = (scoring.score(fitted.model.eval(), s.features, *heard) for s in (valid, test))
+        thresholds = evaluation.equal_error_thresholds(valid_scores, valid.targets.numpy())
+        drawn = self.config.evaluation
+        result = evaluation.evaluate(
+            scores, test.targets.numpy(), test.songs(), test.tags, drawn.resamples, drawn.seed, thresholds
+        )
+        training.save_state(fitted.model, self.data / "papers/models" / system.name / "state.pt")
+        scoring.write_scores(self.data / "papers/scores" / f"{system.name}.csv", test, scores)
+        write_json(
+            path,
+            {
+                "corpus": self.corpus,
+                "rule": self.preset,
+                "budget_minutes": self.minutes,
+                "fingerprint": mark,
+                "test": result.summary | {"missing_clips": test.missing},
+                "training": fitted.summary,
+            },
+        )
+        epochs, seconds = fitted.summary["epochs"], fitted.summary["seconds"]
+        auc = result.summary["roc_auc"]
+        return (
+            f"{system.name}: ROC-AUC {auc['macro']:.4f} ({auc['low']:.4f} to {auc['high']:.4f}), "
+            f"{epochs} epochs in {seconds:.0f} s"
+        )
+
+    def _mark(self, system: System, *splits: Split) -> str:
+        """What a result depends on."""
+        return provenance.fingerprint(
+            system=system.name,
+            preset=self.preset,
+            minutes=self.minutes,
+            evaluation=self.config.evaluation.model_dump(mode="json"),
+            code=provenance.code_version("earmark.training", f"earmark.models.{system.family}"),
+            clips=[c.clip_id for split in splits for c in split.clips],
+            sums=[float(t.double().sum()) for split in splits for t in (split.features, split.targets)],
+        )
+
+    def _epochs(self, system: System, experiment: ExperimentConfig, train: Split, valid: Split) -> int:
+        """How many epochs fit into the budget, at least one, at most those of the rule."""
+        any_length = system.family == "recurrent" and not system.options.get("transposed", False)
+        rule = schedules.choose(system.training, experiment, any_length)
+        frames, dims = train.features.shape[1:]
+        excerpt = system.frames / frames if system.segments > 1 else rule.excerpt
+        batches = Batches(train, rule.batch, experiment.seed, excerpt)
+        memory.keep()
+        model = systems.build(system.name, len(train.tags), systems.piece(system, frames), dims)
+        model.to(extract.device())
+        optimizer = schedules.optimizer(rule, model)
+
+        def step(number: int) -> None:
+            features, targets = (t.to(extract.device()) for t in batches[number % len(batches)])
+            optimizer.zero_grad()
+            F.binary_cross_entropy_with_logits(model(features), targets).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+
+        step(0)  # the first one is slower
+        each = _seconds(lambda: step(1)) * len(batches)
+        few = valid.features[: 2 * rule.batch].to(extract.device())
+        model.eval()
+        each += _seconds(lambda: scoring.score(model, few, batches.frames)) * len(valid.features) / len(few)
+        assert self.minutes is not None
+        return max(1, min(rule.epochs, int(60 * self.minutes / each)))
+
+    def _features(self, heard: Input) -> tuple[Path, Path]:
+        """Decode, compute and standardise a system's representation, as far as that is not done yet."""
+        settings: dict[str, Any] = {"kind": heard.kind, "rate": heard.rate, "samples": heard.n_samples}
+        settings |= {key: list(v) if isinstance(v, tuple) else v for key, v in heard.options.items()}
+        if heard.kind == "scattering":
+            settings["normalization"] = "log"
+        name = f"{heard.kind}-{provenance.fingerprint(**settings)[:8]}"
+        features, moments = self.data / "papers/features" / name, self.data / "papers/standardize" / f"{name}.json"
+        extract.extract(self._waveforms(heard), features, settings)
+        clips, _ = read_labels(self.data / "labels/labels.csv")
+        moments.parent.mkdir(parents=True, exist_ok=True)
+        standardize.fit(features, {c.clip_id for c in clips if c.split == "train"}).save(moments)
+        return features, moments
+
+    def _waveforms(self, heard: Input) -> Path:
+        """The waveforms of the pipeline where they are long enough, or else those of this command."""
+        configured = self.config.waveforms.get(heard.rate)
+        if configured is not None and configured.samples >= heard.n_samples:
+            return self.data / "waveforms" / str(heard.rate)
+        longest = max(
+            s.representation.n_samples for s in systems.SYSTEMS.values() if s.representation.rate == heard.rate
+        )
+        folder = self.data / "papers/waveforms" / str(heard.rate)
+        clips = read_manifest(self.data / "corpus/manifest.csv")
+        decode_corpus(clips, self.config.corpus.audio, heard.rate, WaveformConfig(samples=longest), folder)
+        return folder
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """How long it takes, on a GPU until it is done there."""
+    start = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start

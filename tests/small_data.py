@@ -1,0 +1,73 @@
+"""A data folder as the pipeline leaves it, in miniature and without DVC: twelve clips, mel, a linear experiment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from earmark import dataset, decode, extract, labels, standardize, training
+from earmark.config import Config, load
+from earmark.corpora import magnatagatune
+from earmark.manifest import write_json, write_manifest, write_tags
+
+RATE, SAMPLES = 16_000, 30_000
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where everything lies."""
+
+    folder: Path
+    audio: Path
+
+    @property
+    def params(self) -> Path:
+        return self.folder / "params.yaml"
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def config(self) -> Config:
+        return load(self.params)
+
+
+def fill(folder: Path, audio: Path, annotations: Path) -> Place:
+    """Run everything up to a trained `linear` in this process."""
+    place = Place(folder, audio)
+    mel = {"kind": "mel", "rate": RATE, "samples": 28_000, "n_mels": 24}
+    content = {
+        "corpus": {
+            "kind": "magnatagatune", "name": "tones", "audio": str(audio), "annotations": str(annotations),
+            "demo": {"clips": 400, "seed": 1},
+        },
+        "labels": {"top": 3, "clean": True},
+        "waveforms": {str(RATE): {"samples": SAMPLES}},
+        "representations": {"mel": mel},
+        "experiments": {"linear": {"representation": "mel", "model": "linear"}},
+        "evaluation": {"resamples": 20, "seed": 1},
+    }  # fmt: skip
+    place.params.write_text(yaml.safe_dump(content))
+    data, config = place.data, place.config
+    clips, table = magnatagatune.read(audio, annotations)
+    write_manifest(data / "corpus/manifest.csv", clips)
+    write_tags(data / "corpus/tags.csv", table)
+    kept, chosen, summary = labels.make_labels(data / "corpus/manifest.csv", data / "corpus/tags.csv", 3, True)
+    labels.write_labels(data / "labels/labels.csv", kept, chosen)
+    write_json(folder / "metrics/labels.json", summary)
+    decode.decode_corpus(clips, audio, RATE, config.waveforms[RATE], data / "waveforms/16000")
+    settings = config.representations["mel"].model_dump(mode="json")
+    extract.extract(data / "waveforms/16000", data / "features/mel", settings)
+    (data / "standardize").mkdir()
+    moments = data / "standardize/mel.json"
+    standardize.fit(data / "features/mel", {c.clip_id for c in kept if c.split == "train"}).save(moments)
+    train, valid = (
+        dataset.load(data / "features/mel", data / "labels/labels.csv", moments, part) for part in ("train", "valid")
+    )
+    fitted = training.fit("linear", config.experiments["linear"], train, valid)
+    training.save_state(fitted.model, data / "models/linear/state.pt")
+    write_json(data / "models/linear/training.json", fitted.summary)
+    return place

@@ -1,0 +1,47 @@
+"""Every system on the configured corpus: what is written, what is not done twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from small_data import fill
+
+from earmark import systems
+from earmark.cli import main
+from earmark.systems import Input
+
+
+@pytest.fixture
+def place(tmp_path, make_corpus, monkeypatch):
+    """Clips of 2 s, and systems that take them."""
+    small = {
+        "mel-2d-cnn": {"representation": Input("mel", 16_000, 30_000, {"n_mels": 48})},
+        "musicnn": {
+            "representation": Input("mel", 12_000, 20_000, {"n_mels": 48}), "frames": 20, "dims": 48, "segments": 3,
+        },
+    }  # fmt: skip
+    rows = {name: dataclasses.replace(systems.SYSTEMS[name], **changes) for name, changes in small.items()}
+    monkeypatch.setattr(systems, "SYSTEMS", systems.SYSTEMS | rows)
+    return fill(tmp_path, *make_corpus())
+
+
+def papers(place, *names):
+    folders = ["--data", str(place.data), "--metrics", str(place.folder / "metrics/papers")]
+    return main(["papers", *names, "--params", str(place.params), "--minutes", "0.02", *folders])
+
+
+def test_systems_at_any_rate_and_on_pieces_are_trained_measured_and_not_trained_twice(place, capsys):
+    assert papers(place, "mel-2d-cnn", "musicnn", "mirex-5l-512h-lstm") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["mel-2d-cnn", "musicnn", "mirex-5l-512h-lstm"]
+    assert "left out" in lines[2]
+    written = json.loads((place.folder / "metrics/papers/tones/musicnn.json").read_text())
+    assert written["corpus"] == "tones"
+    assert written["budget_minutes"] == 0.02
+    assert written["training"]["epochs"] >= 1
+    assert (written["training"]["excerpt_frames"], written["training"]["excerpts"]) == (20, 3)
+    assert 0 <= written["test"]["roc_auc"]["macro"] <= 1
+    assert papers(place, "musicnn") == 0
+    assert "done before" in capsys.readouterr().out
