@@ -21,7 +21,7 @@ def main() -> None:
         config = load(Path("params.yaml")).labels
         watch = progress.Stopwatch()
         clips, table, summary = labels.make_labels(
-            args.corpus / "manifest.csv", args.corpus / "tags.csv", config.top, config.clean
+            args.corpus / "manifest.csv", args.corpus / "tags.csv", config.top, config.clean, config.synonyms
         )
         labels.write_labels(args.out, clips, table)
         write_json(args.metrics, summary)

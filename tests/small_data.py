@@ -44,7 +44,7 @@ def fill(folder: Path, audio: Path, annotations: Path) -> Place:
             "kind": "magnatagatune", "name": "tones", "audio": str(audio), "annotations": str(annotations),
             "demo": {"clips": 400, "seed": 1},
         },
-        "labels": {"top": 3, "clean": True},
+        "labels": {"top": 3, "clean": True, "synonyms": "none.yaml"},
         "waveforms": {str(RATE): {"samples": SAMPLES}},
         "representations": {"mel": mel},
         "experiments": {"linear": {"representation": "mel", "model": "linear"}},

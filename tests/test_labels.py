@@ -1,10 +1,28 @@
 from __future__ import annotations
 
+import csv
+import json
+
 import numpy as np
 import pytest
+from conftest import ROOT
 
-from earmark.labels import positives, read_labels, select, summary, top_tags, write_labels
+from earmark.corpora import magnatagatune
+from earmark.labels import (
+    merge,
+    positives,
+    read_labels,
+    read_synonyms,
+    select,
+    summary,
+    top_tags,
+    write_labels,
+)
 from earmark.manifest import Clip, CorpusError, TagTable
+
+MTAT = ROOT.parent / "shared" / "mtat"
+needs_mtat = pytest.mark.skipif(not MTAT.is_dir(), reason="MagnaTagATune's tables are not at hand")
+SHIPPED = ROOT / "src/earmark/corpora/synonyms"
 
 
 def clips(splits: str) -> list[Clip]:
@@ -63,3 +81,82 @@ def test_labels_survive_the_round_trip(tmp_path):
     assert who[1] == ("1", "song0", "artist0", "valid")
     assert again.tags == ("a", "b")
     np.testing.assert_array_equal(again.values, [[1, 0], [0, 1]])
+
+
+def test_a_group_is_merged_under_its_first_name_where_that_stood():
+    merged = merge(table([[0, 1, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0], [1, 1, 0, 1]]), [["b", "d"]])
+    assert merged.tags == ("a", "b", "c")
+    np.testing.assert_array_equal(merged.values, [[0, 1, 0], [0, 1, 1], [0, 0, 0], [1, 1, 0]])
+
+
+def test_groups_that_do_not_fit_are_named(tmp_path):
+    with pytest.raises(CorpusError, match=r"'x' of the group \['a', 'x'\] is none of the corpus's 2 tags"):
+        merge(table([[0, 1]]), [["a", "x"]])
+    for text, message in (
+        ("- a", "list of groups"),
+        ("- [a]", "two tags or more"),
+        ("- [a, b]\n- [c, a]", "'a' in more"),
+    ):
+        (tmp_path / "groups.yaml").write_text(text)
+        with pytest.raises(CorpusError, match=message):
+            read_synonyms(tmp_path / "groups.yaml")
+    with pytest.raises(CorpusError, match="cannot be read"):
+        read_synonyms(tmp_path / "absent.yaml")
+
+
+def test_the_shipped_groups_are_29_and_nothing_is_merged_by_default():
+    assert len(read_synonyms(SHIPPED / "magnatagatune.yaml")) == 29
+    assert read_synonyms(SHIPPED / "none.yaml") == []
+
+
+@needs_mtat
+def test_the_shipped_groups_hold_tags_of_magnatagatune_and_leave_the_merged_vocabulary():
+    columns = json.loads((MTAT / "tag_columns_188.json").read_text())
+    groups = read_synonyms(SHIPPED / "magnatagatune.yaml")
+    merged = merge(TagTable(("1",), tuple(columns), np.zeros((1, 188), np.uint8)), groups)
+    assert len(merged.tags) == 188 - sum(len(group) - 1 for group in groups)
+    with (MTAT / "annotations_merged50.csv").open(encoding="utf-8", newline="") as file:
+        wanted = next(csv.reader(file, delimiter="\t"))[1:-1]
+    assert set(wanted) <= set(merged.tags)
+
+
+@needs_mtat
+def test_the_merged_corpus_has_its_published_counts(tmp_path):
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0/x.mp3").touch()
+    everything, tags = magnatagatune.read(tmp_path, MTAT / "annotations_merged50.csv")
+    kept, chosen = select(everything, tags, 50, clean=True)
+    assert len(everything) == 25_863
+    assert len(kept) == 21_358
+    counted = summary(kept, chosen, len(everything))
+    assert [counted[split]["clips"] for split in ("train", "valid", "test")] == [15_428, 1_538, 4_392]
+    assert counted["without_tags"] == 25_863 - 21_358
+
+
+@needs_mtat
+def test_the_raw_top_50_of_valid_and_test_has_its_published_counts_and_merges_into_the_merged_one():
+    with (MTAT / "top50_valid_test.csv").open(encoding="utf-8", newline="") as file:
+        header, *rows = list(csv.reader(file))
+    tags, values = header[2:-1], np.array([row[2:-1] for row in rows], np.uint8)
+    assert len(tags) == 50
+    some = values.any(axis=1)
+    counts = {
+        split: sum(bool(s) for row, s in zip(rows, some, strict=True) if row[1] == split) for split in ("valid", "test")
+    }
+    assert counts == {"valid": 1_529, "test": 4_332}
+    # 21,108 clips have one of them: 15,247 in train with the broken three
+    assert 15_247 + sum(counts.values()) == 21_108
+    groups = [[t for t in g if t in tags] for g in read_synonyms(SHIPPED / "magnatagatune.yaml")]
+    raw = TagTable(tuple(row[0] for row in rows), tuple(tags), values)
+    merged = merge(raw, [group for group in groups if len(group) > 1])
+    with (MTAT / "annotations_merged50.csv").open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file, delimiter="\t")
+        full = {row["clip_id"]: row for row in reader}
+    first = {tag: group[0] for group in read_synonyms(SHIPPED / "magnatagatune.yaml") for tag in group}
+    for column, tag in enumerate(merged.tags):
+        name = first.get(tag, tag)
+        if name in next(iter(full.values())):
+            # what the fifty raw tags know of a group is part of what all its tags know
+            assert all(
+                full[clip][name] == "1" for clip, v in zip(merged.clip_ids, merged.values[:, column], strict=True) if v
+            )

@@ -50,10 +50,14 @@ class CorpusConfig(Section):
 
 
 class LabelsConfig(Section):
-    """Which tags are learnt: the ``top`` most frequent ones; ``clean`` leaves out clips that have none of them."""
+    """Which tags are learnt: the ``top`` most frequent ones; ``clean`` leaves out clips that have none of them.
+
+    ``synonyms``: a YAML file with groups of tags that are merged first.
+    """
 
     top: Positive
     clean: bool
+    synonyms: Path
 
 
 class WaveformConfig(Section):

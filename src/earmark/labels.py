@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import yaml
 
 from earmark.manifest import SPLITS, Clip, CorpusError, TagTable, read_manifest, read_tags, write_csv
 
@@ -22,6 +24,42 @@ class Labelled(NamedTuple):
 
 
 _COLUMNS = Labelled._fields
+
+
+def read_synonyms(path: Path) -> list[list[str]]:
+    """Groups of tags that mean the same, from a YAML list of lists; CorpusError where it is none, or a tag has two."""
+    try:
+        groups = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise CorpusError(f"labels.synonyms: {path} cannot be read: {error}") from None
+    if not isinstance(groups, list) or not all(
+        isinstance(group, list) and len(group) > 1 and all(isinstance(tag, str) for tag in group) for group in groups
+    ):
+        raise CorpusError(f"labels.synonyms: {path} must be a list of groups, each a list of two tags or more")
+    counts = Counter(tag for group in groups for tag in group)
+    if twice := [tag for tag, count in counts.items() if count > 1]:
+        raise CorpusError(f"labels.synonyms: {path} has {twice[0]!r} in more than one place")
+    return groups
+
+
+def merge(table: TagTable, groups: Sequence[Sequence[str]]) -> TagTable:
+    """Put each group under its first name, at the place of that tag: a clip has it that has one of the group.
+
+    Raises CorpusError where a tag of a group is none of the corpus: a typing mistake, or another corpus's groups.
+    """
+    columns = {tag: i for i, tag in enumerate(table.tags)}
+    values, gone = table.values.copy(), set[int]()
+    for group in groups:
+        if unknown := [tag for tag in group if tag not in columns]:
+            raise CorpusError(
+                f"labels.synonyms: {unknown[0]!r} of the group {list(group)} is none of the corpus's {len(columns)} "
+                "tags"
+            )
+        first, *rest = (columns[tag] for tag in group)
+        values[:, first] = table.values[:, [first, *rest]].max(axis=1)
+        gone |= set(rest)
+    kept = [i for i in range(len(table.tags)) if i not in gone]
+    return TagTable(table.clip_ids, tuple(table.tags[i] for i in kept), values[:, kept])
 
 
 def top_tags(table: TagTable, top: int) -> TagTable:
@@ -89,10 +127,13 @@ def write_labels(path: Path, clips: Sequence[Clip], table: TagTable) -> None:
     write_csv(path, [*_COLUMNS, *table.tags], rows)
 
 
-def make_labels(manifest: Path, tags: Path, top: int, clean: bool) -> tuple[list[Clip], TagTable, dict[str, Any]]:
+def make_labels(
+    manifest: Path, tags: Path, top: int, clean: bool, synonyms: Path | None = None
+) -> tuple[list[Clip], TagTable, dict[str, Any]]:
     """Read a corpus's two tables and return the labelled clips, their tags and the summary."""
     clips = read_manifest(manifest)
-    kept, table = select(clips, read_tags(tags), top, clean)
+    groups = [] if synonyms is None else read_synonyms(synonyms)
+    kept, table = select(clips, merge(read_tags(tags), groups), top, clean)
     return kept, table, summary(kept, table, len(clips))
 
 
