@@ -84,7 +84,9 @@ def test_a_model_that_is_not_there_is_named(place, tmp_path):
         Predictor(place.config, "linear", tmp_path / "elsewhere")
 
 
-@pytest.mark.parametrize(("length", "starts"), [(5, [0]), (10, [0]), (11, [0]), (12, [0, 2]), (20, [0, 10]), (25, [0, 10, 15])])
+@pytest.mark.parametrize(
+    ("length", "starts"), [(5, [0]), (10, [0]), (11, [0]), (12, [0, 2]), (20, [0, 10]), (25, [0, 10, 15])]
+)
 def test_segments_follow_each_other_and_the_last_ends_with_the_wave_or_almost(length, starts):
     wave = np.arange(1, length + 1, dtype=np.float32)
     cut = segments(wave, 10)
