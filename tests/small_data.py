@@ -35,10 +35,10 @@ class Place:
         return load(self.params)
 
 
-def fill(folder: Path, audio: Path, annotations: Path) -> Place:
+def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24) -> Place:
     """Run everything up to a trained `linear` in this process."""
     place = Place(folder, audio)
-    mel = {"kind": "mel", "rate": RATE, "samples": 28_000, "n_mels": 24}
+    mel = {"kind": "mel", "rate": RATE, "samples": 28_000, "n_mels": n_mels}
     content = {
         "corpus": {
             "kind": "magnatagatune", "name": "tones", "audio": str(audio), "annotations": str(annotations),

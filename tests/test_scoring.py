@@ -42,3 +42,12 @@ def test_scores_of_excerpts_are_the_mean_over_half_overlapping_ones():
     features = torch.randn(3, 12, 5)
     windows = [score(model, features[:, start : start + 4]) for start in (0, 2, 4, 6, 8)]
     np.testing.assert_allclose(score(model, features, excerpt=4), np.mean(windows, axis=0), rtol=1e-12)
+
+
+def test_exclusive_classes_share_one_probability():
+    model = systems.build("linear", 4, 12, 5).eval()
+    features = torch.randn(3, 12, 5)
+    found = score(model, features, excerpt=6, exclusive=True)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    expected = [model(features[:, s : s + 6]).softmax(dim=1).detach().numpy() for s in (0, 3, 6)]
+    np.testing.assert_allclose(found, np.mean(expected, axis=0), rtol=1e-5)

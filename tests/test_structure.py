@@ -19,7 +19,18 @@ ORDER = [
     *("errors", "progress", "provenance", "config", "manifest", "corpora", "labels", "audio", "shards", "decode"),
     "memory",
     *("representations", "extract", "standardize", "dataset", "evaluation", "models", "systems", "schedules"),
-    *("scoring", "comparison", "training", "report", "reproduction", "predict", "papers", "bench", "cli"),
+    *(
+        "scoring",
+        "comparison",
+        "training",
+        "crossvalidation",
+        "report",
+        "reproduction",
+        "predict",
+        "papers",
+        "bench",
+        "cli",
+    ),
 ]
 
 

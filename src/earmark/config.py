@@ -147,6 +147,21 @@ class ExperimentConfig(Section):
     patience: Positive | None = None
 
 
+class CrossValidationConfig(ExperimentConfig):
+    """A system on exclusive classes, by k-fold cross-validation that keeps groups together.
+
+    ``classes``: tags of which a clip that counts has exactly one. ``groups``: what may not lie in two folds.
+    """
+
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    folds: int = Field(default=3, ge=2)
+    groups: Literal["artist", "song"] = "artist"
+
+    def experiment(self) -> ExperimentConfig:
+        """What one fold trains."""
+        return ExperimentConfig(**self.model_dump(exclude={"classes", "folds", "groups"}))
+
+
 class EvaluationConfig(Section):
     """Bootstrap over songs: how many resamples, and their seed."""
 
@@ -162,6 +177,7 @@ class Config(Section):
     waveforms: dict[Rate, WaveformConfig]
     representations: dict[Name, AnyRepresentation]
     experiments: dict[Name, ExperimentConfig]
+    crossvalidations: dict[Name, CrossValidationConfig] = {}
     evaluation: EvaluationConfig
 
     @model_validator(mode="after")
@@ -176,12 +192,13 @@ class Config(Section):
                     f"representations.{name}.samples must be at most waveforms.{r.rate}.samples="
                     f"{self.waveforms[r.rate].samples}, got {r.samples}: clips are not decoded that far"
                 )
-        for name, e in self.experiments.items():
-            if e.representation not in self.representations:
-                raise ValueError(
-                    f"experiments.{name}.representation must be one of {sorted(self.representations)}, "
-                    f"got {e.representation!r}"
-                )
+        for section, entries in (("experiments", self.experiments), ("crossvalidations", self.crossvalidations)):
+            for name, e in entries.items():
+                if e.representation not in self.representations:
+                    raise ValueError(
+                        f"{section}.{name}.representation must be one of {sorted(self.representations)}, "
+                        f"got {e.representation!r}"
+                    )
         return self
 
 

@@ -6,7 +6,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,29 +44,40 @@ def load(features: Path, labels: Path, standardizer: Path, split: str) -> Split:
 
     Raises ShardError where no clip of the split has features.
     """
-    moments = Standardizer.load(standardizer)
     clips, table = read_labels(labels)
-    wanted = {c.clip_id: row for row, c in enumerate(clips) if c.split == split}
+    members = [row for row, clip in enumerate(clips) if clip.split == split]
+    found, values = read_features(features, [clips[row].clip_id for row in members], Standardizer.load(standardizer))
+    if not found:
+        raise shards.ShardError(f"{features}: none of the {len(members)} clips of the {split} split has features")
+    chosen = [members[i] for i in found]
+    return Split(
+        features=torch.from_numpy(values),
+        targets=torch.from_numpy(table.values[chosen].astype(np.float32)),
+        clips=tuple(clips[row] for row in chosen),
+        tags=table.tags,
+        missing=len(members) - len(chosen),
+    )
+
+
+def read_features(
+    folder: Path, clip_ids: Sequence[str], moments: Standardizer | None = None
+) -> tuple[list[int], NDArray[np.float32]]:
+    """Which of the clips have features, as places in ``clip_ids``, ascending; and these features, in that order.
+
+    The features are (clips, frames, dims), standardised shard by shard where ``moments`` are given.
+    """
+    wanted = {clip: place for place, clip in enumerate(clip_ids)}
     parts: list[NDArray[np.float32]] = []
-    rows: list[int] = []
-    for path in shards.shard_files(features):
+    places: list[int] = []
+    for path in shards.shard_files(folder):
         with shards.open_shard(path) as file:
             here = [(i, wanted[c.decode()]) for i, c in enumerate(file["clip_id"][:]) if c.decode() in wanted]
             if here:
                 part = file["features"][[i for i, _ in here]]
-                parts.append((part - moments.mean) * moments.inverse_std)
-                rows.extend(row for _, row in here)
-    if not rows:
-        raise shards.ShardError(f"{features}: none of the {len(wanted)} clips of the {split} split has features")
-    order = np.argsort(rows)
-    chosen = [rows[i] for i in order]
-    return Split(
-        features=torch.from_numpy(np.concatenate(parts)[order]),
-        targets=torch.from_numpy(table.values[chosen].astype(np.float32)),
-        clips=tuple(clips[row] for row in chosen),
-        tags=table.tags,
-        missing=len(wanted) - len(rows),
-    )
+                parts.append(part if moments is None else (part - moments.mean) * moments.inverse_std)
+                places.extend(place for _, place in here)
+    order = np.argsort(places)
+    return sorted(places), np.concatenate(parts)[order] if parts else np.empty((0, 0, 0), np.float32)
 
 
 class Batches:

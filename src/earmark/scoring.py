@@ -27,19 +27,26 @@ def excerpts(frames: int, excerpt: int) -> int:
     return 1 if excerpt >= frames else 1 + -(-(frames - excerpt) // max(1, excerpt // 2))
 
 
-def probabilities(model: nn.Module, features: Tensor, excerpt: int, number: int) -> Tensor:
+def probabilities(model: nn.Module, features: Tensor, excerpt: int, number: int, exclusive: bool = False) -> Tensor:
     """Probability of every tag, averaged over ``number`` excerpts of ``excerpt`` frames, evenly spaced over the clip.
 
     features: (batch, frames, dims) -> (batch, tags) in [0, 1], float64. An excerpt as long as the clip is the clip.
+    exclusive: the outputs are classes of which a clip has one (softmax).
     """
     last = features.shape[1] - excerpt
     starts = [round(last * i / max(1, number - 1)) for i in range(number)]
-    return torch.stack([torch.sigmoid(model(features[:, s : s + excerpt]).double()) for s in starts]).mean(dim=0)
+    logits = torch.stack([model(features[:, s : s + excerpt]).double() for s in starts])
+    return (logits.softmax(dim=-1) if exclusive else torch.sigmoid(logits)).mean(dim=0)
 
 
 @torch.no_grad()
 def score(
-    model: nn.Module, features: Tensor, excerpt: int | None = None, number: int | None = None, batch: int = 32
+    model: nn.Module,
+    features: Tensor,
+    excerpt: int | None = None,
+    number: int | None = None,
+    batch: int = 32,
+    exclusive: bool = False,
 ) -> NDArray[np.float64]:
     """Score clips in batches: features (clips, frames, dims) -> probabilities (clips, tags).
 
@@ -48,7 +55,7 @@ def score(
     excerpt = features.shape[1] if excerpt is None else excerpt
     number = excerpts(features.shape[1], excerpt) if number is None else number
     starts = range(0, len(features), batch)
-    parts = [probabilities(model, features[start : start + batch], excerpt, number) for start in starts]
+    parts = [probabilities(model, features[start : start + batch], excerpt, number, exclusive) for start in starts]
     scores: NDArray[np.float64] = torch.cat(parts).cpu().numpy()
     return scores
 

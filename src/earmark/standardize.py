@@ -36,6 +36,12 @@ class Standardizer:
         return cls(_float32(content["mean"]), _float32(content["inverse_std"]), content["clips"])
 
 
+def fit_array(features: NDArray[np.float32]) -> Standardizer:
+    """Fit on features in memory, (clips, frames, dims)."""
+    mean, std = features.mean(axis=(0, 1), dtype=np.float64), features.std(axis=(0, 1), dtype=np.float64)
+    return Standardizer(_float32(mean), _inverse(std, mean), len(features))
+
+
 def fit(features: Path, train_ids: Collection[str]) -> Standardizer:
     """Fit on the clips of ``features`` that are in ``train_ids``; frames and clips are pooled.
 
@@ -66,8 +72,12 @@ def fit(features: Path, train_ids: Collection[str]) -> Standardizer:
     if not clips:
         raise shards.ShardError(f"{features}: none of the {len(wanted)} training clips has features")
     std = np.sqrt(np.asarray(squares) / count)
-    inverse = np.divide(1.0, std, out=np.zeros_like(std), where=std > 1e-7 * (1 + np.abs(mean)))
-    return Standardizer(_float32(mean), _float32(inverse), clips)
+    return Standardizer(_float32(mean), _inverse(std, np.asarray(mean)), clips)
+
+
+def _inverse(std: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float32]:
+    """One over the deviation; 0 where a dimension is constant, which then says nothing."""
+    return _float32(np.divide(1.0, std, out=np.zeros_like(std), where=std > 1e-7 * (1 + np.abs(mean))))
 
 
 def _float32(values: ArrayLike) -> NDArray[np.float32]:

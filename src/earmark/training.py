@@ -44,8 +44,17 @@ class Fitted:
     summary: dict[str, Any]
 
 
-def fit(name: str, experiment: ExperimentConfig, train: Split, valid: Split, checkpoints: Path | None = None) -> Fitted:
+def fit(
+    name: str,
+    experiment: ExperimentConfig,
+    train: Split,
+    valid: Split,
+    checkpoints: Path | None = None,
+    exclusive: bool = False,
+) -> Fitted:
     """Train the experiment ``name`` and return it with its best weights.
+
+    ``exclusive``: the targets are classes, one a clip: softmax and categorical cross-entropy.
 
     ``checkpoints``: a folder for the state of an unfinished run; a run that was killed goes on from its last full epoch
     with bit-identical results, provided that nothing it depends on has changed.
@@ -80,7 +89,7 @@ def fit(name: str, experiment: ExperimentConfig, train: Split, valid: Split, che
         number = None
         if system.segments > 1:
             rule, number = replace(rule, excerpt=system.frames / frames), system.segments
-        curves, summary = _fit_by_gradient(model, rule, number, experiment.seed, train, valid, checkpoints)
+        curves, summary = _fit_by_gradient(model, rule, number, experiment.seed, train, valid, checkpoints, exclusive)
     seconds, parameters = round(watch.seconds(), 1), systems.count_parameters(model, system.counting)
     summary |= {"seconds": seconds, "parameters": parameters}
     return Fitted(model, curves, summary)
@@ -94,8 +103,9 @@ def _fit_by_gradient(
     train: Split,
     valid: Split,
     checkpoints: Path | None,
+    exclusive: bool = False,
 ) -> tuple[list[list[float]], dict[str, Any]]:
-    tagger = Tagger(model, rule, Batches(train, rule.batch, seed, rule.excerpt), valid, number)
+    tagger = Tagger(model, rule, Batches(train, rule.batch, seed, rule.excerpt), valid, number, exclusive)
     best = BestWeights(rule, seed)
     resume, keeper = _resumption(checkpoints, rule, seed, train, valid)
     accelerator = (os.environ.get("EARMARK_DEVICE") or "auto").split(":")[0]
@@ -126,11 +136,19 @@ def _fit_by_gradient(
 
 
 class Tagger(pl.LightningModule):
-    """Binary cross-entropy over independent tags, with the learning rate of a Rule set before every batch."""
+    """Cross-entropy over independent tags or exclusive classes; a Rule's learning rate is set before every batch."""
 
-    def __init__(self, model: nn.Module, rule: Rule, batches: Batches, valid: Split, number: int | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        rule: Rule,
+        batches: Batches,
+        valid: Split,
+        number: int | None = None,
+        exclusive: bool = False,
+    ) -> None:
         super().__init__()
-        self.model, self.rule, self.batches, self.valid = model, rule, batches, valid
+        self.model, self.rule, self.batches, self.valid, self.exclusive = model, rule, batches, valid, exclusive
         self.excerpts = number or excerpts(valid.features.shape[1], batches.frames)
         self.cuts = 0  # of the learning rate, by the two-level rule
         self.losses: list[Tensor] = []
@@ -152,16 +170,17 @@ class Tagger(pl.LightningModule):
             group["lr"] = self.rate(batch_idx)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Mean binary cross-entropy of one batch."""
+        """Mean cross-entropy of one batch."""
         features, targets = self._augmented(*batch)
-        loss = F.binary_cross_entropy_with_logits(self.model(features), targets)
+        loss_of = F.cross_entropy if self.exclusive else F.binary_cross_entropy_with_logits
+        loss = loss_of(self.model(features), targets)
         self.losses.append(loss.detach())
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:  # noqa: ARG002
         """Collect the probabilities of one batch."""
         features, targets = batch
-        scores = probabilities(self.model, features, self.batches.frames, self.excerpts)
+        scores = probabilities(self.model, features, self.batches.frames, self.excerpts, self.exclusive)
         self.valid_losses.append(F.binary_cross_entropy(scores, targets.double(), reduction="none").mean(dim=1))
         self.scores.append(scores)
 

@@ -1,0 +1,127 @@
+"""One label a clip: folds keep groups apart, nothing of a held-out clip is seen, the metrics are hand-computed."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+from conftest import ROOT
+from sklearn.metrics import balanced_accuracy_score
+from small_data import fill
+
+from earmark import crossvalidation, training
+from earmark.config import ConfigError, CrossValidationConfig
+from earmark.crossvalidation import classify, normalized_accuracy, recalls, run
+from earmark.dataset import read_features
+from earmark.labels import Labelled, read_labels
+from earmark.manifest import TagTable
+
+SETTINGS = {
+    "representation": "mel", "model": "convolutional", "system": "mel-2d-cnn", "preset": "demo", "epochs": 2,
+    "classes": ["high", "low"], "folds": 3,
+}  # fmt: skip
+
+
+@pytest.fixture
+def place(tmp_path, make_corpus):
+    return fill(tmp_path, *make_corpus(songs=12, where=tmp_path), n_mels=48)
+
+
+def paths(place):
+    return place.data / "features/mel", place.data / "labels/labels.csv"
+
+
+def test_a_clip_counts_that_has_exactly_one_class():
+    clips = [Labelled(f"{i}", f"song {i}", f"artist {i}", "train") for i in range(4)]
+    table = TagTable(tuple("0123"), ("a", "b", "c"), np.array([[1, 0, 1], [1, 1, 0], [0, 1, 0], [0, 0, 1]], np.uint8))
+    found = classify(clips, table, ["a", "b"])
+    assert [clip.clip_id for clip in found.clips] == ["0", "2"]
+    assert found.classes.tolist() == [0, 1]
+    assert found.left_out == 2
+    with pytest.raises(ConfigError, match="must be tags of the corpus, got 'x'"):
+        classify(clips, table, ["a", "x"])
+    with pytest.raises(ConfigError, match="no clip has 'a'"):
+        classify(clips[1:2], TagTable(("1",), ("a", "b"), np.array([[0, 1]], np.uint8)), ["a", "b"])
+
+
+def test_accuracy_is_normalised_by_class():
+    actual, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 0, 2])
+    np.testing.assert_allclose(recalls(actual, predicted, 4), [2 / 3, 1 / 2, 1, np.nan])
+    assert normalized_accuracy(actual, predicted, 4) == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
+    assert normalized_accuracy(actual, predicted, 3) == pytest.approx(balanced_accuracy_score(actual, predicted))
+
+
+def test_every_clip_is_predicted_once_by_a_model_that_saw_nothing_of_its_artist(place, monkeypatch):
+    config = CrossValidationConfig(**SETTINGS)
+    seen = []
+    fit = training.fit
+
+    def watched(name, experiment, train, valid, checkpoints=None, exclusive=False):
+        assert exclusive
+        assert not {c.artist for c in train.clips} & {c.artist for c in valid.clips}
+        flat = train.features.reshape(-1, train.features.shape[-1])
+        varying = flat.std(dim=0) > 0
+        np.testing.assert_allclose(flat[:, varying].mean(dim=0), 0, atol=1e-3)  # moments of the training part alone
+        np.testing.assert_allclose(flat[:, varying].std(dim=0), 1, atol=1e-2)
+        seen.append({c.artist for c in (*train.clips, *valid.clips)})
+        return fit(name, experiment, train, valid, checkpoints, exclusive)
+
+    monkeypatch.setattr(crossvalidation.training, "fit", watched)
+    outcome = run("x", config, *paths(place))
+    clips, _ = read_labels(paths(place)[1])
+    artists = {clip.clip_id: clip.artist for clip in clips}
+    assert sorted(row[0] for row in outcome.rows) == sorted(artists)
+    assert len(seen) == 3
+    for clip_id, fold, actual, predicted in outcome.rows:
+        assert artists[clip_id] not in seen[fold]
+        assert {actual, predicted} <= {"high", "low"}
+    right = np.mean([actual == predicted for _, _, actual, predicted in outcome.rows])
+    assert outcome.summary["accuracy"]["raw"] == pytest.approx(right)
+    assert (outcome.summary["clips"], outcome.summary["left_out"], outcome.summary["groups"]) == (24, 0, 12)
+
+
+def test_the_same_seed_gives_the_same_folds_and_predictions(place):
+    config = CrossValidationConfig(**SETTINGS)
+    assert run("x", config, *paths(place)) == run("x", config, *paths(place))
+
+
+def test_too_few_groups_are_an_error(place):
+    with pytest.raises(ConfigError, match=r"crossvalidations\.x\.folds must be at most half .* got 7 for 12"):
+        run("x", CrossValidationConfig(**SETTINGS | {"folds": 7}), *paths(place))
+
+
+def test_features_are_read_in_the_order_of_the_clips_and_absent_ones_are_left_out(place):
+    folder, labels = paths(place)
+    ids = [clip.clip_id for clip in read_labels(labels)[0]]
+    wanted = [ids[5], "absent", ids[0], ids[9]]
+    places, values = read_features(folder, wanted)
+    assert places == [0, 2, 3]
+    for place_, value in zip(places, values, strict=True):
+        np.testing.assert_array_equal(read_features(folder, [wanted[place_]])[1][0], value)
+
+
+def test_the_stage_writes_metrics_and_a_table_for_the_confusion_plot(place):
+    content = yaml.safe_load(place.params.read_text())
+    place.params.write_text(yaml.safe_dump(content | {"crossvalidations": {"pitch": SETTINGS | {"epochs": 1}}}))
+    features, labels = map(str, paths(place))
+    command = [
+        sys.executable,
+        str(ROOT / "stages/crossvalidate.py"),
+        "pitch",
+        "--features",
+        features,
+        "--labels",
+        labels,
+    ]
+    done = subprocess.run(
+        [*command, "--metrics", "m.json", "--confusion", "c.csv"], cwd=place.folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "crossvalidate pitch: 24 clips" in done.stdout
+    with (place.folder / "c.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["fold"] for row in rows} == {"0", "1", "2"}
