@@ -7,6 +7,7 @@ have changed, so that a stopped run goes on where it was.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,9 @@ from earmark.labels import read_labels
 from earmark.manifest import read_manifest, write_json
 from earmark.reproduction import corpus_name
 from earmark.systems import Input, System
+
+
+LEARNING = ("training", "schedules", "scoring", "dataset", "evaluation")
 
 
 @dataclass(frozen=True)
@@ -97,13 +101,15 @@ class Papers:
         )
 
     def _mark(self, system: System, *splits: Split) -> str:
-        """What a result depends on."""
+        """What a result depends on: of the code, what learns and measures; what reads is judged by what was read."""
+        learning = [provenance.PACKAGE / f"{name}.py" for name in LEARNING]
+        model = provenance.closure([provenance.PACKAGE / "models" / f"{system.family}.py"])
         return provenance.fingerprint(
-            system=system.name,
+            system=repr(system),
             preset=self.preset,
             minutes=self.minutes,
             evaluation=self.config.evaluation.model_dump(mode="json"),
-            code=provenance.code_version("earmark.training", f"earmark.models.{system.family}"),
+            code=[hashlib.sha256(file.read_bytes()).hexdigest() for file in (*learning, *model)],
             clips=[c.clip_id for split in splits for c in split.clips],
             sums=[float(t.double().sum()) for split in splits for t in (split.features, split.targets)],
         )
