@@ -27,7 +27,6 @@ from earmark.manifest import read_manifest, write_json
 from earmark.reproduction import corpus_name
 from earmark.systems import Input, System
 
-
 LEARNING = ("training", "schedules", "scoring", "dataset", "evaluation")
 
 
