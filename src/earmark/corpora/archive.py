@@ -1,0 +1,156 @@
+"""Unpack a zip that came in parts: sizes and CRCs checked, no path outside the target, no bomb, and resumable."""
+
+from __future__ import annotations
+
+import bisect
+import io
+import itertools
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from earmark.errors import EarmarkError
+from earmark.progress import bar
+
+MAX_RATIO = 100  # of unpacked to packed size; music hardly shrinks at all
+BLOCK = 1 << 20
+
+
+class ArchiveError(EarmarkError):
+    """An archive that cannot or must not be unpacked; the text names the file and the reason."""
+
+
+class Joined(io.RawIOBase):
+    """Files read one after the other as if they were one, without a copy."""
+
+    def __init__(self, parts: Sequence[Path]) -> None:
+        super().__init__()
+        self._files = [part.open("rb") for part in parts]
+        sizes = [part.stat().st_size for part in parts]
+        self._starts = [0, *itertools.accumulate(sizes)]
+        self._place = 0
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place in the whole."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._starts[-1]}[whence]
+        if base + offset < 0:
+            raise OSError(f"cannot seek to {base + offset}")
+        self._place = base + offset
+        return self._place
+
+    def tell(self) -> int:
+        """The place in the whole."""
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer as far as the current part goes."""
+        number = bisect.bisect_right(self._starts, self._place) - 1
+        if number >= len(self._files):
+            return 0
+        file = self._files[number]
+        file.seek(self._place - self._starts[number])
+        got = file.readinto(buffer)
+        self._place += got
+        return got
+
+    def close(self) -> None:
+        """Close all parts."""
+        for file in self._files:
+            file.close()
+        super().close()
+
+
+def parts_of(first: Path) -> list[Path]:
+    """``x.zip.001`` and all that follow it; ArchiveError where one between them is missing."""
+    numbered = {int(p.suffix[1:]): p for p in first.parent.glob(f"{first.stem}.*") if p.suffix[1:].isdigit()}
+    if not numbered:
+        raise ArchiveError(f"{first} does not exist")
+    missing = sorted(set(range(1, max(numbered) + 1)) - set(numbered))
+    if missing:
+        raise ArchiveError(f"{first.parent}: {first.stem}.{missing[0]:03d} is missing, {len(numbered)} parts are there")
+    return [numbered[number] for number in sorted(numbered)]
+
+
+def unpack(parts: Sequence[Path], target: Path) -> dict[str, int]:
+    """Extract a zip that lies in one or more parts into the folder ``target``; returns how many files came and stayed.
+
+    Nothing is written before every name and size has been checked. A file that is there with the right size and CRC
+    stays; the others are written beside their place and renamed, so that a second run goes on where one was stopped.
+    """
+    name = f"{parts[0]}" + (f" and {len(parts) - 1} more" if len(parts) > 1 else "")
+    try:
+        with Joined(parts) as whole, zipfile.ZipFile(io.BufferedReader(whole, BLOCK)) as archive:
+            members = [member for member in archive.infolist() if not member.is_dir()]
+            for member in members:
+                _require_safe(member, name)
+            target.mkdir(parents=True, exist_ok=True)
+            wanted = [m for m in members if not _is_there(m, target)]
+            _require_space(wanted, target, name)
+            with bar(len(members), f"unpack {parts[0].stem}", "file") as progress:
+                progress.update(len(members) - len(wanted))
+                for member in wanted:
+                    _write(archive, member, target)
+                    progress.update()
+    except zipfile.BadZipFile as error:
+        raise ArchiveError(f"{name}: {error}; a part is missing, cut short or damaged: fetch it again") from None
+    return {"written": len(wanted), "kept": len(members) - len(wanted)}
+
+
+def _require_safe(member: zipfile.ZipInfo, name: str) -> None:
+    """Refuse what would leave the target, link elsewhere, or unpack to far more than it takes."""
+    path = PurePosixPath(member.filename)
+    if path.is_absolute() or ".." in path.parts or "\\" in member.filename or ":" in path.parts[0]:
+        raise ArchiveError(f"{name}: {member.filename!r} would leave the target folder; nothing was unpacked")
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise ArchiveError(f"{name}: {member.filename!r} is a link; nothing was unpacked")
+    if member.file_size > MAX_RATIO * max(member.compress_size, 1):
+        raise ArchiveError(
+            f"{name}: {member.filename!r} would unpack to {member.file_size} bytes from {member.compress_size}, over "
+            f"the limit of {MAX_RATIO} times; nothing was unpacked"
+        )
+
+
+def _require_space(members: Sequence[zipfile.ZipInfo], target: Path, name: str) -> None:
+    wanted, free = sum(member.file_size for member in members), shutil.disk_usage(target).free
+    if wanted > free:
+        raise ArchiveError(f"{name}: {wanted} bytes are to be unpacked, {target} has room for {free}")
+
+
+def _is_there(member: zipfile.ZipInfo, target: Path) -> bool:
+    path = target / member.filename
+    if not path.is_file() or path.stat().st_size != member.file_size:
+        return False
+    crc = 0
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            crc = zlib.crc32(block, crc)
+    return crc == member.CRC
+
+
+def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    """Write one file beside its place and rename it; its CRC is checked on the way."""
+    path = target / member.filename
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    try:
+        with archive.open(member) as source, temporary.open("wb") as file:
+            shutil.copyfileobj(source, file, BLOCK)
+        temporary.replace(path)
+    except OSError as error:
+        raise ArchiveError(
+            f"{path}: {error.strerror or error}; what was unpacked stays, run it again to go on"
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)

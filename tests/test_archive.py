@@ -1,0 +1,127 @@
+"""Archives in parts: whole, damaged, dangerous, and half unpacked."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from earmark.corpora import archive
+from earmark.corpora.archive import ArchiveError, Joined, parts_of, unpack
+
+FILES = {f"{i:x}/clip {i} 'quoted'.mp3": np.random.default_rng(i).bytes(20_000 + i) for i in range(6)}
+
+
+def packed(files=FILES, compression=zipfile.ZIP_STORED):
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", compression) as content:
+        for name, data in files.items():
+            content.writestr(name, data)
+    return held.getvalue()
+
+
+def parts(folder, data, number=3):
+    edges = [len(data) * i // number for i in range(number + 1)]
+    for i in range(number):
+        (folder / f"mp3.zip.{i + 1:03d}").write_bytes(data[edges[i] : edges[i + 1]])
+    return parts_of(folder / "mp3.zip.001")
+
+
+def test_parts_read_as_one_file(tmp_path):
+    data = packed()
+    with io.BufferedReader(Joined(parts(tmp_path, data))) as whole:
+        assert whole.seek(0, io.SEEK_END) == len(data)
+        for place in (0, len(data) // 3 - 5, len(data) - 7):
+            whole.seek(place)
+            assert whole.read(50) == data[place : place + 50]
+
+
+def test_everything_is_unpacked_and_a_second_run_writes_nothing(tmp_path):
+    found = parts(tmp_path, packed(compression=zipfile.ZIP_DEFLATED))
+    assert unpack(found, tmp_path / "audio") == {"written": 6, "kept": 0}
+    for name, data in FILES.items():
+        assert (tmp_path / "audio" / name).read_bytes() == data
+    assert unpack(found, tmp_path / "audio") == {"written": 0, "kept": 6}
+
+
+def test_a_stopped_run_goes_on_and_a_damaged_file_is_written_again(tmp_path):
+    found = parts(tmp_path, packed())
+    unpack(found, tmp_path / "audio")
+    names = [tmp_path / "audio" / name for name in FILES]
+    names[0].unlink()
+    names[1].write_bytes(names[1].read_bytes()[:-1] + b"?")
+    names[2].write_bytes(b"short")
+    assert unpack(found, tmp_path / "audio") == {"written": 3, "kept": 3}
+    assert [path.read_bytes() for path in names] == list(FILES.values())
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.mp3", "/etc/outside.mp3", "a/../../outside.mp3", "a\\..\\b.mp3", "C:/x.mp3"]
+)
+def test_a_name_that_leaves_the_target_is_refused_before_anything_is_written(tmp_path, name):
+    found = parts(tmp_path, packed({"0/fine.mp3": b"x" * 99, name: b"x"}))
+    with pytest.raises(ArchiveError, match="would leave the target folder"):
+        unpack(found, tmp_path / "audio")
+    assert not (tmp_path / "audio").exists()
+
+
+def test_a_link_is_refused(tmp_path):
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as content:
+        link = zipfile.ZipInfo("0/link.mp3")
+        link.external_attr = 0o120777 << 16
+        content.writestr(link, "/etc/passwd")
+    with pytest.raises(ArchiveError, match="is a link"):
+        unpack(parts(tmp_path, held.getvalue()), tmp_path / "audio")
+
+
+def test_a_bomb_is_refused(tmp_path):
+    found = parts(tmp_path, packed({"0/bomb.mp3": bytes(10_000_000)}, zipfile.ZIP_DEFLATED))
+    with pytest.raises(ArchiveError, match="would unpack to 10000000 bytes from"):
+        unpack(found, tmp_path / "audio")
+    assert not (tmp_path / "audio").exists()
+
+
+def test_a_missing_part_is_named(tmp_path):
+    found = parts(tmp_path, packed())
+    found[1].unlink()
+    with pytest.raises(ArchiveError, match=r"mp3\.zip\.002 is missing, 2 parts are there"):
+        parts_of(found[0])
+    found[2].unlink()
+    with pytest.raises(ArchiveError, match="a part is missing, cut short or damaged"):
+        unpack(parts_of(found[0]), tmp_path / "audio")
+    with pytest.raises(ArchiveError, match="does not exist"):
+        parts_of(tmp_path / "other.zip.001")
+
+
+def test_a_damaged_byte_is_found_by_the_crc_and_what_was_good_stays(tmp_path):
+    data = bytearray(packed())
+    data[data.index(FILES["4/clip 4 'quoted'.mp3"][:64]) + 100] ^= 1
+    with pytest.raises(ArchiveError, match='Bad CRC-32 for file "4/clip 4'):
+        unpack(parts(tmp_path, bytes(data)), tmp_path / "audio")
+    left = sorted(p.relative_to(tmp_path / "audio").as_posix() for p in (tmp_path / "audio").rglob("*") if p.is_file())
+    assert left == sorted(FILES)[:4]
+
+
+def test_a_full_disk_is_named_and_nothing_is_left_half_written(tmp_path, monkeypatch):
+    found = parts(tmp_path, packed())
+    monkeypatch.setattr(archive.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    with pytest.raises(ArchiveError, match="has room for 1000"):
+        unpack(found, tmp_path / "audio")
+    monkeypatch.undo()
+    real, count = archive.shutil.copyfileobj, iter(range(100))
+
+    def full(source, file, block):
+        if next(count) == 2:
+            file.write(b"half")
+            raise OSError(28, "No space left on device")
+        real(source, file, block)
+
+    monkeypatch.setattr(archive.shutil, "copyfileobj", full)
+    with pytest.raises(ArchiveError, match=r"No space left on device; what was unpacked stays"):
+        unpack(found, tmp_path / "audio")
+    monkeypatch.undo()
+    assert len([p for p in (tmp_path / "audio").rglob("*") if p.is_file()]) == 2
+    assert unpack(found, tmp_path / "audio") == {"written": 4, "kept": 2}
