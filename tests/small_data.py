@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from earmark import dataset, decode, extract, labels, standardize, training
+from earmark import dataset, decode, extract, labels, provenance, standardize, training
 from earmark.config import Config, load
 from earmark.corpora import magnatagatune
 from earmark.manifest import write_json, write_manifest, write_tags
@@ -44,7 +44,7 @@ def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24) -> Plac
             "kind": "magnatagatune", "name": "tones", "audio": str(audio), "annotations": str(annotations),
             "demo": {"clips": 400, "seed": 1},
         },
-        "labels": {"top": 3, "clean": True, "synonyms": "none.yaml"},
+        "labels": {"top": 3, "clean": True, "synonyms": str(provenance.PACKAGE / "corpora/synonyms/none.yaml")},
         "waveforms": {str(RATE): {"samples": SAMPLES}},
         "representations": {"mel": mel},
         "experiments": {"linear": {"representation": "mel", "model": "linear"}},

@@ -37,6 +37,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     papers.add_argument("--data", type=Path, default=Path("data"))
     papers.add_argument("--metrics", type=Path, default=Path("metrics/papers"))
     papers.set_defaults(run=_papers)
+    corpus = commands.add_parser("corpus", help="check the configured corpus, or fetch MagnaTagATune")
+    about = corpus.add_subparsers(required=True, metavar="WHAT")
+    check = about.add_parser("check", help="what is there, what would be rejected, what would stop the pipeline")
+    check.add_argument("--params", type=Path, default=Path("params.yaml"))
+    check.set_defaults(run=_check)
+    fetch = about.add_parser("magnatagatune", help="unpack MagnaTagATune's parts, and fetch them first if asked to")
+    fetch.add_argument("--download", action="store_true", help="fetch what is not there yet")
+    fetch.add_argument("--to", type=Path, default=Path("data/magnatagatune"), help="default: %(default)s")
+    fetch.add_argument("--base-url", default=None, help="where the files lie, in place of the usual address")
+    fetch.set_defaults(run=_magnatagatune)
     bench = commands.add_parser("bench", help="speed against kymatio and librosa, measured in the same run")
     if "bench" in (argv if argv is not None else sys.argv)[:2]:  # the peers take seconds to import
         from earmark import bench as benchmarks
@@ -112,6 +122,22 @@ def _papers(args: argparse.Namespace) -> int:
     papers = Papers.open(load(args.params), args.preset, args.minutes, args.data, args.metrics)
     for line in papers.run(args.system or list(systems.SYSTEMS)):
         print(line, flush=True)
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from earmark.check import check
+    from earmark.config import load
+
+    found = check(load(args.params))
+    print(found.text(), end="")
+    return 1 if found.stops else 0
+
+
+def _magnatagatune(args: argparse.Namespace) -> int:
+    from earmark.corpora import fetch_magnatagatune
+
+    print(fetch_magnatagatune.prepare(args.to, args.download, args.base_url), end="")
     return 0
 
 

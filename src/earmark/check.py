@@ -1,0 +1,133 @@
+"""Look at a corpus before the pipeline does: what is there, what would be rejected, what would stop it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import soundfile
+
+from earmark import labels
+from earmark.config import Config
+from earmark.corpora import magnatagatune
+from earmark.decode import workers
+from earmark.manifest import SPLITS, Clip, CorpusError
+from earmark.progress import bar
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file's header says; ``reason`` is why it would be rejected, empty where it would not."""
+
+    seconds: float = 0.0
+    rate: int = 0
+    channels: int = 0
+    format: str = ""
+    reason: str = ""
+
+
+@dataclass
+class Check:
+    """The findings: lines for a reader, and what would stop the pipeline."""
+
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    stops: list[str] = field(default_factory=list)
+
+    def add(self, what: str, value: object) -> None:
+        """Note a finding."""
+        self.lines.append((what, str(value)))
+
+    def text(self) -> str:
+        """A table, and below it what would stop the pipeline."""
+        width = max(len(what) for what, _ in self.lines) if self.lines else 0
+        found = [f"{what:<{width}}  {value}" for what, value in self.lines]
+        return "\n".join([*found, *(f"stops the pipeline: {reason}" for reason in self.stops)]) + "\n"
+
+
+def check(config: Config) -> Check:
+    """Read the tables of the configured corpus and the header of every file."""
+    found = Check()
+    try:
+        clips, table = magnatagatune.read(config.corpus.audio, config.corpus.annotations)
+    except CorpusError as error:
+        found.stops.append(str(error))
+        return found
+    headers = _headers(clips, config.corpus.audio)
+    fine = [h for h in headers if not h.reason]
+    found.add(
+        "clips", f"{len(clips)} of {len({c.song for c in clips})} songs by {len({c.artist for c in clips})} artists"
+    )
+    found.add("hours", f"{sum(h.seconds for h in fine) / 3600:.2f}")
+    for what, values in (
+        ("formats", Counter(h.format for h in fine)),
+        ("rates", Counter(f"{h.rate} Hz" for h in fine)),
+        ("channels", Counter(str(h.channels) for h in fine)),
+        ("seconds", Counter(f"{h.seconds:.0f}" for h in fine)),
+    ):
+        found.add(what, _counts(values))
+    reasons = Counter(h.reason for h in headers if h.reason)
+    found.add("rejects", _counts(reasons) if reasons else "none")
+    for rate, waveform in config.waveforms.items():
+        short = sum(h.seconds < waveform.min_seconds for h in fine)
+        rejected = short + sum(reasons.values())
+        found.add(f"too short at {rate} Hz", f"{short} below {waveform.min_seconds:g} s")
+        if rejected > waveform.max_rejected * len(clips):
+            found.stops.append(
+                f"waveforms.{rate}.max_rejected={waveform.max_rejected:g} of {len(clips)} clips, got {rejected} "
+                "rejected"
+            )
+    _labels(config, clips, table, found)
+    return found
+
+
+def _labels(config: Config, clips: list[Clip], table: Any, found: Check) -> None:
+    """What the labels stage would make of it."""
+    try:
+        merged = labels.merge(table, labels.read_synonyms(config.labels.synonyms))
+        kept, chosen = labels.select(clips, merged, config.labels.top, config.labels.clean)
+    except CorpusError as error:
+        found.stops.append(str(error))
+        return
+    counted = labels.summary(kept, chosen, len(clips))
+    found.add("tags", f"{len(table.tags)}, {len(merged.tags)} after merging, {len(chosen.tags)} are learnt")
+    found.add("without any of them", counted["without_tags"])
+    for split in SPLITS:
+        c = counted[split]
+        absent = c["tags_without_positives"]
+        warning = f", {absent} tags without a positive" if absent else ""
+        found.add(split, f"{c['clips']} clips of {c['songs']} songs{warning}")
+    found.add(
+        "in several splits",
+        f"{counted['songs_in_several_splits']} songs, {counted['artists_in_several_splits']} artists",
+    )
+
+
+def _headers(clips: list[Clip], audio: Path) -> list[Header]:
+    with ThreadPoolExecutor(workers()) as pool, bar(len(clips), "headers", "file") as progress:
+        found = []
+        for header in pool.map(lambda clip: _header(audio / clip.path), clips):
+            found.append(header)
+            progress.update()
+        return found
+
+
+def _header(path: Path) -> Header:
+    """The header of one file; the reasons are those of ``audio.decode`` as far as a header shows them."""
+    if not path.is_file():
+        return Header(reason="no such file")
+    if path.stat().st_size == 0:
+        return Header(reason="empty file (0 bytes)")
+    try:
+        info = soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        return Header(reason=f"not decodable: {error.error_string}")
+    return Header(info.duration, info.samplerate, info.channels, info.format)
+
+
+def _counts(values: Counter[str]) -> str:
+    """The most frequent values with their counts."""
+    shown = ", ".join(f"{value} ({count})" for value, count in values.most_common(5))
+    return shown + (f", and {len(values) - 5} more" if len(values) > 5 else "")
