@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 from earmark.cli import main
+
+ABSENT = {"pydantic", "yaml", "soundfile", "soxr", "librosa", "kymatio", "dvc", "music21", "tqdm", "sklearn"}
 
 
 def test_a_benchmark_prints_ratios_and_errors_and_writes_them(tmp_path, capsys):
@@ -23,3 +27,21 @@ def test_the_benchmark_from_mp3_to_hdf5_says_where_the_time_went(tmp_path, capsy
     assert "clips/s" in shown
     assert set(written["share"]) == {"decode", "read", "transform", "write"}
     assert all(part > 0 for part in written["share"].values())
+
+
+def test_the_gpu_benchmark_needs_torch_numpy_scipy_and_h5py_alone():
+    """A machine with a GPU may have nothing else: whatever else is asked for is absent there."""
+    code = f"""
+import sys
+class Bare:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {ABSENT}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Bare())
+from earmark.bench import gpu
+sys.argv = ["gpu"]
+sys.exit(gpu.main() if not gpu.torch.cuda.is_available() else 1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "Error" not in done.stderr

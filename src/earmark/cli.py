@@ -49,10 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     fetch.set_defaults(run=_magnatagatune)
     bench = commands.add_parser("bench", help="speed against kymatio and librosa, measured in the same run")
     if "bench" in (argv if argv is not None else sys.argv)[:2]:  # the peers take seconds to import
-        from earmark import bench as benchmarks
+        from earmark.bench import command
 
-        benchmarks.add_arguments(bench)
-        bench.set_defaults(run=benchmarks.run)
+        command.add_arguments(bench)
+        bench.set_defaults(run=command.run)
     args = parser.parse_args(argv)
     with explained():
         return int(args.run(args))

@@ -1,0 +1,32 @@
+"""The options of `earmark bench`, and what it prints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from earmark.bench import end_to_end, spectral
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `earmark bench` to `parser`."""
+    parser.add_argument("kind", choices=(*spectral.KINDS, "extract"), help="what to measure")
+    parser.add_argument("--batch", type=int, default=16, help="clips per call of ours (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="alternations of ours and the peer (default %(default)s)")
+    parser.add_argument("--threads", type=int, help="CPU threads of both (default: torch's)")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="also write the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the benchmark that `args` asks for, print its table, and return the exit status."""
+    if args.kind == "extract":
+        result = end_to_end.bench(batch=args.batch, rounds=args.rounds, threads=args.threads)
+        sys.stdout.write(end_to_end.table(result))
+    else:
+        result = spectral.bench(args.kind, batch=args.batch, rounds=args.rounds, threads=args.threads)
+        sys.stdout.write(spectral.table(result))
+    if args.json is not None:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
+    return 0
