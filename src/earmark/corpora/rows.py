@@ -33,8 +33,8 @@ def tabulate(rows: Iterable[Row]) -> tuple[list[Clip], TagTable]:
     """Turn rows into clips and a tag table; tags in the order in which they first occur.
 
     A clip's id is its path, its song its path, its artist its song, where the row does not say otherwise; its split
-    that of its artist's name (``splits.hashed``). Raises CorpusError for a path that leaves the folder, an id that occurs
-    twice, an unknown split, and where there is no row.
+    that of its artist's name (``splits.hashed``). Raises CorpusError for a path that leaves the folder, an id that
+    occurs twice, an unknown split, and where there is no row.
     """
     clips: list[Clip] = []
     found: list[Sequence[str]] = []
