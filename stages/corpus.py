@@ -5,7 +5,8 @@ from pathlib import Path
 
 from earmark import progress
 from earmark.config import load
-from earmark.corpora import magnatagatune
+from earmark.corpora.read import read
+from earmark.corpora.splits import leaks
 from earmark.errors import explained
 from earmark.manifest import write_manifest, write_tags
 
@@ -18,10 +19,12 @@ def main() -> None:
     with explained():
         config = load(Path("params.yaml")).corpus
         watch = progress.Stopwatch()
-        clips, table = magnatagatune.read(config.audio, config.annotations)
+        clips, table = read(config)
         write_manifest(args.out / "manifest.csv", clips)
         write_tags(args.out / "tags.csv", table)
-        watch.report("corpus", len(clips), f"{len(table.tags)} tags, {len({c.song for c in clips})} songs")
+        shared = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in leaks(clips).items() if count)
+        songs = len({clip.song for clip in clips})
+        watch.report("corpus", len(clips), f"{len(table.tags)} tags, {songs} songs; {shared or 'nothing leaks'}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import soundfile
 
 from earmark import labels
 from earmark.config import Config
-from earmark.corpora import magnatagatune
+from earmark.corpora.read import read
 from earmark.decode import workers
 from earmark.manifest import SPLITS, Clip, CorpusError
 from earmark.progress import bar
@@ -51,7 +51,7 @@ def check(config: Config) -> Check:
     """Read the tables of the configured corpus and the header of every file."""
     found = Check()
     try:
-        clips, table = magnatagatune.read(config.corpus.audio, config.corpus.annotations)
+        clips, table = read(config.corpus)
     except CorpusError as error:
         found.stops.append(str(error))
         return found

@@ -36,16 +36,29 @@ class DemoConfig(Section):
     seed: int = Field(ge=0)
 
 
+class JamendoConfig(Section):
+    """Which of MTG-Jamendo's five splits, and which of its sets of tags."""
+
+    split: int = Field(default=0, ge=0, le=4)
+    subset: Literal["all", "top50", "genre", "instrument", "moodtheme"] = "top50"
+
+
 class CorpusConfig(Section):
     """Where the music and its annotations lie. ``demo`` is rendered there first; other kinds exist already.
 
-    ``name`` is what reports call it, where the kind does not say it.
+    annotations: by kind, ``magnatagatune``: annotations_final.csv; ``table``: a CSV with path and tags; ``folders``: a
+    folder that may hold artists.csv, train.txt, valid.txt and test.txt; ``jamendo``: the repository's data folder.
+    split: ``corpus`` takes the corpus's own; ``artist`` and ``song`` keep these together, ``random`` does not. ``name``
+    is what reports call the corpus, where the kind does not say it.
     """
 
-    kind: Literal["demo", "magnatagatune"]
+    kind: Literal["demo", "magnatagatune", "table", "folders", "jamendo"]
     name: str | None = None
     audio: Path
     annotations: Path
+    split: Literal["corpus", "artist", "song", "random"] = "corpus"
+    seed: int = Field(default=1, ge=0)
+    jamendo: JamendoConfig = JamendoConfig()
     demo: DemoConfig
 
 

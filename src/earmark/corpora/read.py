@@ -1,0 +1,30 @@
+"""The configured corpus, whatever its kind, as clips and a tag table."""
+
+from __future__ import annotations
+
+from earmark.config import CorpusConfig
+from earmark.corpora import folders, jamendo, magnatagatune, splits, table
+from earmark.manifest import SPLITS, Clip, TagTable
+
+
+def read(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
+    """Read the corpus and split it as asked for; CorpusError names the file and line of whatever is wrong."""
+    clips, tags = _of_kind(config)
+    if config.split == "random":
+        clips = splits.random_clips(clips, config.seed)
+    elif config.split != "corpus":
+        clips = splits.grouped(clips, config.split, config.seed)
+    return clips, tags
+
+
+def _of_kind(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
+    if config.kind == "table":
+        return table.read(config.annotations)
+    if config.kind == "folders":
+        lists = {split: config.annotations / f"{split}.txt" for split in SPLITS}
+        artists = config.annotations / "artists.csv"
+        given = {split: file for split, file in lists.items() if file.is_file()}
+        return folders.read(config.audio, given, artists if artists.is_file() else None)
+    if config.kind == "jamendo":
+        return jamendo.read(config.annotations, config.jamendo.split, config.jamendo.subset)
+    return magnatagatune.read(config.audio, config.annotations)
