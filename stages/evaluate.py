@@ -31,7 +31,9 @@ def main() -> None:
         model = scoring.load_model(system, args.model / "state.pt", len(test.tags), *test.features.shape[1:])
         training = json.loads((args.model / "training.json").read_text(encoding="utf-8"))
         heard = training["excerpt_frames"], training["excerpts"]
-        valid_scores, scores = (scoring.score(model, part.features, *heard) for part in (valid, test))
+        (valid, valid_scores), (test, scores) = (
+            part.by_clip(scoring.score(model, part.features, *heard)) for part in (valid, test)
+        )
         result = evaluation.evaluate(
             scores,
             test.targets.numpy(),

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from earmark import dataset, progress, training
+from earmark import dataset, distributed, progress, training
 from earmark.config import load
 from earmark.errors import explained
 from earmark.manifest import write_csv, write_json
@@ -27,6 +27,8 @@ def main() -> None:
             dataset.load(args.features, args.labels, args.standardizer, split) for split in ("train", "valid")
         )
         fitted = training.fit(args.experiment, experiment, train, valid, args.checkpoints)
+        if not distributed.leads():
+            return
         training.save_state(fitted.model, args.out / "state.pt")
         write_json(args.out / "training.json", fitted.summary)
         write_csv(args.curves, training.CURVES, fitted.curves)

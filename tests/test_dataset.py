@@ -91,3 +91,21 @@ def test_an_epoch_of_excerpts_passes_over_the_clips_until_as_many_frames_were_se
     assert len(batches) == 8
     assert [sorted(seen[i : i + 7]) for i in range(0, 28, 7)] == [list(range(7))] * 4
     assert seen[:7] != seen[7:14]
+
+
+def test_the_segments_of_a_clip_are_rows_of_their_own_and_are_scored_as_one_clip(tmp_path):
+    with ShardWriter(tmp_path / "f" / "a.h5", "features", None, (2, 1), np.float32) as writer:
+        writer.append(["b", "b", "b", "a", "a"], np.arange(5, dtype=np.float32)[:, None, None].repeat(2, axis=1))
+    clips = [Clip(name, "", "", f"song {name}", "", "test") for name in "abc"]
+    write_labels(tmp_path / "labels.csv", clips, TagTable(("a", "b", "c"), ("x",), np.array([[0], [1], [1]], np.uint8)))
+    Standardizer(np.float32([0]), np.float32([1]), 5).save(tmp_path / "s.json")
+    split = load(tmp_path / "f", tmp_path / "labels.csv", tmp_path / "s.json", "test")
+    assert [clip.clip_id for clip in split.clips] == ["a", "a", "b", "b", "b"]
+    assert split.features[:, 0, 0].tolist() == [3, 4, 0, 1, 2]
+    assert split.targets[:, 0].tolist() == [0, 0, 1, 1, 1]
+    assert split.missing == 1
+    whole, scores = split.by_clip(np.array([[0.1], [0.3], [0.5], [0.6], [1.0]]))
+    assert [clip.clip_id for clip in whole.clips] == ["a", "b"]
+    assert whole.targets[:, 0].tolist() == [0, 1]
+    np.testing.assert_allclose(scores, [[0.2], [0.7]])
+    assert whole.by_clip(scores) == (whole, scores)

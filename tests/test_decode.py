@@ -26,7 +26,8 @@ def modified(folder):
 
 def test_every_clip_is_in_the_shard_of_its_folder(make_corpus, tmp_path):
     counts = run(make_corpus(), tmp_path / "out")
-    assert counts == {"clips": 12, "rejected": 0, "padded": 0, "computed": 12}
+    found = {"segments": 12, "padded": 0, "silent": 0, "clipped": 0}
+    assert counts == {"clips": 12, "rejected": 0, **found, "computed": 12}
     assert clip_ids(tmp_path / "out" / "0.h5") == ["10", "11", "18", "19"]
     with open_shard(tmp_path / "out" / "c.h5") as file:
         assert file["waveform"].shape == (2, 24_000)
@@ -103,3 +104,18 @@ def test_the_shard_of_a_folder_that_is_gone_is_removed(make_corpus, tmp_path):
     decode_corpus(clips, audio, 16_000, CONFIG, tmp_path / "out")
     decode_corpus([c for c in clips if c.shard != "d"], audio, 16_000, CONFIG, tmp_path / "out")
     assert sorted(p.name for p in (tmp_path / "out").glob("*.h5")) == ["0.h5", "1.h5", "c.h5"]
+
+
+def test_songs_of_any_length_become_segments_that_carry_the_songs_id(make_corpus, tmp_path):
+    audio, annotations = make_corpus()
+    write_mp3(next((audio / "c").glob("*-0-29.mp3")), tone(5, 300))
+    config = WaveformConfig(samples=16_000, policy="segments")
+    counts = run((audio, annotations), tmp_path / "out", config)
+    assert (counts["clips"], counts["segments"]) == (12, 11 * 2 + 5)
+    assert clip_ids(tmp_path / "out" / "c.h5") == ["14"] * 5 + ["15"] * 2
+    with open_shard(tmp_path / "out" / "c.h5") as file:
+        assert file["waveform"].shape == (7, 16_000)
+        assert file["waveform"].chunks is None
+    assert run((audio, annotations), tmp_path / "out", config) == counts | {"computed": 0}
+    three = WaveformConfig(samples=16_000, policy="segments", segments=3)
+    assert run((audio, annotations), tmp_path / "three", three)["segments"] == 36

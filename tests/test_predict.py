@@ -13,7 +13,7 @@ from small_data import fill
 from earmark.cli import main
 from earmark.config import ConfigError
 from earmark.errors import EarmarkError
-from earmark.predict import Predictor, segments
+from earmark.predict import Predictor
 
 
 @pytest.fixture
@@ -82,15 +82,3 @@ def test_a_model_that_is_not_there_is_named(place, tmp_path):
         Predictor(place.config, "crnn", place.data)
     with pytest.raises(EarmarkError, match="dvc repro train@linear"):
         Predictor(place.config, "linear", tmp_path / "elsewhere")
-
-
-@pytest.mark.parametrize(
-    ("length", "starts"), [(5, [0]), (10, [0]), (11, [0]), (12, [0, 2]), (20, [0, 10]), (25, [0, 10, 15])]
-)
-def test_segments_follow_each_other_and_the_last_ends_with_the_wave_or_almost(length, starts):
-    wave = np.arange(1, length + 1, dtype=np.float32)
-    cut = segments(wave, 10)
-    assert cut.shape == (len(starts), 10)
-    for row, start in zip(cut, starts, strict=True):
-        expected = wave[start : start + 10]
-        np.testing.assert_array_equal(row, np.pad(expected, (0, 10 - len(expected))))

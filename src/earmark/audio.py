@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import soundfile
@@ -15,24 +16,63 @@ class RejectedError(Exception):
     """A clip that cannot be used; the text is the reason that stands in the reject list."""
 
 
+Policy = Literal["pad", "center", "segments"]
+REMAINDER = 0.1  # of a segment
+SILENT = 1e-4  # peak: -80 dBFS, below what 16 kHz MP3s hold of the faintest music
+CLIPPED = 1e-3  # share of the samples at full scale
+
+
 @dataclass(frozen=True)
 class Decoded:
-    """``wave``: (samples,) float32, nominally in [-1, 1]; ``padded``: how many zeros stand at its end."""
+    """``waves``: (segments, samples) float32, nominally in [-1, 1].
 
-    wave: NDArray[np.float32]
+    ``padded``: how many of its samples are zeros that stand for what the file lacks. ``silent``: the file's peak is
+    below SILENT; ``clipped``: more than CLIPPED of its samples reach full scale.
+    """
+
+    waves: NDArray[Any]
     padded: int
+    silent: bool
+    clipped: bool
 
 
-def decode(path: Path, rate: int, samples: int, min_seconds: float) -> Decoded:
-    """Decode the first ``samples`` samples at ``rate`` Hz; channels are averaged, a shorter clip is padded with zeros.
+def decode(
+    path: Path, rate: int, samples: int, min_seconds: float, policy: Policy = "pad", segments: int | None = None
+) -> Decoded:
+    """Decode a file at ``rate`` Hz into pieces of ``samples`` samples, as ``cut`` has it; channels are averaged.
 
-    MP3, WAV, FLAC and OGG, by content and not by name. The decoder's first sample is sample 0: an encoder delay is
-    taken off only where the file declares it (LAME header).
+    MP3, WAV, FLAC, OGG and AU, by content and not by name. Sample 0 is the decoder's first sample: an encoder's delay
+    (1105 samples and more of silence) is taken off where the file declares it in its LAME header, and stays where it
+    does not, for nothing in the file tells it.
     Raises RejectedError for a file that is absent, empty, no audio, shorter than ``min_seconds``, or not finite.
     """
     wave = decode_whole(path, rate, min_seconds)
-    padded = max(0, samples - len(wave))
-    return Decoded(np.pad(wave[:samples], (0, padded)), padded)
+    level = np.abs(wave)
+    silent, clipped = bool(level.max(initial=0) < SILENT), bool(np.mean(level >= 1 - 2**-15) > CLIPPED)
+    return Decoded(cut(wave, samples, policy, segments), max(0, samples - len(wave)), silent, clipped)
+
+
+def cut(wave: NDArray[np.float32], samples: int, policy: Policy, segments: int | None = None) -> NDArray[np.float32]:
+    """Pieces of one length: (samples of the file,) -> (segments, samples).
+
+    ``pad`` takes the beginning, ``center`` the middle; what is missing are zeros after it, or on both sides.
+    ``segments`` cuts all of a longer file: into as many pieces as are asked for, evenly spaced from its beginning to
+    its end and overlapping where they must, or else one after the other, the last one ending where the file ends; a
+    remainder of up to a tenth of a segment is then left out, rather than heard in a segment of its own.
+    """
+    lacking = samples - len(wave)
+    if lacking >= 0:
+        before = lacking // 2 if policy == "center" else 0
+        return np.pad(wave, (before, lacking - before))[None]
+    if policy != "segments":
+        start = -lacking // 2 if policy == "center" else 0
+        return wave[None, start : start + samples]
+    if segments is not None:
+        starts = np.linspace(0, -lacking, segments).round().astype(int).tolist()
+    else:
+        whole, remainder = divmod(len(wave), samples)
+        starts = [samples * i for i in range(whole)] + [-lacking] * (remainder > REMAINDER * samples)
+    return np.stack([wave[start : start + samples] for start in starts])
 
 
 def decode_whole(path: Path, rate: int, min_seconds: float) -> NDArray[np.float32]:
@@ -53,8 +93,11 @@ def _read(path: Path) -> tuple[NDArray[np.float32], int]:
     """All samples of a file as mono float32, and its rate in Hz."""
     try:
         with soundfile.SoundFile(path) as file:
-            # Block by block: a damaged MP3 may announce more frames than it holds, or none at all.
-            blocks = list(file.blocks(blocksize=1 << 19, dtype="float32", always_2d=True))
+            # Until nothing comes: an MP3 may announce more frames than it holds (a long ID3 tag, a damaged file), and
+            # SoundFile.blocks would hand out uninitialised memory in their place.
+            blocks = []
+            while len(block := file.read(1 << 19, dtype="float32", always_2d=True)):
+                blocks.append(block)
             rate = int(file.samplerate)
     except soundfile.LibsndfileError as error:
         raise RejectedError(f"not decodable: {error.error_string}") from None

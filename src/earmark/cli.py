@@ -159,7 +159,7 @@ def _inspect(args: argparse.Namespace) -> int:
                     setting.kind, rate=setting.rate, n_samples=setting.samples, **setting.options()
                 )
                 with torch.no_grad():
-                    features = transform(torch.from_numpy(wave.wave)[None])[0]
+                    features = transform(torch.from_numpy(wave.waves))[0]
                 padded = f", {wave.padded / setting.rate:.1f} s of zeros at the end" if wave.padded else ""
                 print(
                     f"  {name:<12} {features.shape[0]} frames x {features.shape[1]} dims, "

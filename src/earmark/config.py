@@ -74,24 +74,41 @@ class LabelsConfig(Section):
 
 
 class WaveformConfig(Section):
-    """How clips are decoded to one rate: exact length in samples, storage type, and what is refused."""
+    """How clips are decoded to one rate: exact length in samples, storage type, and what is refused.
+
+    policy: what becomes of files of another length: ``pad`` and ``center`` keep the beginning or the middle,
+    ``segments`` all of it, as several clips that share the file's tags and song: so many as ``segments`` says, evenly
+    spaced, or one after the other. Scores are then averaged over a file's segments.
+    """
 
     samples: Positive
+    policy: Literal["pad", "center", "segments"] = "pad"
+    segments: Positive | None = None
     dtype: Literal["int16", "float32"] = "int16"
     min_seconds: float = Field(default=1.0, ge=0)
     max_rejected: float = Field(default=0.02, ge=0, le=1)
 
+    @model_validator(mode="after")
+    def _number_goes_with_the_policy(self) -> WaveformConfig:
+        if self.segments is not None and self.policy != "segments":
+            raise ValueError(f"segments goes with policy: segments, got {self.segments} with policy {self.policy!r}")
+        return self
+
 
 class RepresentationConfig(Section):
-    """Settings that every representation has: its waveform's rate and how many samples of a clip it sees."""
+    """Settings that every representation has: its waveform's rate and how many samples of a clip it sees.
+
+    dtype: how features are stored; float16 takes half the space and keeps standardised values to 0.001.
+    """
 
     kind: str
     rate: Rate
     samples: Positive
+    dtype: Literal["float32", "float16"] = "float32"
 
     def options(self) -> dict[str, Any]:
-        """The keyword arguments of the transform, without kind, rate and samples."""
-        return self.model_dump(mode="json", exclude={"kind", "rate", "samples"})
+        """The keyword arguments of the transform, without kind, rate, samples and dtype."""
+        return self.model_dump(mode="json", exclude={"kind", "rate", "samples", "dtype"})
 
 
 class ScatteringConfig(RepresentationConfig):

@@ -67,31 +67,31 @@ def run(name: str, config: CrossValidationConfig, features: Path, labels: Path) 
             f"{len(set(groups))} values of {config.groups}"
         )
     folds = StratifiedGroupKFold(config.folds, shuffle=True, random_state=config.seed)
-    predicted, fold_of = np.full(len(clips), -1), np.full(len(clips), -1)
+    rows: list[list[object]] = []
+    actual, predicted = np.empty(0, int), np.empty(0, int)
     accuracies: list[float] = []
     with progress.bar(config.folds, f"crossvalidate {name}", "fold") as bar:
         for fold, (rest, held_out) in enumerate(folds.split(values, classes, groups)):
             inner = GroupShuffleSplit(1, test_size=VALIDATION, random_state=config.seed)
             train, valid = (rest[rows] for rows in next(inner.split(rest, groups=groups[rest])))
-            scores = _fold(name, config, values, classes, clips, (train, valid, held_out))
-            predicted[held_out], fold_of[held_out] = scores.argmax(axis=1), fold
-            accuracies.append(normalized_accuracy(classes[held_out], predicted[held_out], len(config.classes)))
+            tested, scores = _fold(name, config, values, classes, clips, (train, valid, held_out))
+            truth, guesses = tested.targets.numpy().argmax(axis=1), scores.argmax(axis=1)
+            actual, predicted = np.concatenate([actual, truth]), np.concatenate([predicted, guesses])
+            accuracies.append(normalized_accuracy(truth, guesses, len(config.classes)))
+            names = [(config.classes[t], config.classes[g]) for t, g in zip(truth, guesses, strict=True)]
+            rows += [[clip.clip_id, fold, *pair] for clip, pair in zip(tested.clips, names, strict=True)]
             bar.update()
-    rows: list[list[object]] = [
-        [clip.clip_id, int(fold), config.classes[actual], config.classes[guess]]
-        for clip, fold, actual, guess in zip(clips, fold_of, classes, predicted, strict=True)
-    ]
     summary = {
         "accuracy": {
             "normalized": float(np.mean(accuracies)),
-            "raw": float((predicted == classes).mean()),
+            "raw": float((predicted == actual).mean()),
             "lowest_fold": min(accuracies),
             "highest_fold": max(accuracies),
         },
-        "recall": dict(zip(config.classes, recalls(classes, predicted, len(config.classes)).tolist(), strict=True)),
-        "clips": len(clips),
+        "recall": dict(zip(config.classes, recalls(actual, predicted, len(config.classes)).tolist(), strict=True)),
+        "clips": len(rows),
         "left_out": found.left_out,
-        "missing_clips": len(found.clips) - len(clips),
+        "missing_clips": len(found.clips) - len(rows),
         "groups": len(set(groups)),
     }
     return Outcome(summary, rows)
@@ -117,8 +117,8 @@ def _fold(
     classes: NDArray[np.int64],
     clips: Sequence[Labelled],
     parts: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
-) -> NDArray[np.float64]:
-    """Train on the first part, choose the epoch on the second, score the third: (clips, classes)."""
+) -> tuple[Split, NDArray[np.float64]]:
+    """Train on the first part, choose the epoch on the second; the third part's clips and scores (clips, classes)."""
     moments = fit_array(values[parts[0]])
     one_hot = np.eye(len(config.classes), dtype=np.float32)[classes]
     train, valid, held_out = (
@@ -133,4 +133,4 @@ def _fold(
     )
     fitted = training.fit(config.system or name, config.experiment(), train, valid, exclusive=True)
     heard = fitted.summary["excerpt_frames"], fitted.summary["excerpts"]
-    return scoring.score(fitted.model.eval(), held_out.features, *heard, exclusive=True)
+    return held_out.by_clip(scoring.score(fitted.model.eval(), held_out.features, *heard, exclusive=True))

@@ -7,7 +7,7 @@ it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +22,9 @@ from earmark.standardize import Standardizer
 
 @dataclass(frozen=True)
 class Split:
-    """One split: standardised features (clips, frames, dims), targets (clips, tags) and who the clips are.
+    """One split: standardised features (rows, frames, dims), targets (rows, tags) and who the clip of each row is.
 
-    ``missing``: labelled clips without features, because decoding rejected them.
+    A row is a clip, or a segment of one. ``missing``: labelled clips without features, because decoding rejected them.
     """
 
     features: Tensor
@@ -34,9 +34,27 @@ class Split:
     missing: int
 
     def songs(self) -> NDArray[np.int64]:
-        """One number per clip, equal for clips of the same song."""
-        numbers = {song: i for i, song in enumerate(dict.fromkeys(c.song for c in self.clips))}
-        return np.array([numbers[c.song] for c in self.clips])
+        """One number per row, equal for clips of the same song."""
+        return _numbered([c.song for c in self.clips])
+
+    def by_clip(self, scores: NDArray[np.float64]) -> tuple[Split, NDArray[np.float64]]:
+        """The split with one row per clip, its first segment's, and the mean of each clip's rows of ``scores``."""
+        clip_of = _numbered([c.clip_id for c in self.clips])
+        counts = np.bincount(clip_of)
+        if len(counts) == len(clip_of):
+            return self, scores
+        means = np.zeros((len(counts), scores.shape[1]))
+        np.add.at(means, clip_of, scores)
+        first = np.unique(clip_of, return_index=True)[1]
+        clips = tuple(self.clips[i] for i in first)
+        whole = replace(self, features=self.features[first], targets=self.targets[first], clips=clips)
+        return whole, means / counts[:, None]
+
+
+def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
+    """One number per name, in the order of first occurrence."""
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names], np.int64)
 
 
 def load(features: Path, labels: Path, standardizer: Path, split: str) -> Split:
@@ -55,7 +73,7 @@ def load(features: Path, labels: Path, standardizer: Path, split: str) -> Split:
         targets=torch.from_numpy(table.values[chosen].astype(np.float32)),
         clips=tuple(clips[row] for row in chosen),
         tags=table.tags,
-        missing=len(members) - len(chosen),
+        missing=len(members) - len(set(chosen)),
     )
 
 
@@ -64,7 +82,8 @@ def read_features(
 ) -> tuple[list[int], NDArray[np.float32]]:
     """Which of the clips have features, as places in ``clip_ids``, ascending; and these features, in that order.
 
-    The features are (clips, frames, dims), standardised shard by shard where ``moments`` are given.
+    The features are (clips, frames, dims), standardised shard by shard where ``moments`` are given. A clip that was cut
+    into segments has a row for each of them, and its place occurs as often.
     """
     wanted = {clip: place for place, clip in enumerate(clip_ids)}
     parts: list[NDArray[np.float32]] = []
@@ -73,10 +92,10 @@ def read_features(
         with shards.open_shard(path) as file:
             here = [(i, wanted[c.decode()]) for i, c in enumerate(file["clip_id"][:]) if c.decode() in wanted]
             if here:
-                part = file["features"][[i for i, _ in here]]
+                part = shards.read_rows(file, [i for i, _ in here])
                 parts.append(part if moments is None else (part - moments.mean) * moments.inverse_std)
                 places.extend(place for _, place in here)
-    order = np.argsort(places)
+    order = np.argsort(places, kind="stable")  # segments stay in the order of time
     return sorted(places), np.concatenate(parts)[order] if parts else np.empty((0, 0, 0), np.float32)
 
 

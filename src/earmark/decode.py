@@ -8,16 +8,18 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from earmark import progress, provenance, shards
-from earmark.audio import RejectedError, decode
+from earmark.audio import Decoded, RejectedError, decode
 from earmark.config import WaveformConfig
 from earmark.manifest import Clip, CorpusError, write_csv
+
+FOUND = ("segments", "padded", "silent", "clipped")
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -35,13 +37,13 @@ def decode_corpus(clips: Iterable[Clip], audio: Path, rate: int, config: Wavefor
     total = sum(map(len, by_shard.values()))
     out.mkdir(parents=True, exist_ok=True)
     rejected: list[tuple[str, str, str]] = []
-    padded = computed = 0
+    computed, found = 0, Counter[str]()
     with ThreadPoolExecutor(workers()) as pool, progress.bar(total, f"decode {rate} Hz", "clip") as bar:
         for name in sorted(by_shard):
             shard = WaveformShard(out / f"{name}.h5", by_shard[name], audio, rate, config)
             computed += shard.update(pool, bar.update)
             rejected.extend(shard.rejected)
-            padded += shard.padded
+            found.update(shard.found)
     shards.remove_others(out, set(by_shard))
     write_csv(out / "rejected.csv", ("clip_id", "path", "reason"), rejected)
     if len(rejected) > config.max_rejected * total:
@@ -51,7 +53,8 @@ def decode_corpus(clips: Iterable[Clip], audio: Path, rate: int, config: Wavefor
             + ", ".join(f"{count} x {reason}" for reason, count in reasons)
             + f"; {out / 'rejected.csv'} lists them"
         )
-    return {"clips": total - len(rejected), "rejected": len(rejected), "padded": padded, "computed": computed}
+    counts = {"clips": total - len(rejected), "rejected": len(rejected)}
+    return counts | {key: found[key] for key in FOUND} | {"computed": computed}
 
 
 def workers() -> int:
@@ -66,7 +69,7 @@ class WaveformShard:
     def __init__(self, path: Path, clips: list[Clip], audio: Path, rate: int, config: WaveformConfig) -> None:
         self.path, self.clips, self.audio, self.rate, self.config = path, clips, audio, rate, config
         self.rejected: list[tuple[str, str, str]] = []
-        self.padded = 0
+        self.found: dict[str, int] = dict.fromkeys(FOUND, 0)
 
     def update(self, pool: ThreadPoolExecutor, done: Callable[[int], object]) -> int:
         """Decode the shard unless it is up to date; return how many clips were decoded."""
@@ -78,21 +81,21 @@ class WaveformShard:
             self._recall()
             done(len(self.clips))
             return 0
-        with shards.ShardWriter(
-            self.path, "waveform", len(self.clips), (self.config.samples,), self.config.dtype
-        ) as writer:
+        capacity = None if self.config.policy == "segments" else len(self.clips)
+        with shards.ShardWriter(self.path, "waveform", capacity, (self.config.samples,), self.config.dtype) as writer:
             for clip, result in ordered(pool, self._decode, self.clips):
                 if isinstance(result, RejectedError):
                     self.rejected.append((clip.clip_id, clip.path, str(result)))
                 else:
-                    writer.append([clip.clip_id], result[0][None])
-                    self.padded += result[1] > 0
+                    writer.append([clip.clip_id] * len(result.waves), result.waves)
+                    here = (len(result.waves), result.padded > 0, result.silent, result.clipped)
+                    self.found = {key: self.found[key] + int(more) for key, more in zip(FOUND, here, strict=True)}
                 done(1)
             writer.attributes = {
                 "code": code,
                 "config": settings,
                 "fingerprint": fingerprint,
-                "padded": self.padded,
+                "found": self.found,
                 "rejected": self.rejected,
             }
         return len(self.clips)
@@ -101,21 +104,22 @@ class WaveformShard:
         """Take the rejections of an up-to-date shard from its attributes."""
         with shards.open_shard(self.path) as file:
             self.rejected = [tuple(row) for row in shards.attribute(file, "rejected")]
-            self.padded = shards.attribute(file, "padded")
+            self.found = shards.attribute(file, "found")
 
     def _digest(self, clip: Clip) -> str:
         path = self.audio / clip.path
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
 
-    def _decode(self, clip: Clip) -> tuple[NDArray[Any], int] | RejectedError:
+    def _decode(self, clip: Clip) -> Decoded | RejectedError:
+        """The waves of a file as they are stored, or why there are none."""
+        c = self.config
         try:
-            decoded = decode(self.audio / clip.path, self.rate, self.config.samples, self.config.min_seconds)
+            decoded = decode(self.audio / clip.path, self.rate, c.samples, c.min_seconds, c.policy, c.segments)
         except RejectedError as error:
             return error
-        wave: NDArray[Any] = decoded.wave
-        if self.config.dtype == "int16":
-            wave = np.rint(np.clip(wave, -1, 32767 / 32768) * 32768).astype(np.int16)
-        return wave, decoded.padded
+        if c.dtype == "float32":
+            return decoded
+        return replace(decoded, waves=np.rint(np.clip(decoded.waves, -1, 32767 / 32768) * 32768).astype(np.int16))
 
 
 def ordered(pool: ThreadPoolExecutor, work: Callable[[S], R], items: Iterable[S]) -> Iterator[tuple[S, R]]:

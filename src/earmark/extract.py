@@ -34,8 +34,8 @@ Ready = Callable[[], NDArray[np.float32]]  # waits for features (clips, frames, 
 def extract(waveforms: Path, out: Path, settings: Settings) -> dict[str, int]:
     """Compute one representation of every waveform shard under ``waveforms`` into ``out``.
 
-    settings: kind, rate (Hz), samples per clip, and the kind's own options. Returns how many clips there are and how
-    many of them were computed now.
+    settings: kind, rate (Hz), samples per clip, the kind's own options, and dtype: how features are stored. Returns how
+    many clips there are and how many of them were computed now.
     """
     sources = shards.shard_files(waveforms)
     counts = {path: len(shards.clip_ids(path)) for path in sources}
@@ -87,7 +87,7 @@ class Extractor:
     """
 
     def __init__(self, settings: Settings) -> None:
-        options = {k: v for k, v in settings.items() if k not in ("kind", "rate", "samples")}
+        options = {k: v for k, v in settings.items() if k not in ("kind", "rate", "samples", "dtype")}
         self.settings = settings
         self.seconds = dict.fromkeys(("read", "transform", "write"), 0.0)
         self.device = device()
@@ -110,7 +110,9 @@ class Extractor:
         with shards.open_shard(source) as file, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as scribe:
             ids = [i.decode() for i in file["clip_id"][:]]
             shape = (transform.n_frames, transform.n_dims)
-            with shards.ShardWriter(target, "features", len(ids), shape, np.float32) as writer:
+            with shards.ShardWriter(
+                target, "features", len(ids), shape, self.settings.get("dtype", "float32")
+            ) as writer:
                 pending = None
                 for start, waves in self._batches(file["waveform"], reader):
                     rows = compute(waves)

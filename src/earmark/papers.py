@@ -27,7 +27,7 @@ from earmark.manifest import read_manifest, write_json
 from earmark.reproduction import corpus_name
 from earmark.systems import Input, System
 
-LEARNING = ("training", "schedules", "scoring", "dataset", "evaluation")
+LEARNING = ("training", "tagger", "distributed", "schedules", "scoring", "dataset", "evaluation")
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,10 @@ class Papers:
         checkpoints = self.data / "papers/checkpoints" / system.name
         fitted = training.fit(system.name, experiment, train, valid, checkpoints)
         heard = fitted.summary["excerpt_frames"], fitted.summary["excerpts"]
-        valid_scores, scores = (scoring.score(fitted.model.eval(), s.features, *heard) for s in (valid, test))
+        fitted.model.eval()
+        (valid, valid_scores), (test, scores) = (
+            part.by_clip(scoring.score(fitted.model, part.features, *heard)) for part in (valid, test)
+        )
         thresholds = evaluation.equal_error_thresholds(valid_scores, valid.targets.numpy())
         drawn = self.config.evaluation
         result = evaluation.evaluate(

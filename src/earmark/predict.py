@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from earmark import representations, scoring
-from earmark.audio import decode_whole
+from earmark.audio import cut, decode_whole
 from earmark.config import Config, ConfigError, load
 from earmark.labels import read_labels
 from earmark.manifest import read_manifest
@@ -26,7 +26,6 @@ from earmark.standardize import Standardizer
 
 MIN_SECONDS = 1.0
 THRESHOLD = 0.5
-REMAINDER = 0.1  # of a segment
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class Predictor:
     def predict(self, path: Path) -> Prediction:
         """Score one file; RejectedError where it cannot be decoded or is shorter than a second."""
         wave = decode_whole(path, self.representation.rate, MIN_SECONDS)
-        pieces = segments(wave, self.representation.samples)
+        pieces = cut(wave, self.representation.samples, "segments")
         with torch.no_grad():
             features = self.transform(torch.from_numpy(pieces)).numpy()
         features = (features - self.moments.mean) * self.moments.inverse_std
@@ -119,21 +118,6 @@ class Predictor:
     def _actual(self, path: Path) -> NDArray[np.uint8] | None:
         """The labels of a file that is a clip of the corpus: its path ends as the manifest's."""
         return self.labels.get("/".join(path.resolve().parts[-2:]))
-
-
-def segments(wave: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
-    """Cut a wave into (segments, samples): one after the other, the last one ending where the wave ends.
-
-    A wave shorter than a segment is followed by zeros. A tenth of a segment at the end is left out rather than heard in
-    a segment of its own: a corpus's clips lose as much.
-    """
-    if len(wave) <= samples:
-        return np.pad(wave, (0, samples - len(wave)))[None]
-    wave = wave[: len(wave) // samples * samples] if len(wave) % samples <= REMAINDER * samples else wave
-    if len(wave) == samples:
-        return wave[None]
-    starts = [*range(0, len(wave) - samples, samples), len(wave) - samples]
-    return np.stack([wave[start : start + samples] for start in starts])
 
 
 def open_predictor(params: Path, model: str | None, data: Path) -> Predictor:

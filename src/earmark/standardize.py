@@ -58,7 +58,7 @@ def fit(features: Path, train_ids: Collection[str]) -> Standardizer:
             with shards.open_shard(path) as file:
                 rows = [row for row, clip_id in enumerate(file["clip_id"][:]) if clip_id.decode() in wanted]
                 for start in range(0, len(rows), 16):
-                    batch = np.asarray(file["features"][rows[start : start + 16]], np.float64)
+                    batch = shards.read_rows(file, rows[start : start + 16]).astype(np.float64)
                     values = batch.reshape(-1, batch.shape[-1])
                     new_mean = values.mean(axis=0)
                     delta = new_mean - mean
