@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -9,6 +12,7 @@ from earmark.shards import (
     attribute,
     clip_ids,
     fingerprint_of,
+    open_all,
     open_shard,
     remove_others,
     shard_files,
@@ -80,4 +84,44 @@ def test_shards_of_former_folders_and_leftovers_are_removed(tmp_path):
         write(tmp_path / name)
     (tmp_path / ".1.h5.tmp").write_bytes(b"half")
     assert remove_others(tmp_path, {"0"}) == ["1"]
+    assert [p.name for p in tmp_path.iterdir()] == ["0.h5"]
+
+
+def test_a_shard_of_other_settings_or_code_among_the_others_is_refused_with_both_fingerprints(tmp_path):
+    for name, mark, config in (("0", "abc", {"T": 1}), ("1", "abd", {"T": 1}), ("2", "def", {"T": 2})):
+        with ShardWriter(tmp_path / f"{name}.h5", "features", 1, (1, 1), np.float32) as writer:
+            writer.append([name], np.ones((1, 1, 1), np.float32))
+            writer.attributes = {"fingerprint": mark, "config": config, "code": "v1"}
+    found = []
+    with pytest.raises(
+        ShardError, match=r'2\.h5 was made with config \{"T": 2\} \(fingerprint def\), but 0\.h5 .*abc'
+    ) as error:
+        found.extend(file["clip_id"][0] for file in open_all(tmp_path))
+    assert found == [b"0", b"1"]
+    assert "run the features stage again" in str(error.value)
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from earmark.shards import ShardWriter
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a quota: no file may grow beyond 100 kB
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+with ShardWriter(Path(sys.argv[1]), "features", 64, (1000,), np.dtype(sys.argv[2])) as writer:
+    for start in range(0, 64, 16):
+        writer.append([str(start + i) for i in range(16)], np.ones((16, 1000), np.float32))
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_full_disk_is_an_error_that_names_the_shard_and_leaves_nothing_half_written(tmp_path, dtype):
+    write(tmp_path / "0.h5")
+    command = [sys.executable, "-c", FULL, str(tmp_path / "1.h5"), dtype]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("earmark.shards.ShardError: ")
+    assert "1.h5 cannot be written" in last
+    assert "is there space left" in last
     assert [p.name for p in tmp_path.iterdir()] == ["0.h5"]

@@ -88,13 +88,12 @@ def read_features(
     wanted = {clip: place for place, clip in enumerate(clip_ids)}
     parts: list[NDArray[np.float32]] = []
     places: list[int] = []
-    for path in shards.shard_files(folder):
-        with shards.open_shard(path) as file:
-            here = [(i, wanted[c.decode()]) for i, c in enumerate(file["clip_id"][:]) if c.decode() in wanted]
-            if here:
-                part = shards.read_rows(file, [i for i, _ in here])
-                parts.append(part if moments is None else (part - moments.mean) * moments.inverse_std)
-                places.extend(place for _, place in here)
+    for file in shards.open_all(folder):
+        here = [(i, wanted[c.decode()]) for i, c in enumerate(file["clip_id"][:]) if c.decode() in wanted]
+        if here:
+            part = shards.read_rows(file, [i for i, _ in here])
+            parts.append(part if moments is None else (part - moments.mean) * moments.inverse_std)
+            places.extend(place for _, place in here)
     order = np.argsort(places, kind="stable")  # segments stay in the order of time
     return sorted(places), np.concatenate(parts)[order] if parts else np.empty((0, 0, 0), np.float32)
 

@@ -8,6 +8,9 @@ saves half of it (``halves``).
 from __future__ import annotations
 
 import json
+import math
+import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +23,8 @@ from numpy.typing import DTypeLike, NDArray
 from earmark import halves
 from earmark.errors import EarmarkError
 from earmark.halves import Halves
+
+_MARGIN = 1 << 16  # of a shard's size: its clip ids, axes and attributes
 
 
 class ShardError(EarmarkError):
@@ -43,12 +48,37 @@ class ShardWriter:
         self._halve = np.dtype(dtype) == np.float16
         kept = np.float32 if self._halve else dtype
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._temporary = path.with_name(f".{path.name}.tmp")
-        self._file = h5py.File(self._temporary, "w")
+        # A name of this process alone: on a cluster a worker that was given up may still be writing the same shard.
+        self._temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.tmp")
         if capacity is None:
+            self._file = h5py.File(self._temporary, "w")
             self._data = self._file.create_dataset(name, (0, *shape), kept, maxshape=(None, *shape), chunks=(1, *shape))
         else:
-            self._data = self._file.create_dataset(name, (capacity, *shape), kept)
+            self._file, self._data = self._allocated(self._temporary, (capacity, *shape), kept)
+
+    def _allocated(self, path: Path, shape: Sequence[int], dtype: DTypeLike) -> tuple[h5py.File, h5py.Dataset]:
+        """A new file with the data set in it, and its space on the disk.
+
+        A disk that is full is noticed here: HDF5, which only notices it while it closes the file, may crash then.
+        """
+        try:
+            _reserve(path, math.prod(shape) * np.dtype(dtype).itemsize + _MARGIN)
+            file = h5py.File(path, "w")
+            properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+            data = file.create_dataset(self.name, shape, dtype, dcpl=properties, fill_time="never")
+            file.flush()  # gives the file its length
+            _reserve(path, path.stat().st_size)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise self._unwritable(error) from None
+        return file, data
+
+    def _unwritable(self, error: OSError) -> ShardError:
+        return ShardError(
+            f"{self.path} cannot be written ({error}); is there space left in {self.path.parent}? Finished shards are "
+            "kept, and a second run goes on after them"
+        )
 
     def append(self, clip_ids: Sequence[str], rows: NDArray[Any]) -> None:
         """Write the next rows; ``rows`` is (len(clip_ids), *shape)."""
@@ -75,10 +105,13 @@ class ShardWriter:
             self._file.close()
             if kind is None:
                 self._temporary.replace(self.path)
+        except OSError as failure:
+            error = failure
         finally:
-            # After an error, or where the disk is full: what is half-written goes.
-            for leftover in (self._temporary, self._copied):
+            for leftover in (self._temporary, self._copied):  # after an error: what is half-written goes
                 leftover.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise self._unwritable(error) from error
 
     @property
     def _copied(self) -> Path:
@@ -91,9 +124,9 @@ class ShardWriter:
 
     def _copy(self, half: Halves | None) -> None:
         """Copy the rows into a file of the true size and type: a contiguous data set can be neither cut nor changed."""
-        with h5py.File(self._copied, "w") as target:
-            dtype = self._data.dtype if half is None else np.dtype(np.float16)
-            data = target.create_dataset(self.name, (len(self._ids), *self._data.shape[1:]), dtype)
+        dtype = self._data.dtype if half is None else np.dtype(np.float16)
+        target, data = self._allocated(self._copied, (len(self._ids), *self._data.shape[1:]), dtype)
+        with target:
             start = 0
             for block in self._blocks():
                 data[start : start + len(block)] = block if half is None else half.encode(block)
@@ -114,6 +147,35 @@ class ShardWriter:
         for key in sorted(self.attributes):
             value = self.attributes[key]
             self._file.attrs[key] = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Give a file so many bytes on the disk, where the system can; OSError where it has not so many."""
+    with path.open("ab") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
+def open_all(folder: Path) -> Iterator[h5py.File]:
+    """Open the shards of a folder one after the other.
+
+    Raises ShardError where one was made by other code or with other settings than the first: a mixture is no
+    representation.
+    """
+    first: tuple[str, dict[str, Any]] | None = None
+    for path in shard_files(folder):
+        with open_shard(path) as file:
+            origin = {key: file.attrs.get(key) for key in ("config", "code")}
+            first = first or (path.name, origin)
+            for key, value in origin.items():
+                if value != first[1][key]:
+                    marks = file.attrs.get("fingerprint"), fingerprint_of(folder / first[0])
+                    raise ShardError(
+                        f"{path} was made with {key} {value} (fingerprint {marks[0]}), but {first[0]} beside it with "
+                        f"{key} {first[1][key]} (fingerprint {marks[1]}); run the features stage again, or "
+                        "`dvc checkout` the folder"
+                    )
+            yield file
 
 
 def read_rows(file: h5py.File, rows: Sequence[int]) -> NDArray[np.float32]:

@@ -54,20 +54,17 @@ def fit(features: Path, train_ids: Collection[str]) -> Standardizer:
     wanted = set(train_ids)
     files = shards.shard_files(features)
     with progress.bar(len(files), f"standardize {features.name}", "shard") as bar:
-        for path in files:
-            with shards.open_shard(path) as file:
-                rows = [row for row, clip_id in enumerate(file["clip_id"][:]) if clip_id.decode() in wanted]
-                for start in range(0, len(rows), 16):
-                    batch = shards.read_rows(file, rows[start : start + 16]).astype(np.float64)
-                    values = batch.reshape(-1, batch.shape[-1])
-                    new_mean = values.mean(axis=0)
-                    delta = new_mean - mean
-                    total = count + len(values)
-                    squares = (
-                        squares + ((values - new_mean) ** 2).sum(axis=0) + delta**2 * (count * len(values) / total)
-                    )
-                    mean = mean + delta * (len(values) / total)
-                    count, clips = total, clips + len(batch)
+        for file in shards.open_all(features):
+            rows = [row for row, clip_id in enumerate(file["clip_id"][:]) if clip_id.decode() in wanted]
+            for start in range(0, len(rows), 16):
+                batch = shards.read_rows(file, rows[start : start + 16]).astype(np.float64)
+                values = batch.reshape(-1, batch.shape[-1])
+                new_mean = values.mean(axis=0)
+                delta = new_mean - mean
+                total = count + len(values)
+                squares = squares + ((values - new_mean) ** 2).sum(axis=0) + delta**2 * (count * len(values) / total)
+                mean = mean + delta * (len(values) / total)
+                count, clips = total, clips + len(batch)
             bar.update()
     if not clips:
         raise shards.ShardError(f"{features}: none of the {len(wanted)} training clips has features")
