@@ -17,7 +17,18 @@ from earmark import provenance
 # A module imports only from those before it; a package's modules may import each other.
 ORDER = [
     *("errors", "progress", "provenance", "config", "manifest", "corpora", "labels", "audio", "halves", "shards"),
-    *("decode", "memory", "representations", "extract", "standardize", "dataset", "evaluation", "models", "systems"),
+    *(
+        "decode",
+        "memory",
+        "representations",
+        "cluster",
+        "extract",
+        "standardize",
+        "dataset",
+        "evaluation",
+        "models",
+        "systems",
+    ),
     *("schedules", "scoring", "comparison", "distributed", "tagger", "training", "crossvalidation", "report"),
     *("reproduction", "predict", "papers", "check", "bench", "cli"),
 ]

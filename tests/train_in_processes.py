@@ -34,7 +34,8 @@ def main() -> None:
         torch.distributed.barrier()
     if not distributed.leads():
         return
-    (out / "writers").open("a").write("one more\n")
+    with (out / "writers").open("a") as file:
+        file.write("one more\n")
     training.save_state(model, out / "state.pt")
     result = {
         "curves": curves,

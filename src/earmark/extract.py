@@ -1,16 +1,20 @@
 """Waveform shard in, feature shard out, in batches on the GPU where torch sees one.
 
 Reading the next batch and writing the last one overlap with computing this one. A shard whose inputs, settings and code
-have not changed is left as it is, so that a crash costs one shard at most.
+have not changed is left as it is, so that a crash costs one shard at most. With EARMARK_CLUSTER the workers of a Dask
+cluster compute the shards.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark import memory, progress, provenance, representations, shards
+from earmark import cluster, memory, progress, provenance, representations, shards
 from earmark.errors import EarmarkError
 
 _LARGEST_BATCH = {"cpu": 16, "cuda": 64}  # beyond these the measured time per clip no longer falls
@@ -28,6 +32,7 @@ _FULL_SCALE = 1 / 32768  # of int16 waveforms
 Settings = dict[str, Any]
 P = ParamSpec("P")
 R = TypeVar("R")
+_ONE_AT_A_TIME = threading.Lock()  # a worker may have several threads; the transform uses all cores itself
 Ready = Callable[[], NDArray[np.float32]]  # waits for features (clips, frames, dims)
 
 
@@ -42,13 +47,35 @@ def extract(waveforms: Path, out: Path, settings: Settings) -> dict[str, int]:
     stale = {path: mark for path in sources if (mark := _fingerprint(path, settings)) != _existing(out, path)}
     computed = sum(counts[path] for path in stale)
     with progress.bar(computed, f"features {out.name}", "clip") as bar:
-        if stale:
-            memory.keep()
-            engine = Extractor(settings)
+        if stale and (address := os.environ.get("EARMARK_CLUSTER")):
+            tasks = [cluster.Task(path, out / path.name, mark, counts[path]) for path, mark in stale.items()]
+            cluster.run(address, compute_shard, about, settings, tasks, bar.update)
+        else:
             for path, mark in stale.items():
-                engine.run(path, out / path.name, mark, bar.update)
+                compute_shard(settings, path, out / path.name, mark, bar.update)
     shards.remove_others(out, {path.stem for path in sources})
     return {"clips": sum(counts.values()), "computed": computed}
+
+
+def compute_shard(
+    settings: Settings, source: Path, target: Path, fingerprint: str, done: Callable[[int], object] = lambda _: None
+) -> None:
+    """Write the features of one waveform shard: what a stage does for each, here or on a worker of a cluster."""
+    with _ONE_AT_A_TIME:
+        _engine(json.dumps(settings), str(device())).run(source, target, fingerprint, done)
+
+
+@lru_cache(maxsize=1)
+def _engine(settings: str, device: str) -> Extractor:  # noqa: ARG001 - another device is another engine
+    """The transform of those settings, kept for the next shard."""
+    memory.keep()
+    return Extractor(json.loads(settings))
+
+
+def about() -> tuple[str, str]:
+    """The code that computes features on this machine, and what else their bytes depend on: torch and the device."""
+    name = torch.cuda.get_device_name() if device().type == "cuda" else device().type
+    return provenance.code_version("earmark.extract"), f"torch {torch.__version__} on {name}"
 
 
 def device() -> torch.device:

@@ -1,0 +1,231 @@
+"""A real scheduler and real worker processes on loopback."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from earmark import cluster
+from earmark.config import WaveformConfig
+from earmark.corpora.magnatagatune import read
+from earmark.decode import decode_corpus
+from earmark.errors import EarmarkError
+from earmark.extract import extract
+
+MEL = {"kind": "mel", "rate": 16_000, "samples": 20_000, "n_fft": 512, "hop": 256, "n_mels": 40}
+SLOW = """
+import time
+from earmark.extract import Extractor
+if not hasattr(Extractor, "original"):  # Dask runs this more than once
+    Extractor.original = Extractor.run
+def run(self, source, *arguments):
+    print("begins", source.stem, flush=True)
+    time.sleep(SECONDS)
+    self.original(source, *arguments)
+Extractor.run = run
+"""
+
+
+@pytest.fixture
+def waveforms(make_corpus, tmp_path):
+    audio, annotations = make_corpus()
+    decode_corpus(read(audio, annotations)[0], audio, 16_000, WaveformConfig(samples=24_000), tmp_path / "waves")
+    return tmp_path / "waves"
+
+
+class Processes:
+    """A scheduler, and workers that are added one by one; all are killed at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.running = folder, []
+        self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show")
+        self.address = self._wait(self.scheduler, r"Scheduler at:\s+(tcp://\S+)")
+
+    def worker(self, *options: str, path: Path | str = ROOT / "src", preload: str = "", **more) -> subprocess.Popen:
+        if preload:
+            script = self.folder / f"preload_{len(self.running)}.py"
+            script.write_text(preload)
+            options = (*options, "--preload", str(script))
+        started = self._start(
+            "worker", self.address, "--no-nanny", "--nthreads", "1", "--no-dashboard", *options,
+            environment={"PYTHONPATH": str(path), "OMP_NUM_THREADS": "1"}, **more,
+        )  # fmt: skip
+        self._wait(started, "(Registered to)")
+        return started
+
+    def _start(self, what: str, *arguments: str, environment: dict[str, str] | None = None, **more) -> subprocess.Popen:
+        log = self.folder / f"{what}-{len(self.running)}.log"
+        command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *arguments]
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                command, cwd=self.folder, env=os.environ | (environment or {}), stdout=output, stderr=output, **more
+            )
+        process.log = log
+        self.running.append(process)
+        return process
+
+    def _wait(self, process: subprocess.Popen, pattern: str, seconds: float = 40) -> str:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and process.poll() is None:
+            if found := re.search(pattern, process.log.read_text()):
+                return found[1]
+            time.sleep(0.05)
+        raise AssertionError(f"no {pattern!r} in\n{process.log.read_text()}")
+
+    def stop(self) -> None:
+        for process in self.running:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def processes(tmp_path):
+    with ExitStack() as stack:
+        (tmp_path / "cluster").mkdir()
+        started = Processes(tmp_path / "cluster")
+        stack.callback(started.stop)
+        yield started
+
+
+@pytest.fixture
+def on_cluster(processes, monkeypatch):
+    monkeypatch.setenv("EARMARK_CLUSTER", processes.address)
+    return processes
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_two_workers_write_what_one_process_writes_and_a_second_run_does_nothing(
+    waveforms, tmp_path, processes, monkeypatch
+):
+    extract(waveforms, tmp_path / "here", MEL)
+    monkeypatch.setenv("EARMARK_CLUSTER", processes.address)
+    for _ in range(2):
+        processes.worker(preload=SLOW.replace("SECONDS", "0.3"))
+    assert extract(waveforms, tmp_path / "there", MEL) == {"clips": 12, "computed": 12}
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+    begun = [re.findall(r"begins (\w)", process.log.read_text()) for process in processes.running[1:]]
+    assert all(begun)
+    assert sorted(shard for shards in begun for shard in shards) == ["0", "1", "c", "d"]
+    (tmp_path / "there" / "c.h5").unlink()
+    assert extract(waveforms, tmp_path / "there", MEL) == {"clips": 12, "computed": 2}
+    monkeypatch.delenv("EARMARK_CLUSTER")
+    assert extract(waveforms, tmp_path / "there", MEL) == {"clips": 12, "computed": 0}
+
+
+def test_a_worker_that_is_killed_mid_shard_costs_that_shard_alone(waveforms, tmp_path, on_cluster):
+    first = on_cluster.worker(preload=SLOW.replace("SECONDS", "0.5"))
+    second = on_cluster.worker(preload=SLOW.replace("SECONDS", "0.5"))
+    killer = threading.Thread(
+        target=lambda: (on_cluster._wait(first, "begins (.)"), time.sleep(0.2), os.kill(first.pid, signal.SIGKILL))
+    )
+    killer.start()
+    assert extract(waveforms, tmp_path / "there", MEL) == {"clips": 12, "computed": 12}
+    killer.join()
+    done = re.findall(r"begins (\w)", second.log.read_text())
+    lost = re.findall(r"begins (\w)", first.log.read_text())
+    assert len(lost) == 1
+    assert sorted(done) == ["0", "1", "c", "d"]
+    assert sorted(contents(tmp_path / "there")) == ["0.h5", "1.h5", "c.h5", "d.h5"]
+
+
+def test_a_worker_without_the_package_or_with_other_code_is_refused(waveforms, tmp_path, on_cluster):
+    on_cluster.worker()
+    (tmp_path / "other" / "earmark").mkdir(parents=True)
+    (tmp_path / "other" / "earmark" / "__init__.py").write_text("")
+    bare = on_cluster.worker(path=tmp_path / "other")
+    with pytest.raises(
+        EarmarkError, match=r"worker tcp://\S+ cannot import earmark .*install this version of it there"
+    ):
+        extract(waveforms, tmp_path / "there", MEL)
+    assert not (tmp_path / "there").exists()
+    bare.kill()
+    bare.wait()
+    copied = tmp_path / "changed"
+    subprocess.run(["cp", "-r", str(ROOT / "src"), str(copied)], check=True)
+    halves = copied / "earmark/halves.py"
+    halves.write_text(halves.read_text() + "# changed\n")
+    on_cluster.worker(path=copied)
+    with pytest.raises(EarmarkError, match=r"has earmark's code \w{12}, not \w{12}; update it there"):
+        extract(waveforms, tmp_path / "there", MEL)
+
+
+def test_a_scheduler_that_goes_away_is_named_and_finished_shards_are_kept(waveforms, tmp_path, on_cluster, monkeypatch):
+    worker = on_cluster.worker(preload=SLOW.replace("SECONDS", "1"))
+
+    def kill() -> None:
+        on_cluster._wait(worker, "begins .(?s:.*)begins (.)")
+        on_cluster.scheduler.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(EarmarkError, match=r"the scheduler has gone away; 1 of 4 shards are finished and kept"):
+        extract(waveforms, tmp_path / "there", MEL)
+    killer.join()
+    worker.kill()
+    worker.wait()
+    kept = [path for path in (tmp_path / "there").glob("*.h5") if not path.name.startswith(".")]
+    assert kept
+    monkeypatch.delenv("EARMARK_CLUSTER")
+    assert extract(waveforms, tmp_path / "there", MEL)["computed"] == 12 - sum(
+        {"0": 4, "1": 4}.get(p.stem, 2) for p in kept
+    )
+    extract(waveforms, tmp_path / "here", MEL)
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+
+
+def test_no_scheduler_and_no_worker_are_errors_in_finite_time(waveforms, tmp_path, processes, monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 2)
+    monkeypatch.setenv("EARMARK_CLUSTER", "tcp://127.0.0.1:9")
+    with pytest.raises(EarmarkError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9"):
+        extract(waveforms, tmp_path / "there", MEL)
+    monkeypatch.setenv("EARMARK_CLUSTER", processes.address)
+    with pytest.raises(EarmarkError, match="no worker has joined in 2 s; start `dask worker"):
+        extract(waveforms, tmp_path / "there", MEL)
+
+
+def test_workers_that_declare_a_gpu_are_the_only_ones_used(waveforms, tmp_path, on_cluster):
+    on_cluster.worker(preload=SLOW.replace("SECONDS", "0"))
+    with_gpu = on_cluster.worker("--resources", "GPU=1", preload=SLOW.replace("SECONDS", "0"))
+    extract(waveforms, tmp_path / "there", MEL)
+    assert sorted(re.findall(r"begins (\w)", with_gpu.log.read_text())) == ["0", "1", "c", "d"]
+
+
+def test_workers_without_a_shared_folder_go_through_a_store_and_a_full_disk_on_one_is_no_harm(
+    waveforms, tmp_path, on_cluster, monkeypatch
+):
+    monkeypatch.delenv("EARMARK_CLUSTER")
+    extract(waveforms, tmp_path / "here", MEL)
+    monkeypatch.setenv("EARMARK_CLUSTER", on_cluster.address)
+    monkeypatch.setenv("EARMARK_STORE", f"file://{tmp_path / 'store'}")
+
+    def small_quota() -> None:  # a file of 4 x 79 x 40 float32 does not fit
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    full = on_cluster.worker(preload=SLOW.replace("SECONDS", "0.1"), preexec_fn=small_quota)
+    on_cluster.worker(preload=SLOW.replace("SECONDS", "0.5"))
+    assert extract(waveforms, tmp_path / "there", MEL) == {"clips": 12, "computed": 12}
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+    assert "File too large" in full.log.read_text()
+    assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+
+
+def test_without_dask_the_error_says_what_to_install(waveforms, tmp_path, monkeypatch):
+    monkeypatch.setenv("EARMARK_CLUSTER", "tcp://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(EarmarkError, match=r"needs earmark\[distributed\]: pip install distributed"):
+        extract(waveforms, tmp_path / "there", MEL)
