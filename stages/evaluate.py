@@ -7,7 +7,7 @@ from pathlib import Path
 from earmark import dataset, evaluation, progress, scoring
 from earmark.config import load
 from earmark.errors import explained
-from earmark.manifest import write_csv, write_json
+from earmark.manifest import write_csv, write_json, write_text
 
 
 def main() -> None:
@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--metrics", type=Path, required=True)
     parser.add_argument("--tags", type=Path, required=True)
     parser.add_argument("--roc", type=Path, required=True)
+    parser.add_argument("--curves", type=Path, required=True, help="where git holds what train wrote of its epochs")
     args = parser.parse_args()
     with explained():
         config = load(Path("params.yaml"))
@@ -47,6 +48,7 @@ def main() -> None:
         write_json(args.metrics, {"test": result.summary | {"missing_clips": test.missing}, "training": training})
         write_csv(args.tags, evaluation.TAG_COLUMNS, result.tags)
         write_csv(args.roc, ("fpr", "tpr"), result.roc)
+        write_text(args.curves, (args.model / "curves.csv").read_text(encoding="utf-8"))
         watch.report(
             f"evaluate {args.experiment}", len(test.clips), f"ROC-AUC {result.summary['roc_auc']['macro']:.4f}"
         )

@@ -18,7 +18,6 @@ def main() -> None:
     parser.add_argument("--standardizer", type=Path, required=True)
     parser.add_argument("--checkpoints", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--curves", type=Path, required=True)
     args = parser.parse_args()
     with explained():
         experiment = load(Path("params.yaml")).experiments[args.experiment]
@@ -31,7 +30,7 @@ def main() -> None:
             return
         training.save_state(fitted.model, args.out / "state.pt")
         write_json(args.out / "training.json", fitted.summary)
-        write_csv(args.curves, training.CURVES, fitted.curves)
+        write_csv(args.out / "curves.csv", training.CURVES, fitted.curves)
         epochs, auc = fitted.summary["epochs"], fitted.summary["valid_roc_auc"]
         seen = len(train.clips) * max(1, epochs)
         watch.report(f"train {args.experiment}", seen, f"{epochs} epochs, validation ROC-AUC {auc:.4f}")

@@ -5,70 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, tone, write_mp3
-
-COPIED = ("dvc.yaml", "params.yaml", "stages", "src", ".dvcignore", ".gitignore")
-
-
-class Clone:
-    """A working copy of the project, and commands that run in it with its own code."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        for name in COPIED:
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, folder / name)
-        (folder / "metrics/papers").mkdir(parents=True)
-        (folder / "metrics/papers/.gitkeep").touch()
-        self.environment = os.environ | {
-            "DVC_NO_ANALYTICS": "1",
-            "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(folder / "src"),
-        }
-        self.run("git", "init", "--quiet")
-        self.run("dvc", "init", "--quiet")
-
-    def run(self, *command: str, code: int = 0) -> str:
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def repro(self, *arguments: str, code: int = 0) -> list[str]:
-        """Run ``dvc repro``; return the stages that were run."""
-        self.output = self.run("dvc", "repro", *arguments, code=code)
-        return re.findall(r"Running stage '([^']+)'", self.output)
-
-    def params(self, **sections: object) -> None:
-        path = self.folder / "params.yaml"
-        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
-
-    def times(self, folder: str) -> dict[str, int]:
-        return {p.name: p.stat().st_mtime_ns for p in (self.folder / folder).glob("*.h5")}
-
-
-def experiments(**changes: object) -> dict[str, object]:
-    cnn = {"representation": "mel", "model": "convolutional", "system": "mel-2d-cnn", "preset": "demo", "epochs": 1}
-    return {"cnn": cnn | changes, "linear": {"representation": "mel", "model": "linear"}}
+from clones import Clone, experiments
+from conftest import tone, write_mp3
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clone") / "project"
     folder.mkdir()
-    return Clone(folder)
+    return Clone.of_this(folder)
 
 
 @pytest.fixture
@@ -76,20 +25,7 @@ def small(clone, make_corpus):
     """A clone with a small corpus and small settings, as it is after a first run."""
     if not (clone.folder / "corpus").exists():
         make_corpus(where=clone.folder / "corpus")
-        clone.params(
-            corpus={
-                "kind": "magnatagatune",
-                "audio": "corpus/audio",
-                "annotations": "corpus/annotations_final.csv",
-                "demo": {"clips": 400, "seed": 1},
-            },
-            waveforms={"16000": {"samples": 30_000}},
-            representations={
-                "mel": {"kind": "mel", "rate": 16_000, "samples": 28_000, "hop": 256, "n_fft": 512, "n_mels": 48}
-            },
-            experiments=experiments(),
-            evaluation={"resamples": 20, "seed": 1},
-        )
+        clone.small()
         clone.first = clone.repro()
     return clone
 
