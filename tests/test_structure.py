@@ -16,7 +16,19 @@ from earmark import provenance
 
 # A module imports only from those before it; a package's modules may import each other.
 ORDER = [
-    *("errors", "progress", "provenance", "config", "manifest", "corpora", "labels", "audio", "halves", "shards"),
+    *(
+        "errors",
+        "progress",
+        "provenance",
+        "config",
+        "manifest",
+        "corpora",
+        "labels",
+        "audio",
+        "memory",
+        "halves",
+        "shards",
+    ),
     *(
         "decode",
         "memory",

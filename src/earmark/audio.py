@@ -19,6 +19,7 @@ class RejectedError(Exception):
 Policy = Literal["pad", "center", "segments"]
 REMAINDER = 0.1  # of a segment
 SILENT = 1e-4  # peak: -80 dBFS, below what 16 kHz MP3s hold of the faintest music
+FULL = 1 - 2**-15  # the largest amplitude of 16 bits
 CLIPPED = 1e-3  # share of the samples at full scale
 
 
@@ -47,9 +48,9 @@ def decode(
     Raises RejectedError for a file that is absent, empty, no audio, shorter than ``min_seconds``, or not finite.
     """
     wave = decode_whole(path, rate, min_seconds)
-    level = np.abs(wave)
-    silent, clipped = bool(level.max(initial=0) < SILENT), bool(np.mean(level >= 1 - 2**-15) > CLIPPED)
-    return Decoded(cut(wave, samples, policy, segments), max(0, samples - len(wave)), silent, clipped)
+    peak = max(wave.max(initial=0), -wave.min(initial=0))
+    clipped = bool(peak >= FULL and np.mean(np.abs(wave) >= FULL) > CLIPPED)
+    return Decoded(cut(wave, samples, policy, segments), max(0, samples - len(wave)), bool(peak < SILENT), clipped)
 
 
 def cut(wave: NDArray[np.float32], samples: int, policy: Policy, segments: int | None = None) -> NDArray[np.float32]:
@@ -103,7 +104,8 @@ def _read(path: Path) -> tuple[NDArray[np.float32], int]:
         raise RejectedError(f"not decodable: {error.error_string}") from None
     if not blocks:
         raise RejectedError("no audio frames")
-    return np.concatenate(blocks).mean(axis=1, dtype=np.float32), rate
+    wave = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    return wave[:, 0] if wave.shape[1] == 1 else wave.mean(axis=1, dtype=np.float32), rate
 
 
 def describe(path: Path) -> str:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from earmark import progress, provenance, shards
+from earmark import memory, progress, provenance, shards
 from earmark.audio import Decoded, RejectedError, decode
 from earmark.config import WaveformConfig
 from earmark.manifest import Clip, CorpusError, write_csv
@@ -31,6 +31,7 @@ def decode_corpus(clips: Iterable[Clip], audio: Path, rate: int, config: Wavefor
     A shard whose files, settings and code have not changed is left as it is. Raises CorpusError, naming the most
     frequent reasons, when more than ``max_rejected`` of the clips are rejected.
     """
+    memory.keep()  # threads that map and unmap every wave's memory wait for each other
     by_shard: dict[str, list[Clip]] = {}
     for clip in clips:
         by_shard.setdefault(clip.shard, []).append(clip)
@@ -38,10 +39,14 @@ def decode_corpus(clips: Iterable[Clip], audio: Path, rate: int, config: Wavefor
     out.mkdir(parents=True, exist_ok=True)
     rejected: list[tuple[str, str, str]] = []
     computed, found = 0, Counter[str]()
-    with ThreadPoolExecutor(workers()) as pool, progress.bar(total, f"decode {rate} Hz", "clip") as bar:
-        for name in sorted(by_shard):
-            shard = WaveformShard(out / f"{name}.h5", by_shard[name], audio, rate, config)
-            computed += shard.update(pool, bar.update)
+    made = [WaveformShard(out / f"{name}.h5", by_shard[name], audio, rate, config) for name in sorted(by_shard)]
+    with (
+        ThreadPoolExecutor(workers()) as pool,
+        ThreadPoolExecutor(2) as writers,  # while one shard is brought to its end the next one keeps the pool busy
+        progress.bar(total, f"decode {rate} Hz", "clip") as bar,
+    ):
+        for shard, decoded in ordered(writers, lambda shard: shard.update(pool, bar.update), made):
+            computed += decoded
             rejected.extend(shard.rejected)
             found.update(shard.found)
     shards.remove_others(out, set(by_shard))
