@@ -6,9 +6,9 @@ from pathlib import Path
 from earmark import progress
 from earmark.config import load
 from earmark.corpora.read import read
-from earmark.corpora.splits import leaks
 from earmark.errors import explained
-from earmark.manifest import write_manifest, write_tags
+from earmark.manifest import described, write_manifest, write_tags
+from earmark.published_counts import verify
 
 
 def main() -> None:
@@ -20,11 +20,13 @@ def main() -> None:
         config = load(Path("params.yaml")).corpus
         watch = progress.Stopwatch()
         clips, table = read(config)
+        published = verify(clips, table) if (config.kind, config.split) == ("magnatagatune", "corpus") else []
         write_manifest(args.out / "manifest.csv", clips)
         write_tags(args.out / "tags.csv", table)
-        shared = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in leaks(clips).items() if count)
+        for line in published:
+            print(line)
         songs = len({clip.song for clip in clips})
-        watch.report("corpus", len(clips), f"{len(table.tags)} tags, {songs} songs; {shared or 'nothing leaks'}")
+        watch.report("corpus", len(clips), f"{len(table.tags)} tags, {songs} songs; {described(clips)}")
 
 
 if __name__ == "__main__":

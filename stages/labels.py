@@ -1,6 +1,7 @@
 """Choose the tags to learn and the clips that carry them; count both per split."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from earmark import labels, progress
@@ -26,6 +27,8 @@ def main() -> None:
         labels.write_labels(args.out, clips, table)
         write_json(args.metrics, summary)
         write_csv(args.positives, ["tag", *SPLITS], labels.positives(clips, table))
+        for warning in labels.warnings(clips, table):
+            print(warning, file=sys.stderr)
         sizes = ", ".join(f"{summary[s]['clips']} {s}" for s in SPLITS)
         watch.report("labels", len(clips), f"{len(table.tags)} tags, {sizes}")
 

@@ -27,7 +27,7 @@ def modified(folder):
 def test_every_clip_is_in_the_shard_of_its_folder(make_corpus, tmp_path):
     counts = run(make_corpus(), tmp_path / "out")
     found = {"segments": 12, "padded": 0, "silent": 0, "clipped": 0}
-    assert counts == {"clips": 12, "rejected": 0, **found, "computed": 12}
+    assert counts == {"clips": 12, "rejected": 0, "rejected_as_known": 0, **found, "computed": 12}
     assert clip_ids(tmp_path / "out" / "0.h5") == ["10", "11", "18", "19"]
     with open_shard(tmp_path / "out" / "c.h5") as file:
         assert file["waveform"].shape == (2, 24_000)
@@ -119,3 +119,18 @@ def test_songs_of_any_length_become_segments_that_carry_the_songs_id(make_corpus
     assert run((audio, annotations), tmp_path / "out", config) == counts | {"computed": 0}
     three = WaveformConfig(samples=16_000, policy="segments", segments=3)
     assert run((audio, annotations), tmp_path / "three", three)["segments"] == 36
+
+
+def test_a_reject_is_a_warning_with_its_reason_unless_it_is_a_known_broken_file(
+    make_corpus, tmp_path, monkeypatch, capsys
+):
+    corpus = make_corpus()
+    first, second = sorted((corpus[0] / "0").glob("*.mp3"))[:2]
+    first.write_bytes(b"")
+    second.unlink()
+    monkeypatch.setattr("earmark.decode.BROKEN", {f"0/{first.name}"})
+    counts = run(corpus, tmp_path / "out")
+    assert (counts["rejected"], counts["rejected_as_known"]) == (2, 1)
+    warned = capsys.readouterr().err
+    assert warned.count("warning: ") == 1
+    assert f"(0/{second.name}) is rejected: no such file" in warned

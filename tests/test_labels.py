@@ -16,6 +16,7 @@ from earmark.labels import (
     select,
     summary,
     top_tags,
+    warnings,
     write_labels,
 )
 from earmark.manifest import Clip, CorpusError, TagTable
@@ -73,6 +74,14 @@ def test_the_summary_counts_leaks_and_tags_without_positives():
 def test_positives_are_counted_per_split():
     rows = positives(clips("ttve"), table([[1, 0], [1, 1], [0, 1], [0, 0]]))
     assert rows == [["a", 2, 0, 0], ["b", 1, 1, 0]]
+
+
+def test_a_tag_without_a_positive_in_a_split_is_a_warning_with_its_name():
+    found = warnings(clips("ttve"), table([[1, 0, 1], [1, 1, 1], [0, 1, 1], [0, 0, 1]]))
+    assert found == [
+        "warning: 1 of 3 tags have no positive in the valid split: a",
+        "warning: 2 of 3 tags have no positive in the test split: a, b",
+    ]
 
 
 def test_labels_survive_the_round_trip(tmp_path):

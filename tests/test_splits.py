@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earmark.corpora import magnatagatune
-from earmark.corpora.splits import PANWAR, grouped, hashed, leaks, random_clips
-from earmark.manifest import SPLITS, Clip
+from earmark.corpora.splits import PANWAR, grouped, hashed, random_clips
+from earmark.manifest import SPLITS, Clip, described, leaks
 
 ANNOTATIONS = ROOT.parent / "shared" / "mtat" / "annotations_merged50.csv"
 
@@ -36,6 +36,21 @@ def test_a_random_split_has_the_published_sizes_and_leaks_songs():
     assert tuple(sizes(split)) == PANWAR
     assert split == random_clips(clips, seed=1) != random_clips(clips, seed=2)
     assert leaks(split)["test_clips_whose_song_trains"] > 4_000
+
+
+@pytest.mark.skipif(not ANNOTATIONS.is_file(), reason="MagnaTagATune's tables are not at hand")
+def test_panwars_split_of_magnatagatune_has_the_published_sizes_without_the_broken_files(tmp_path):
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0/x.mp3").touch()
+    clips = random_clips(magnatagatune.read(tmp_path, ANNOTATIONS)[0], 1, aside=magnatagatune.BROKEN)
+    broken = [clip for clip in clips if clip.path in magnatagatune.BROKEN]
+    assert [(clip.clip_id, clip.split) for clip in broken] == [
+        ("35644", "train"),
+        ("55753", "train"),
+        ("57881", "train"),
+    ]
+    assert tuple(sizes([clip for clip in clips if clip not in broken])) == PANWAR
+    assert "test clips whose song trains" in described(clips)
 
 
 @settings(max_examples=40, deadline=None)

@@ -16,33 +16,10 @@ from earmark import provenance
 
 # A module imports only from those before it; a package's modules may import each other.
 ORDER = [
-    *(
-        "errors",
-        "progress",
-        "provenance",
-        "config",
-        "manifest",
-        "corpora",
-        "labels",
-        "audio",
-        "memory",
-        "halves",
-        "shards",
-    ),
-    *(
-        "decode",
-        "memory",
-        "representations",
-        "cluster",
-        "extract",
-        "standardize",
-        "dataset",
-        "evaluation",
-        "models",
-        "systems",
-    ),
-    *("schedules", "scoring", "comparison", "distributed", "tagger", "training", "crossvalidation", "report"),
-    *("reproduction", "predict", "papers", "check", "bench", "cli"),
+    *("errors", "progress", "provenance", "config", "manifest", "corpora", "labels", "published_counts", "audio"),
+    *("memory", "halves", "shards", "decode", "representations", "cluster", "extract", "standardize", "dataset"),
+    *("evaluation", "models", "systems", "schedules", "scoring", "comparison", "distributed", "tagger", "training"),
+    *("crossvalidation", "report", "reproduction", "predict", "papers", "check", "bench", "cli"),
 ]
 
 
@@ -100,7 +77,7 @@ def test_a_stage_depends_on_the_code_that_it_runs_and_on_no_other(name, items):
     script = ROOT / "stages" / f"{name}.py"
     used: set[str] = set()
     for entry in items:
-        code = [ROOT / d for d in entry["deps"] if d.startswith(("src/", "stages/"))]
+        code = [ROOT / d for d in entry["deps"] if d.startswith(("src/", "stages/")) and not d.endswith(".yaml")]
         assert all(path.exists() for path in code), f"{name}: {[str(p) for p in code if not p.exists()]} do not exist"
         needed = needed_code(script, entry["item"])
         covered = {file: next((c for c in code if file == c or c in file.parents), None) for file in needed}
@@ -109,6 +86,7 @@ def test_a_stage_depends_on_the_code_that_it_runs_and_on_no_other(name, items):
         used |= {str(by.relative_to(ROOT)) for by in covered.values() if by is not None}
     # The items of one foreach share a list, so a dep must be run by one of them at least.
     named = {d for entry in items for d in entry["deps"] if d.startswith(("src/", "stages/"))}
+    named = {d for d in named if not d.endswith(".yaml")}  # a table that code reads
     assert named == used, f"{name} names {sorted(named - used)}, which it does not run"
 
 

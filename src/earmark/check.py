@@ -6,16 +6,17 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import soundfile
 
 from earmark import labels
-from earmark.config import Config
-from earmark.corpora.read import read
+from earmark.config import Config, Rule
+from earmark.corpora.read import read, split
 from earmark.decode import workers
-from earmark.manifest import SPLITS, Clip, CorpusError
+from earmark.manifest import SPLITS, Clip, CorpusError, described
 from earmark.progress import bar
+from earmark.published_counts import verify
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ def check(config: Config) -> Check:
     except CorpusError as error:
         found.stops.append(str(error))
         return found
+    if (config.corpus.kind, config.corpus.split) == ("magnatagatune", "corpus"):
+        try:
+            found.lines.extend(("", line) for line in verify(clips, table))
+        except CorpusError as error:
+            found.stops.append(str(error))
     headers = _headers(clips, config.corpus.audio)
     fine = [h for h in headers if not h.reason]
     found.add(
@@ -94,15 +100,16 @@ def _labels(config: Config, clips: list[Clip], table: Any, found: Check) -> None
     counted = labels.summary(kept, chosen, len(clips))
     found.add("tags", f"{len(table.tags)}, {len(merged.tags)} after merging, {len(chosen.tags)} are learnt")
     found.add("without any of them", counted["without_tags"])
-    for split in SPLITS:
-        c = counted[split]
+    for part in SPLITS:
+        c = counted[part]
         absent = c["tags_without_positives"]
         warning = f", {absent} tags without a positive" if absent else ""
-        found.add(split, f"{c['clips']} clips of {c['songs']} songs{warning}")
-    found.add(
-        "in several splits",
-        f"{counted['songs_in_several_splits']} songs, {counted['artists_in_several_splits']} artists",
-    )
+        found.add(part, f"{c['clips']} clips of {c['songs']} songs{warning}")
+    for rule in get_args(Rule):
+        dealt = split(kept, rule, config.corpus.seed)
+        sizes = Counter(clip.split for clip in dealt)
+        chosen_one = " (chosen)" if rule == config.corpus.split else ""
+        found.add(f"split {rule}{chosen_one}", f"{'/'.join(str(sizes[s]) for s in SPLITS)}; {described(dealt)}")
 
 
 def _headers(clips: list[Clip], audio: Path) -> list[Header]:

@@ -16,6 +16,7 @@ from earmark.errors import EarmarkError
 
 Positive = Annotated[int, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Rule = Literal["corpus", "artist", "song", "panwar-random"]
 Rate = Annotated[int, Field(ge=1_000, le=192_000, description="samples per second")]
 
 
@@ -48,7 +49,8 @@ class CorpusConfig(Section):
 
     annotations: by kind, ``magnatagatune``: annotations_final.csv; ``table``: a CSV with path and tags; ``folders``: a
     folder that may hold artists.csv, train.txt, valid.txt and test.txt; ``jamendo``: the repository's data folder.
-    split: ``corpus`` takes the corpus's own; ``artist`` and ``song`` keep these together, ``random`` does not. ``name``
+    split: ``corpus`` takes the corpus's own (MagnaTagATune's folders); ``artist`` and ``song`` keep these together,
+    ``panwar-random`` deals clips in the shares of Panwar et al., whatever their songs. ``name``
     is what reports call the corpus, where the kind does not say it.
     """
 
@@ -56,7 +58,7 @@ class CorpusConfig(Section):
     name: str | None = None
     audio: Path
     annotations: Path
-    split: Literal["corpus", "artist", "song", "random"] = "corpus"
+    split: Rule = "corpus"
     seed: int = Field(default=1, ge=0)
     jamendo: JamendoConfig = JamendoConfig()
     demo: DemoConfig

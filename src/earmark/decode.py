@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,8 +18,10 @@ import numpy as np
 from earmark import memory, progress, provenance, shards
 from earmark.audio import Decoded, RejectedError, decode
 from earmark.config import WaveformConfig
+from earmark.corpora.magnatagatune import BROKEN
 from earmark.manifest import Clip, CorpusError, write_csv
 
+MENTIONED = 10  # rejects
 FOUND = ("segments", "padded", "silent", "clipped")
 
 S = TypeVar("S")
@@ -28,8 +31,9 @@ R = TypeVar("R")
 def decode_corpus(clips: Iterable[Clip], audio: Path, rate: int, config: WaveformConfig, out: Path) -> dict[str, Any]:
     """Write one shard of waveforms per manifest shard under ``out`` and ``out``/rejected.csv; return the counts.
 
-    A shard whose files, settings and code have not changed is left as it is. Raises CorpusError, naming the most
-    frequent reasons, when more than ``max_rejected`` of the clips are rejected.
+    A shard whose files, settings and code have not changed is left as it is. A reject that is not one of
+    MagnaTagATune's known broken files is a warning. Raises CorpusError, naming the most frequent reasons, when more
+    than ``max_rejected`` of the clips are rejected.
     """
     memory.keep()  # threads that map and unmap every wave's memory wait for each other
     by_shard: dict[str, list[Clip]] = {}
@@ -51,6 +55,12 @@ def decode_corpus(clips: Iterable[Clip], audio: Path, rate: int, config: Wavefor
             found.update(shard.found)
     shards.remove_others(out, set(by_shard))
     write_csv(out / "rejected.csv", ("clip_id", "path", "reason"), rejected)
+    unexpected = [row for row in rejected if row[1] not in BROKEN]
+    for clip_id, path, reason in unexpected[:MENTIONED]:
+        print(f"warning: decode {rate} Hz: clip {clip_id} ({path}) is rejected: {reason}", file=sys.stderr)
+    if len(unexpected) > MENTIONED:
+        rest = len(unexpected) - MENTIONED
+        print(f"warning: decode {rate} Hz: {rest} more, see {out / 'rejected.csv'}", file=sys.stderr)
     if len(rejected) > config.max_rejected * total:
         reasons = Counter(reason.split(":")[0] for _, _, reason in rejected).most_common(3)
         raise CorpusError(
@@ -58,7 +68,8 @@ def decode_corpus(clips: Iterable[Clip], audio: Path, rate: int, config: Wavefor
             + ", ".join(f"{count} x {reason}" for reason, count in reasons)
             + f"; {out / 'rejected.csv'} lists them"
         )
-    counts = {"clips": total - len(rejected), "rejected": len(rejected)}
+    known = len(rejected) - len(unexpected)
+    counts = {"clips": total - len(rejected), "rejected": len(rejected), "rejected_as_known": known}
     return counts | {key: found[key] for key in FOUND} | {"computed": computed}
 
 

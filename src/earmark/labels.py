@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
-from earmark.manifest import SPLITS, Clip, CorpusError, TagTable, read_manifest, read_tags, write_csv
+from earmark.manifest import SPLITS, Clip, CorpusError, TagTable, leaks, read_manifest, read_tags, write_csv
 
 
 class Labelled(NamedTuple):
@@ -98,17 +98,18 @@ def summary(clips: Sequence[Clip], table: TagTable, total: int) -> dict[str, Any
             "songs": len({c.song for c in members}),
             "tags_without_positives": int((table.values[mask].sum(axis=0) == 0).sum()),
         }
-    result["songs_in_several_splits"] = _leaked(clips, "song")
-    result["artists_in_several_splits"] = _leaked(clips, "artist")
-    return result
+    return result | leaks(clips)
 
 
-def _leaked(clips: Sequence[Clip], field: str) -> int:
-    """How many songs (or artists) occur in more than one split."""
-    splits: dict[str, set[str]] = {}
-    for clip in clips:
-        splits.setdefault(getattr(clip, field), set()).add(clip.split)
-    return sum(len(found) > 1 for found in splits.values())
+def warnings(clips: Sequence[Clip], table: TagTable) -> list[str]:
+    """A line per split in which tags have no positive: such tags are not learnt, or have no ROC-AUC there."""
+    rows = positives(clips, table)
+    absent = {split: [str(row[0]) for row in rows if not row[1 + i]] for i, split in enumerate(SPLITS)}
+    return [
+        f"warning: {len(tags)} of {len(rows)} tags have no positive in the {split} split: {', '.join(tags)}"
+        for split, tags in absent.items()
+        if tags
+    ]
 
 
 def positives(clips: Sequence[Clip], table: TagTable) -> list[list[object]]:

@@ -43,6 +43,26 @@ class TagTable:
     values: NDArray[np.uint8]
 
 
+def leaks(clips: Sequence[Clip]) -> dict[str, int]:
+    """How many songs and artists lie in more than one split, and how many test clips share theirs with training."""
+    found: dict[str, int] = {}
+    for group in ("song", "artist"):
+        splits: dict[str, set[str]] = {}
+        for clip in clips:
+            splits.setdefault(getattr(clip, group), set()).add(clip.split)
+        found[f"{group}s_in_several_splits"] = sum(len(where) > 1 for where in splits.values())
+        found[f"test_clips_whose_{group}_trains"] = sum(
+            clip.split == "test" and "train" in splits[getattr(clip, group)] for clip in clips
+        )
+    return found
+
+
+def described(clips: Sequence[Clip]) -> str:
+    """What leaks between the splits, for a reader."""
+    found = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in leaks(clips).items() if count)
+    return found or "no song and no artist is in two splits"
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file beside ``path`` and rename it into place, so that a killed stage leaves no half file."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from earmark.config import CorpusConfig
+from earmark.config import CorpusConfig, Rule
 from earmark.corpora import folders, jamendo, magnatagatune, splits, table
 from earmark.manifest import SPLITS, Clip, TagTable
 
@@ -10,11 +10,16 @@ from earmark.manifest import SPLITS, Clip, TagTable
 def read(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
     """Read the corpus and split it as asked for; CorpusError names the file and line of whatever is wrong."""
     clips, tags = _of_kind(config)
-    if config.split == "random":
-        clips = splits.random_clips(clips, config.seed)
-    elif config.split != "corpus":
-        clips = splits.grouped(clips, config.split, config.seed)
-    return clips, tags
+    return split(clips, config.split, config.seed), tags
+
+
+def split(clips: list[Clip], rule: Rule, seed: int) -> list[Clip]:
+    """Deal the clips to the splits by one of the rules of ``corpus.split``."""
+    if rule == "corpus":
+        return clips
+    if rule == "panwar-random":
+        return splits.random_clips(clips, seed, aside=magnatagatune.BROKEN)
+    return splits.grouped(clips, rule, seed)
 
 
 def _of_kind(config: CorpusConfig) -> tuple[list[Clip], TagTable]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -17,16 +17,20 @@ FOLDERS = (12 / 16, 1 / 16, 3 / 16)  # the shares of MagnaTagATune's folders 0-b
 Group = Literal["song", "artist"]
 
 
-def random_clips(clips: Sequence[Clip], seed: int, shares: Sequence[float] = PANWAR) -> list[Clip]:
+def random_clips(
+    clips: Sequence[Clip], seed: int, shares: Sequence[float] = PANWAR, aside: Collection[str] = ()
+) -> list[Clip]:
     """Shuffle clips into splits in proportion to ``shares``, whatever their songs: clips of one song leak.
 
-    With 25,860 clips and the default shares the sizes are those of Panwar et al.
+    Clips whose path is ``aside`` keep their split and do not count: with MagnaTagATune's 25,860 readable clips and the
+    default shares the sizes are those of Panwar et al.
     """
-    ends = np.rint(np.cumsum(shares) / np.sum(shares) * len(clips)).astype(int)
-    place = np.empty(len(clips), int)
-    place[np.random.default_rng(seed).permutation(len(clips))] = np.arange(len(clips))
-    numbers = np.searchsorted(ends, place, side="right")
-    return [replace(clip, split=SPLITS[number]) for clip, number in zip(clips, numbers, strict=True)]
+    drawn = [row for row, clip in enumerate(clips) if clip.path not in aside]
+    ends = np.rint(np.cumsum(shares) / np.sum(shares) * len(drawn)).astype(int)
+    place = np.empty(len(drawn), int)
+    place[np.random.default_rng(seed).permutation(len(drawn))] = np.arange(len(drawn))
+    splits = {row: SPLITS[n] for row, n in zip(drawn, np.searchsorted(ends, place, side="right"), strict=True)}
+    return [replace(clip, split=splits.get(row, clip.split)) for row, clip in enumerate(clips)]
 
 
 def grouped(clips: Sequence[Clip], group: Group, seed: int, shares: Sequence[float] = FOLDERS) -> list[Clip]:
@@ -49,17 +53,3 @@ def hashed(name: str, shares: Sequence[float] = FOLDERS) -> str:
     place = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
     ends = np.cumsum(shares) / np.sum(shares)
     return SPLITS[int(np.searchsorted(ends, place, side="right"))]
-
-
-def leaks(clips: Sequence[Clip]) -> dict[str, int]:
-    """How many songs and artists lie in more than one split, and how many test clips share theirs with training."""
-    found: dict[str, int] = {}
-    for group in ("song", "artist"):
-        splits: dict[str, set[str]] = {}
-        for clip in clips:
-            splits.setdefault(getattr(clip, group), set()).add(clip.split)
-        found[f"{group}s_in_several_splits"] = sum(len(where) > 1 for where in splits.values())
-        found[f"test_clips_whose_{group}_trains"] = sum(
-            clip.split == "test" and "train" in splits[getattr(clip, group)] for clip in clips
-        )
-    return found
