@@ -29,6 +29,7 @@ bench: $(READY) ## speed against kymatio and librosa, measured in the same run
 	earmark bench scattering
 	earmark bench cqt
 	earmark bench mel
+	earmark bench decode
 	earmark bench extract
 
 $(READY): pyproject.toml constraints.txt

@@ -6,6 +6,9 @@ import json
 import subprocess
 import sys
 
+import pytest
+
+from earmark.bench import decoding, end_to_end
 from earmark.cli import main
 
 ABSENT = {"pydantic", "yaml", "soundfile", "soxr", "librosa", "kymatio", "dvc", "music21", "tqdm", "sklearn"}
@@ -29,10 +32,21 @@ def test_the_benchmark_from_mp3_to_hdf5_says_where_the_time_went(tmp_path, capsy
     assert all(part > 0 for part in written["share"].values())
 
 
+def test_the_decoding_benchmark_compares_one_core_with_all(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(decoding, "corpus", lambda folder, _: end_to_end.corpus(folder, 1))
+    assert main(["bench", "decode", "--rounds", "1", "--json", str(tmp_path / "b.json")]) == 0
+    assert "of each core" in capsys.readouterr().out
+    result = json.loads((tmp_path / "b.json").read_text())
+    assert result["clips"] == 4
+    assert result["ratio"]["median"] == pytest.approx(result["one"]["median"] / result["all"]["median"])
+
+
 def test_the_gpu_benchmark_needs_torch_numpy_scipy_and_h5py_alone():
     """A machine with a GPU may have nothing else: whatever else is asked for is absent there."""
     code = f"""
 import sys
+
+import pytest
 class Bare:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in {ABSENT}:

@@ -1,0 +1,65 @@
+"""How decoding grows with the cores: the same MP3s on one core and on all of them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from earmark.bench.end_to_end import corpus
+from earmark.bench.spectral import N_SAMPLES, RATE, summary
+from earmark.config import WaveformConfig
+from earmark.decode import decode_corpus
+from earmark.manifest import Clip
+
+
+def bench(*, batch: int = 64, rounds: int = 5) -> dict[str, Any]:
+    """Decode four shards of `batch` clips on one core and on all in turn; times are seconds per clip."""
+    cores = sorted(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        found = corpus(folder / "audio", batch)
+        one, every = [], []
+        _decode(found, folder, cores)
+        for _ in range(rounds):
+            one.append(_decode(found, folder, cores[:1]))
+            every.append(_decode(found, folder, cores))
+    return {
+        "kind": "decode", "clips": len(found), "cores": len(cores),
+        "machine": platform.processor() or platform.machine(), "one": summary(one), "all": summary(every),
+        "ratio": summary([a / b for a, b in zip(one, every, strict=True)]),
+        "clips_per_second": 1 / sorted(every)[len(every) // 2],
+    }  # fmt: skip
+
+
+def _decode(found: list[Clip], folder: Path, cores: list[int]) -> float:
+    """Seconds a clip on those cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        start = time.perf_counter()
+        decode_corpus(found, folder / "audio", RATE, WaveformConfig(samples=N_SAMPLES), folder / "waveforms")
+        return (time.perf_counter() - start) / len(found)
+    finally:
+        os.sched_setaffinity(0, before)
+        shutil.rmtree(folder / "waveforms")
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return the result of `bench` as text."""
+    rows = (("one core", result["one"]), (f"{result['cores']} cores", result["all"]))
+    lines = [
+        f"decode: {result['clips']} MP3s of 29 s to int16 HDF5, 16 kHz",
+        f"{'':16}{'median':>12}{'min':>12}{'max':>12}   of {result['ratio']['n']}",
+        *(
+            f"{name:16}" + "".join(f"{1e3 * row[key]:>9.2f} ms" for key in ("median", "min", "max")) + "   per clip"
+            for name, row in rows
+        ),
+        f"{'ratio':16}" + "".join(f"{result['ratio'][key]:>11.2f}x" for key in ("median", "min", "max")),
+        f"{result['clips_per_second']:.0f} clips/s; {result['ratio']['median'] / result['cores']:.2f} of each core",
+    ]
+    return "\n".join(lines) + "\n"
