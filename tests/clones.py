@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 from conftest import ROOT
@@ -89,6 +90,10 @@ class Clone:
     def params(self, **sections: object) -> None:
         path = self.folder / "params.yaml"
         path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
+
+    def params_now(self) -> dict[str, Any]:
+        """The settings as they are."""
+        return yaml.safe_load((self.folder / "params.yaml").read_text())
 
     def times(self, folder: str) -> dict[str, int]:
         return {p.name: p.stat().st_mtime_ns for p in (self.folder / folder).glob("*.h5")}

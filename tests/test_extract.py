@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 import torch
+from conftest import ROOT, tone
 
 from earmark import extract as module
 from earmark import representations
@@ -11,9 +18,15 @@ from earmark.corpora.magnatagatune import read
 from earmark.decode import decode_corpus
 from earmark.errors import EarmarkError
 from earmark.extract import Extractor, extract
+from earmark.manifest import Clip
 from earmark.shards import attribute, clip_ids, open_shard
 
 MEL = {"kind": "mel", "rate": 16_000, "samples": 20_000, "n_fft": 512, "hop": 256, "n_mels": 40}
+
+
+def write_wave(path: Path, seconds: float, hz: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, tone(seconds, hz), 16_000)
 
 
 @pytest.fixture
@@ -86,3 +99,24 @@ def test_settings_that_the_transform_refuses_are_an_error_for_the_user(waveforms
     with pytest.raises(EarmarkError, match=r"representations\.mel\.n_mels"):
         extract(waveforms, tmp_path / "mel", MEL | {"n_mels": -1})
     assert not list((tmp_path / "mel").glob("*"))
+
+
+@pytest.mark.slow
+def test_an_extraction_that_is_killed_at_any_moment_ends_with_the_same_bytes_and_redoes_no_finished_shard(tmp_path):
+    clips = [Clip(f"{i}", f"{i}.wav", f"{i % 12:x}", f"{i}", "", "train") for i in range(48)]
+    for clip in clips:
+        write_wave(tmp_path / "audio" / clip.path, 4.0, 200 + 20 * int(clip.clip_id))
+    decode_corpus(clips, tmp_path / "audio", 16_000, WaveformConfig(samples=60_000), tmp_path / "waves")
+    command = [
+        sys.executable,
+        str(ROOT / "tests/kill_and_resume.py"),
+        str(tmp_path / "waves"),
+        str(tmp_path / "out"),
+        "20",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    trials = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(trials) == 20
+    assert sum(not trial["ended"] for trial in trials) >= 10
+    assert sum(0 < trial["finished"] < 12 for trial in trials) >= 5

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
 import sys
+import time
 
 import pytest
 import yaml
@@ -92,3 +95,57 @@ def test_a_corpus_without_mp3s_is_an_error_and_the_old_tables_stay_away(small):
     assert "corpus.audio: nothing holds no folder with MP3 files" in output
     assert not (small.folder / "elsewhere").exists()
     small.params(corpus=corpus)
+
+
+def test_songs_that_are_cut_into_segments_are_trained_on_all_and_scored_as_one(small):
+    waveforms, before = {"16000": {"samples": 10_000, "policy": "segments"}}, small.params_now()
+    mel = before["representations"]["mel"] | {"samples": 10_000, "hop": 128, "dtype": "float16"}
+    small.params(waveforms=waveforms, representations={"mel": mel})
+    small.repro("evaluate@cnn")
+    decoded = json.loads((small.folder / "metrics/decode/16000.json").read_text())
+    assert (decoded["clips"], decoded["segments"]) == (12, 48)
+    metrics = json.loads((small.folder / "metrics/experiments/cnn.json").read_text())
+    assert (metrics["test"]["clips"], metrics["test"]["missing_clips"]) == (2, 0)
+    assert len((small.folder / "data/scores/cnn.csv").read_text().splitlines()) == 1 + 2
+    small.params(**before)
+    small.repro()
+
+
+def test_two_processes_train_an_experiment_and_its_metrics_are_written_once(small):
+    small.environment |= {"EARMARK_DEVICES": "2", "OMP_NUM_THREADS": "1"}
+    try:
+        small.repro("--force", "--single-item", "train@cnn")
+    finally:
+        del small.environment["EARMARK_DEVICES"]
+    assert len(re.findall(r"^train cnn: ", small.output, re.M)) == 1
+    assert sorted(path.name for path in (small.folder / "data/models/cnn").iterdir()) == [
+        "curves.csv", "state.pt", "training.json",
+    ]  # fmt: skip
+    assert len((small.folder / "data/models/cnn/curves.csv").read_text().splitlines()) == 1 + 1
+    assert small.repro("evaluate@cnn") in ([], ["evaluate@cnn"])
+
+
+@pytest.mark.slow
+def test_experiments_are_queued_run_two_at_a_time_and_shown_side_by_side(small):
+    corpus = small.params_now()["corpus"]
+    # a queued experiment runs in a copy of what git holds: the music is named by where it really is
+    where = {key: str((small.folder / corpus[key]).resolve()) for key in ("audio", "annotations")}
+    small.params(corpus=corpus | where, experiments=experiments(learning_rate=0.0005))
+    small.repro()
+    small.run("git", "add", "--all", ":!corpus")
+    small.run("git", "commit", "--quiet", "--message", "a state to start from")
+    queued = small.run(
+        "dvc", "exp", "run", "--queue", "--set-param", "experiments.cnn.learning_rate=0.01,0.003,0.001,0.0003"
+    )
+    assert len(re.findall(r"Queued experiment '", queued)) == 4
+    small.run("dvc", "queue", "start", "--jobs", "2")
+    end = time.monotonic() + 240
+    while "Running" in (status := small.run("dvc", "queue", "status")) or "Queued" in status:
+        assert time.monotonic() < end, status
+        time.sleep(2)
+    assert len(re.findall(r"\bSuccess\b", status)) == 4, status
+    keep = r"Experiment|.*learning_rate|.*cnn.json:test.(roc_auc.macro|half.loss)"
+    rows = list(csv.DictReader(io.StringIO(small.run("dvc", "exp", "show", "--csv", "--drop", ".*", "--keep", keep))))
+    rates = {row["experiments.cnn.learning_rate"] for row in rows if row["Experiment"]}
+    assert rates == {"0.01", "0.003", "0.001", "0.0003"}
+    assert len({row["metrics/experiments/cnn.json:test.half.loss"] for row in rows}) == 5  # and the baseline's
