@@ -51,3 +51,25 @@ def test_an_experiment_takes_its_preset_and_overrides_single_values():
 @pytest.mark.parametrize(("name", "kind"), [("panwar", torch.optim.Adam), ("dalla-longa", torch.optim.SGD)])
 def test_optimisers(name, kind):
     assert isinstance(optimizer(RULES[name], torch.nn.Linear(2, 2)), kind)
+
+
+# (epoch, batch, cuts) -> rate, with ten batches an epoch, worked out by hand
+CURVES = {
+    "song-2018": {(0, 0, 0): 1e-5, (0, 9, 0): 1e-5, (1, 0, 0): 9.9e-6, (2, 5, 0): 9.801e-6, (299, 0, 0): 4.9536e-7},
+    "mirex-2018": {(0, 0, 0): 1e-5, (150, 3, 0): 1e-5, (299, 9, 0): 1e-5},
+    "dalla-longa": {(0, 0, 0): 1e-2, (0, 9, 0): 9.9552e-3, (7, 0, 0): 1e-2, (7, 4, 1): 4.99002e-3, (50, 0, 3): 1.25e-3},
+    "panwar": {(0, 0, 0): 1e-3, (99, 9, 0): 1e-3},
+    "adam": {(0, 0, 0): 1e-3, (199, 9, 0): 1e-3},
+    # eight epochs: ten steps up, seventy down; half of these after 35
+    "demo": {(0, 0, 0): 1e-4, (0, 4, 0): 5e-4, (0, 9, 0): 1e-3, (1, 0, 0): 1e-3, (4, 5, 0): 5e-4, (7, 9, 0): 5.0345e-7},
+    # six epochs: ten steps up, fifty down
+    "demo-recurrent": {(0, 0, 0): 5e-5, (1, 0, 0): 5e-4, (3, 5, 0): 2.5e-4, (5, 9, 0): 4.9331e-7},
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_rules_rate_is_the_one_worked_out_by_hand(name):
+    rule = RULES[name]
+    multiplier = factor(rule, batches=10)
+    for (epoch, batch, cuts), rate in CURVES[name].items():
+        assert rule.learning_rate * multiplier(epoch, batch, cuts) == pytest.approx(rate, rel=1e-4), (epoch, batch)

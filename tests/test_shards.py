@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 
@@ -125,3 +126,12 @@ def test_a_full_disk_is_an_error_that_names_the_shard_and_leaves_nothing_half_wr
     assert "1.h5 cannot be written" in last
     assert "is there space left" in last
     assert [p.name for p in tmp_path.iterdir()] == ["0.h5"]
+
+
+def test_a_file_system_that_cannot_reserve_is_written_to_all_the_same(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr("os.posix_fallocate", refuse)
+    write(tmp_path / "0.h5")
+    assert clip_ids(tmp_path / "0.h5") == ["1", "2"]

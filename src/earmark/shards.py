@@ -7,6 +7,7 @@ saves half of it (``halves``).
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -152,8 +153,13 @@ class ShardWriter:
 def _reserve(path: Path, size: int) -> None:
     """Give a file so many bytes on the disk, where the system can; OSError where it has not so many."""
     with path.open("ab") as file:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            # some file systems cannot reserve: then it is found out by writing
 
 
 def open_all(folder: Path) -> Iterator[h5py.File]:
