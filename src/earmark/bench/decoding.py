@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from earmark.bench.end_to_end import corpus
+from earmark.bench.end_to_end import corpus, timings
 from earmark.bench.spectral import N_SAMPLES, RATE, summary
 from earmark.config import WaveformConfig
 from earmark.decode import decode_corpus
@@ -51,15 +51,9 @@ def _decode(found: list[Clip], folder: Path, cores: list[int]) -> float:
 
 def table(result: dict[str, Any]) -> str:
     """Return the result of `bench` as text."""
-    rows = (("one core", result["one"]), (f"{result['cores']} cores", result["all"]))
     lines = [
         f"decode: {result['clips']} MP3s of 29 s to int16 HDF5, 16 kHz",
-        f"{'':16}{'median':>12}{'min':>12}{'max':>12}   of {result['ratio']['n']}",
-        *(
-            f"{name:16}" + "".join(f"{1e3 * row[key]:>9.2f} ms" for key in ("median", "min", "max")) + "   per clip"
-            for name, row in rows
-        ),
-        f"{'ratio':16}" + "".join(f"{result['ratio'][key]:>11.2f}x" for key in ("median", "min", "max")),
+        *timings({"one core": result["one"], f"{result['cores']} cores": result["all"]}, result["ratio"]),
         f"{result['clips_per_second']:.0f} clips/s; {result['ratio']['median'] / result['cores']:.2f} of each core",
     ]
     return "\n".join(lines) + "\n"

@@ -138,17 +138,20 @@ def bench(*, batch: int = 16, rounds: int = 5, threads: int | None = None) -> di
 
 def table(result: dict[str, Any]) -> str:
     """Return the result of `bench` as text."""
-    rows = (("earmark", result["ours"]), ("the loop", result["theirs"]))
     share = ", ".join(f"{what} {100 * part:.0f} %" for what, part in result["share"].items())
     lines = [
         f"extract: MP3 to scattering, mel and CQT in HDF5, {result['clips']} clips of 29 s, "
         f"{result['threads']} threads, {result['device']}; the loop is {result['peer']}",
-        f"{'':16}{'median':>12}{'min':>12}{'max':>12}   of {result['ratio']['n']}",
-        *(
-            f"{name:16}" + "".join(f"{1e3 * row[key]:>9.2f} ms" for key in ("median", "min", "max")) + "   per clip"
-            for name, row in rows
-        ),
-        f"{'ratio':16}" + "".join(f"{result['ratio'][key]:>11.1f}x" for key in ("median", "min", "max")),
+        *timings({"earmark": result["ours"], "the loop": result["theirs"]}, result["ratio"]),
         f"{result['clips_per_second']:.0f} clips/s; of the time: {share} (they overlap)",
     ]
     return "\n".join(lines) + "\n"
+
+
+def timings(rows: dict[str, dict[str, Any]], ratio: dict[str, Any]) -> list[str]:
+    """Lines with the seconds per clip of each row, and their ratio."""
+    keys = ("median", "min", "max")
+    lines = [f"{'':16}" + "".join(f"{key:>12}" for key in keys) + f"   of {ratio['n']}"]
+    for name, row in rows.items():
+        lines.append(f"{name:16}" + "".join(f"{1e3 * row[key]:>9.2f} ms" for key in keys) + "   per clip")
+    return [*lines, f"{'ratio':16}" + "".join(f"{ratio[key]:>11.2f}x" for key in keys)]
