@@ -11,7 +11,7 @@ def test_imports_inside_functions_and_of_names_in_a_package_are_found():
 
 def test_the_closure_follows_imports_of_imports():
     names = {p.name for p in provenance.closure([provenance.PACKAGE / "standardize.py"])}
-    assert {"standardize.py", "shards.py", "errors.py", "manifest.py", "progress.py"} == names
+    assert {"standardize.py", "shards.py", "halves.py", "errors.py", "manifest.py", "progress.py"} == names
 
 
 def test_the_code_version_depends_on_all_that_is_imported_and_on_nothing_else(tmp_path, monkeypatch):
