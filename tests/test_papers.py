@@ -45,3 +45,11 @@ def test_systems_at_any_rate_and_on_pieces_are_trained_measured_and_not_trained_
     assert 0 <= written["test"]["roc_auc"]["macro"] <= 1
     assert papers(place, "musicnn") == 0
     assert "done before" in capsys.readouterr().out
+
+
+def test_an_unknown_system_is_named_before_any_is_trained(place, capsys):
+    with pytest.raises(SystemExit):
+        papers(place, "linear", "mel-2d-cn")
+    shown = capsys.readouterr()
+    assert "got 'mel-2d-cn': close to mel-2d-cnn" in shown.err
+    assert not shown.out

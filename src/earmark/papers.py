@@ -22,6 +22,7 @@ from earmark import dataset, evaluation, extract, memory, provenance, schedules,
 from earmark.config import Config, ExperimentConfig, WaveformConfig
 from earmark.dataset import Batches, Split
 from earmark.decode import decode_corpus
+from earmark.errors import EarmarkError
 from earmark.labels import read_labels
 from earmark.manifest import read_manifest, write_json
 from earmark.reproduction import corpus_name
@@ -51,9 +52,12 @@ class Papers:
         return cls(config, name, preset, minutes, data, metrics)
 
     def run(self, names: list[str]) -> Iterator[str]:
-        """Train the systems of those names and yield a line about each."""
-        for name in names:
-            system = systems.get(name)
+        """Train the systems of those names and yield a line about each; EarmarkError where one of them is unknown."""
+        try:
+            chosen = [systems.get(name) for name in names]
+        except ValueError as error:
+            raise EarmarkError(str(error)) from None
+        for name, system in zip(names, chosen, strict=True):
             if system.task != "tags":
                 yield f"{name}: left out, one label a clip is another task"
                 continue
