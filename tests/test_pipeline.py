@@ -139,7 +139,7 @@ def test_experiments_are_queued_run_two_at_a_time_and_shown_side_by_side(small):
     )
     assert len(re.findall(r"Queued experiment '", queued)) == 4
     small.run("dvc", "queue", "start", "--jobs", "2")
-    end = time.monotonic() + 240
+    end = time.monotonic() + 480
     while "Running" in (status := small.run("dvc", "queue", "status")) or "Queued" in status:
         assert time.monotonic() < end, status
         time.sleep(2)
