@@ -230,3 +230,29 @@ def test_without_dask_the_error_says_what_to_install(waveforms, tmp_path, monkey
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(EarmarkError, match=r"needs earmark\[distributed\]: pip install distributed"):
         extract(waveforms, tmp_path / "there", MEL)
+
+
+def test_a_store_on_s3_holds_whole_files_or_none(tmp_path, monkeypatch):
+    pytest.importorskip("moto", reason="needs moto, of earmark[test]")
+    from test_sharing import KEYS, s3_server
+
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "a").write_bytes(b"a shard")
+    with s3_server() as url:
+        import boto3
+
+        boto3.client("s3", endpoint_url=url).create_bucket(Bucket="shards")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        store = cluster.Store("s3://shards/earmark")
+        assert not store.has("features/x.h5")
+        store.put(tmp_path / "a", "features/x.h5")
+        assert store.has("features/x.h5")
+        assert [name.rpartition("/")[2] for name in store.files.find(store.root)] == ["x.h5"]
+        store.get("features/x.h5", tmp_path / "deep" / "b")
+        assert (tmp_path / "deep" / "b").read_bytes() == b"a shard"
+        store.remove("features/x.h5")
+        assert not store.has("features/x.h5")
+        with pytest.raises(FileNotFoundError):
+            store.get("features/x.h5", tmp_path / "deep" / "c")
+        assert [path.name for path in (tmp_path / "deep").iterdir()] == ["b"]

@@ -47,7 +47,8 @@ class Store:
         self.files, self.root = fsspec.core.url_to_fs(url)
 
     def has(self, name: str) -> bool:
-        """Whether a file is there."""
+        """Whether a file is there now: another machine may have written it since the folder was last listed."""
+        self.files.invalidate_cache()
         return bool(self.files.exists(f"{self.root}/{name}"))
 
     def put(self, local: Path, name: str) -> None:
