@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,14 @@ from earmark.reproduction import corpus_name
 from earmark.systems import Input, System
 
 LEARNING = ("training", "tagger", "distributed", "schedules", "scoring", "dataset", "evaluation")
+
+
+def chosen(names: Sequence[str]) -> list[System]:
+    """The systems of those names; EarmarkError, before any is trained, where one of them is unknown."""
+    try:
+        return [systems.get(name) for name in names]
+    except ValueError as error:
+        raise EarmarkError(str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -51,17 +59,12 @@ class Papers:
         name = corpus_name(config.corpus.kind, config.corpus.name, counts)
         return cls(config, name, preset, minutes, data, metrics)
 
-    def run(self, names: list[str]) -> Iterator[str]:
-        """Train the systems of those names and yield a line about each; EarmarkError where one of them is unknown."""
-        try:
-            chosen = [systems.get(name) for name in names]
-        except ValueError as error:
-            raise EarmarkError(str(error)) from None
-        for name, system in zip(names, chosen, strict=True):
-            if system.task != "tags":
-                yield f"{name}: left out, one label a clip is another task"
-                continue
-            yield self._train(system)
+    def run(self, name: str) -> str:
+        """Train one system, unless that is done, and return a line about it."""
+        system = systems.get(name)
+        if system.task != "tags":
+            return f"{name}: left out, one label a clip is another task"
+        return self._train(system)
 
     def _train(self, system: System) -> str:
         path = self.metrics / self.corpus.replace(" ", "-") / f"{system.name}.json"
