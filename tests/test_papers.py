@@ -57,7 +57,7 @@ def test_an_unknown_system_is_named_before_any_is_trained(place, capsys):
 
 
 def test_several_systems_have_a_process_each_and_one_that_fails_does_not_stop_the_next(place, capfd):
-    """These take clips of 29 s, which the corpus's 2 s are padded to; a file in the place of a folder fails the first."""
+    """Clips of 2 s are padded to the 29 s that these take; a file in the place of a folder fails the first."""
     broken = place.data / "papers/standardize"
     broken.parent.mkdir(parents=True)
     broken.write_text("a file where a folder must be")
