@@ -13,6 +13,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT
 
@@ -22,6 +23,7 @@ from earmark.corpora.magnatagatune import read
 from earmark.decode import decode_corpus
 from earmark.errors import EarmarkError
 from earmark.extract import extract
+from earmark.shards import ShardWriter
 
 MEL = {"kind": "mel", "rate": 16_000, "samples": 20_000, "n_fft": 512, "hop": 256, "n_mels": 40}
 SLOW = """
@@ -223,6 +225,21 @@ def test_workers_without_a_shared_folder_go_through_a_store_and_a_full_disk_on_o
     assert contents(tmp_path / "there") == contents(tmp_path / "here")
     assert "File too large" in full.log.read_text()
     assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+
+
+def test_a_worker_finds_the_waveforms_in_the_store_though_it_cannot_see_the_clients_folder(tmp_path):
+    source = tmp_path / "0.h5"
+    with ShardWriter(source, "waveform", 1, (10,), np.int16) as writer:
+        writer.append(["a"], np.ones((1, 10), np.int16))
+        writer.attributes = {"fingerprint": "of the waveforms"}
+    store = cluster.Store(f"file://{tmp_path / 'store'}")
+    task = cluster.Task(source, tmp_path / "out" / "0.h5", "of the features", 1)
+    store.put(source, cluster._source_name(task))
+    content = source.read_bytes()
+    source.unlink()  # on another machine
+    cluster._by_way_of(store, lambda _, there, target, *__: target.write_bytes(there.read_bytes()), {}, task)
+    store.get(cluster._target_name(task), task.target)
+    assert task.target.read_bytes() == content
 
 
 def test_without_dask_the_error_says_what_to_install(waveforms, tmp_path, monkeypatch):
