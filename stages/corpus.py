@@ -8,7 +8,7 @@ from earmark.config import load
 from earmark.corpora.read import read
 from earmark.errors import explained
 from earmark.manifest import described, write_manifest, write_tags
-from earmark.published_counts import verify
+from earmark.published_counts import verify_configured
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
         config = load(Path("params.yaml")).corpus
         watch = progress.Stopwatch()
         clips, table = read(config)
-        published = verify(clips, table) if (config.kind, config.split) == ("magnatagatune", "corpus") else []
+        published = verify_configured(config, clips, table)
         write_manifest(args.out / "manifest.csv", clips)
         write_tags(args.out / "tags.csv", table)
         for line in published:

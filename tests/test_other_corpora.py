@@ -150,3 +150,15 @@ def test_shards_are_folders_and_different_folders_are_different_shards():
     assert shard_of("a/b.mp3") == "a"
     assert shard_of("b.mp3") in "0123456789abcdef"
     assert len({shard_of(p) for p in ("a b/x", "a_b/x", "a/b/x", "a-b/x")}) == 4
+
+
+def test_text_that_is_not_utf8_is_named_whatever_the_corpus(gtzan, metadata, tmp_path):
+    (tmp_path / "latin").write_bytes("rock/Café.mp3".encode("latin-1"))
+    message = r"latin is not UTF-8 at byte 8"
+    with pytest.raises(CorpusError, match=message):
+        folders.read(gtzan, {"train": tmp_path / "latin"})
+    with pytest.raises(CorpusError, match=message):
+        folders.read(gtzan, {}, tmp_path / "latin")
+    (tmp_path / "latin").replace(metadata / "splits/split-2/autotagging_top50tags-test.tsv")
+    with pytest.raises(CorpusError, match=r"autotagging_top50tags-test\.tsv is not UTF-8"):
+        jamendo.read(metadata, split=2)

@@ -16,7 +16,7 @@ from earmark.corpora.read import read, split
 from earmark.decode import workers
 from earmark.manifest import SPLITS, Clip, CorpusError, described
 from earmark.progress import bar
-from earmark.published_counts import verify
+from earmark.published_counts import verify_configured
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,10 @@ def check(config: Config) -> Check:
     except CorpusError as error:
         found.stops.append(str(error))
         return found
-    if (config.corpus.kind, config.corpus.split) == ("magnatagatune", "corpus"):
-        try:
-            found.lines.extend(("", line) for line in verify(clips, table))
-        except CorpusError as error:
-            found.stops.append(str(error))
+    try:
+        found.lines.extend(("", line) for line in verify_configured(config.corpus, clips, table))
+    except CorpusError as error:
+        found.stops.append(str(error))
     headers = _headers(clips, config.corpus.audio)
     fine = [h for h in headers if not h.reason]
     found.add(

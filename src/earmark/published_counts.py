@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.config import CorpusConfig
 from earmark.corpora.magnatagatune import BROKEN
 from earmark.labels import merge, read_synonyms, top_tags
 from earmark.manifest import SPLITS, Clip, CorpusError, TagTable
@@ -49,6 +50,11 @@ def counts(clips: Sequence[Clip], table: TagTable) -> dict[str, tuple[int, ...]]
 def _tagged(table: TagTable) -> NDArray[np.bool_]:
     """Which clips have a tag at all."""
     return np.asarray(table.values.max(axis=1) > 0)
+
+
+def verify_configured(config: CorpusConfig, clips: Sequence[Clip], table: TagTable) -> list[str]:
+    """``verify`` where the corpus is MagnaTagATune in its split by folders; of any other nothing is published."""
+    return verify(clips, table) if (config.kind, config.split) == ("magnatagatune", "corpus") else []
 
 
 def verify(clips: Sequence[Clip], table: TagTable) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from earmark.corpora.rows import AUDIO, Row, tabulate
+from earmark.corpora.text import read_text
 from earmark.manifest import Clip, CorpusError, TagTable
 
 
@@ -39,7 +40,7 @@ def _split_lists(lists: Mapping[str, Path]) -> dict[str, str]:
     """The split of every path that a list names; CorpusError where two lists name one."""
     found: dict[str, str] = {}
     for split, file in lists.items():
-        for line in file.read_text(encoding="utf-8").split("\n"):
+        for line in read_text(file).split("\n"):
             if (path := line.strip()) and found.setdefault(path, split) != split:
                 raise CorpusError(f"corpus.splits: {path!r} is in {found[path]} and in {split}")
     return found
@@ -48,5 +49,5 @@ def _split_lists(lists: Mapping[str, Path]) -> dict[str, str]:
 def _artists(index: Path | None) -> dict[str, str]:
     if index is None:
         return {}
-    with index.open(encoding="utf-8", newline="") as file:
-        return {row[0].strip(): row[1].strip() for row in csv.reader(file) if len(row) > 1}
+    rows = csv.reader(read_text(index).splitlines())
+    return {row[0].strip(): row[1].strip() for row in rows if len(row) > 1}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from earmark.corpora.rows import Row, tabulate
+from earmark.corpora.text import read_text
 from earmark.manifest import SPLITS, Clip, CorpusError, TagTable
 
 FILES = dict(zip(SPLITS, ("train", "validation", "test"), strict=True))
@@ -41,10 +42,7 @@ def read(metadata: Path, split: int = 0, subset: str = "top50") -> tuple[list[Cl
 
 
 def _rows(file: Path, split: str) -> Iterator[Row]:
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise CorpusError(f"corpus.metadata: {file} does not exist; is it the repository's data folder?") from None
+    lines = read_text(file, "corpus.metadata", "; is it the repository's data folder?").splitlines()
     if not lines or lines[0].split("\t") != COLUMNS:
         raise CorpusError(f"{file}: the columns must be {', '.join(COLUMNS)}, got {lines[:1]}")
     for number, line in enumerate(lines[1:], 2):

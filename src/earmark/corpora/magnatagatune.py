@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from earmark.corpora.text import read_text
 from earmark.manifest import Clip, CorpusError, TagTable
 
 FOLDERS = "0123456789abcdef"
@@ -48,12 +49,7 @@ def read(audio: Path, annotations: Path) -> tuple[list[Clip], TagTable]:
 
 def _rows(annotations: Path) -> Iterator[tuple[int, tuple[str, ...], str, list[str], str]]:
     """Yield line number, tag names, clip id, tag values and path of every row."""
-    try:
-        text = annotations.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise CorpusError(f"corpus.annotations: {annotations} does not exist") from None
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{annotations} is not UTF-8 at byte {error.start}: {error.reason}") from None
+    text = read_text(annotations)
     reader = csv.reader(text.splitlines(), delimiter="\t", quotechar='"')
     header = next(reader, [])
     for column, place in (("clip_id", 0), ("mp3_path", -1)):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from earmark.corpora.rows import Row, tabulate
+from earmark.corpora.text import read_text
 from earmark.manifest import Clip, CorpusError, TagTable
 
 NEEDED = ("path", "tags")
@@ -19,12 +20,7 @@ def read(table: Path) -> tuple[list[Clip], TagTable]:
 
 
 def _rows(table: Path) -> Iterator[Row]:
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise CorpusError(f"corpus.annotations: {table} does not exist") from None
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{table} is not UTF-8 at byte {error.start}: {error.reason}") from None
+    text = read_text(table, encoding="utf-8-sig")
     reader = csv.DictReader(text.splitlines())
     header = reader.fieldnames or []
     if missing := [name for name in NEEDED if name not in header]:
