@@ -34,7 +34,7 @@ def main() -> None:
         write_text(args.out, "\n".join(tables))
         counts = json.loads(args.label_counts.read_text(encoding="utf-8"))
         corpus = reproduction.corpus_name(config.corpus.kind, config.corpus.name, counts)
-        runs = reproduction.read_experiments(args.metrics, config.experiments, corpus)
+        runs = reproduction.read_experiments(args.metrics, config, corpus)
         write_text(args.reproduction, reproduction.document([*runs, *reproduction.read_papers(args.papers)]))
         watch.report("report", 0, f"{len(names)} experiments, see {args.out}")
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -95,6 +98,23 @@ def test_other_errors_are_not_taken_for_lack_of_memory():
     engine = Extractor(MEL)
     with pytest.raises(ValueError, match="wave must be"):
         engine._compute(np.zeros((2, 7), np.float32))
+
+
+def test_waveforms_that_cannot_be_read_are_not_taken_for_features_that_cannot_be_written(tmp_path, monkeypatch):
+    class Failing:
+        file = SimpleNamespace(filename="waveforms/0.h5")
+
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, rows):
+            raise OSError(errno.EIO, "Input/output error")
+
+    opened = {"clip_id": np.array([b"a"]), "waveform": Failing()}
+    monkeypatch.setattr(module.shards, "open_shard", lambda _: nullcontext(opened))
+    with pytest.raises(EarmarkError, match=r"^waveforms/0.h5: waveforms from row 0 on cannot be read .*Input/output"):
+        Extractor(MEL).run(tmp_path / "waveforms/0.h5", tmp_path / "mel/0.h5", "x", lambda _: None)
+    assert not list((tmp_path / "mel").glob("*"))
 
 
 def test_settings_that_the_transform_refuses_are_an_error_for_the_user(waveforms, tmp_path):

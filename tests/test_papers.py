@@ -6,7 +6,8 @@ import dataclasses
 import json
 
 import pytest
-from small_data import fill
+import yaml
+from small_data import RATE, fill
 
 from earmark import systems
 from earmark.cli import main
@@ -37,7 +38,7 @@ def test_systems_at_any_rate_and_on_pieces_are_trained_measured_and_not_trained_
         assert papers(place, name) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == ["mel-2d-cnn", "musicnn", "mirex-5l-512h-lstm"]
-    assert "left out" in lines[2]
+    assert "left out, params.yaml has no crossvalidations of it" in lines[2]
     written = json.loads((place.folder / "metrics/papers/tones/musicnn.json").read_text())
     assert written["corpus"] == "tones"
     assert written["budget_minutes"] == 0.02
@@ -45,6 +46,26 @@ def test_systems_at_any_rate_and_on_pieces_are_trained_measured_and_not_trained_
     assert (written["training"]["excerpt_frames"], written["training"]["excerpts"]) == (20, 3)
     assert 0 <= written["test"]["roc_auc"]["macro"] <= 1
     assert papers(place, "musicnn") == 0
+    assert "done before" in capsys.readouterr().out
+
+
+def test_exclusive_classes_are_cross_validated_as_params_configure_them(tmp_path, make_corpus, monkeypatch, capsys):
+    short = dataclasses.replace(systems.SYSTEMS["mirex-5l-512h-lstm"], representation=Input("mel", RATE, 28_000))
+    monkeypatch.setattr(systems, "SYSTEMS", systems.SYSTEMS | {short.name: short})
+    place = fill(tmp_path, *make_corpus(songs=12, where=tmp_path))
+    content = yaml.safe_load(place.params.read_text())
+    entry = {"representation": "mel", "model": "recurrent", "system": short.name, "classes": ["high", "low"]}
+    content["crossvalidations"] = {"pitch": entry, "other": {**entry, "system": "scat-5l-512h-gru"}}
+    place.params.write_text(yaml.safe_dump(content))
+    assert papers(place, short.name) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("mirex-5l-512h-lstm@pitch: accuracy ")
+    written = json.loads((place.folder / "metrics/papers/tones/mirex-5l-512h-lstm@pitch.json").read_text())
+    assert (written["corpus"], written["rule"], written["budget_minutes"]) == ("tones", "demo", 0.02)
+    assert written["training"]["folds"] == 3
+    assert written["training"]["epochs"] >= 3
+    assert set(written["recall"]) == {"high", "low"}
+    assert papers(place, short.name) == 0
     assert "done before" in capsys.readouterr().out
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+from conftest import ROOT
+
 from earmark import systems
-from earmark.reproduction import Run, corpus_name, document, read_papers
+from earmark.config import load
+from earmark.reproduction import Run, corpus_name, document, read_experiments, read_papers
 
 
 def content(auc):
@@ -28,6 +31,35 @@ def test_a_row_has_our_figure_the_papers_and_the_data():
         "scat-5l-512h-gru", "7,776,306", "7776K", "0.812", "0.792 to 0.832", "0.909",
         "emotify: 84 clips, 42 songs, 13 tags", "demo, 4 epochs", "12.5",
     ]  # fmt: skip
+
+
+def test_exclusive_classes_have_their_accuracy_and_folds(tmp_path):
+    found = {
+        "corpus": "emotify", "rule": "demo", "clips": 491, "groups": 90, "recall": dict.fromkeys("abcd", 0.5),
+        "accuracy": {"normalized": 0.5741, "raw": 0.59, "lowest_fold": 0.5126, "highest_fold": 0.6123},
+        "training": {"folds": 3, "epochs": 18, "seconds": 90.0, "parameters": 7},
+    }  # fmt: skip
+    (tmp_path / "emotify").mkdir()
+    (tmp_path / "emotify/mirex-5l-512h-lstm@genre.json").write_text(json.dumps(found))
+    page = document(read_papers(tmp_path))
+    (row,) = [line for line in page.splitlines() if line.startswith("| mirex-5l-512h-lstm ")]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells == [
+        "mirex-5l-512h-lstm", "10,339,338", "", "0.574", "0.513 to 0.612", "",
+        "emotify, genre: 491 clips, 90 groups, 4 classes", "demo, 18 epochs in 3 folds", "5.0",
+    ]  # fmt: skip
+    above = page[: page.index(row)].splitlines()[-2]
+    assert "accuracy, ours" in above
+    assert "ROC-AUC" not in above
+
+
+def test_an_experiment_on_another_input_than_the_systems_own_says_which(tmp_path):
+    for name in ("mel-2d-cnn", "cqt-2d-cnn", "scat-5l-512h-gru", "linear"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content(0.8)))
+    runs = read_experiments(tmp_path, load(ROOT / "params.yaml"), "demo")
+    assert {run.system: run.corpus for run in runs} == {
+        "mel-2d-cnn": "demo", "cqt-2d-cnn": "demo by cqt-song", "scat-5l-512h-gru": "demo", "linear": "demo",
+    }  # fmt: skip
 
 
 def test_every_system_has_a_row_and_says_so_where_it_was_not_trained():

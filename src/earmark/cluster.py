@@ -89,47 +89,58 @@ def run(
     remote = Store(store) if store else None
     finished = 0
     with _client(address) as client:
-        from distributed import as_completed
-
         version = about()[0]
         resources = _check_workers(client, address, about)
 
         def submit(task: Task, **where: Any) -> Any:
+            if remote is not None and not remote.has(_source_name(task)):
+                remote.put(task.source, _source_name(task))
             place = Task(task.source.resolve(), task.target.resolve(), task.fingerprint, task.clips)
             arguments = (version, work, about, settings, place, store)
             return client.submit(_on_worker, *arguments, resources=resources, retries=RETRIES, pure=False, **where)
 
-        futures = {}
-        for task in tasks:
-            if remote is not None and not remote.has(_source_name(task)):
-                remote.put(task.source, _source_name(task))
-            futures[submit(task)] = task
-        failed_on: set[str] = set()
-        waiting = as_completed(futures, loop=client.loop)  # type: ignore[no-untyped-call]
-        for future in waiting:
-            task = futures.pop(future)
-            try:
-                future.result()
-            except _TaskError as error:
-                # A full disk or a broken installation fails every task at once, and so draws them all.
-                failed_on.add(error.args[0])
-                others = [name for name in _workers(client, resources) if name not in failed_on]
-                if not others:
-                    raise EarmarkError(_explained(error, address, task, finished, len(tasks))) from error
-                again = submit(task, workers=others)
-                futures[again] = task
-                waiting.add(again)  # type: ignore[no-untyped-call]
-                continue
-            except Exception as error:
-                raise EarmarkError(_explained(error, address, task, finished, len(tasks))) from error
+        try:
+            for task in _completed(client, resources, submit, tasks):
+                if remote is not None:
+                    remote.get(_target_name(task), task.target)
+                    remote.remove(_target_name(task))
+                    remote.remove(_source_name(task))
+                _check_result(address, task)
+                finished += 1
+                done(task.clips)
+        except _LostTaskError as lost:
+            raise EarmarkError(_explained(lost, address, finished, len(tasks))) from lost.reason
+
+
+def _completed(
+    client: Any, resources: dict[str, int], submit: Callable[..., Any], tasks: Sequence[Task]
+) -> Iterator[Task]:
+    """Yield each task when it is done; one that fails on a worker goes to those on which none has failed.
+
+    A full disk or a broken installation fails every task at once, and so draws them all. Raises _LostTaskError.
+    """
+    from distributed import as_completed
+
+    futures = {submit(task): task for task in tasks}
+    failed_on: set[str] = set()
+    waiting = as_completed(futures, loop=client.loop)  # type: ignore[no-untyped-call]
+    for future in waiting:
+        task = futures.pop(future)
+        try:
+            future.result()
+        except _TaskError as error:
+            failed_on.add(error.args[0])
+            others = [name for name in _workers(client, resources) if name not in failed_on]
+            if not others:
+                raise _LostTaskError(task, error) from error
+            again = submit(task, workers=others)
+            futures[again] = task
+            waiting.add(again)  # type: ignore[no-untyped-call]
+        except Exception as error:
+            raise _LostTaskError(task, error) from error
+        else:
             future.release()  # the scheduler keeps nothing of it, so that only shards in flight are ever done twice
-            if remote is not None:
-                remote.get(_target_name(task), task.target)
-                remote.remove(_target_name(task))
-                remote.remove(_source_name(task))
-            _check_result(address, task)
-            finished += 1
-            done(task.clips)
+            yield task
 
 
 def _check_result(address: str, task: Task) -> None:
@@ -145,6 +156,14 @@ def _check_result(address: str, task: Task) -> None:
 
 class _TaskError(Exception):
     """A worker's address, and what went wrong there."""
+
+
+class _LostTaskError(Exception):
+    """A task that no worker can do, and why."""
+
+    def __init__(self, task: Task, reason: Exception) -> None:
+        super().__init__(task, reason)
+        self.task, self.reason = task, reason
 
 
 def _on_worker(version: str, work: Work, about: About, settings: Settings, task: Task, store: str | None) -> None:
@@ -235,10 +254,11 @@ def _workers(client: Any, resources: dict[str, int]) -> list[str]:
     return [name for name, told in workers.items() if resources.keys() <= (told.get("resources") or {}).keys()]
 
 
-def _explained(error: Exception, address: str, task: Task, finished: int, total: int) -> str:
+def _explained(lost: _LostTaskError, address: str, finished: int, total: int) -> str:
     """What went wrong, which shard it was, and what is kept."""
     from distributed import CancelledError, KilledWorker
 
+    task, error = lost.task, lost.reason
     kept = f"{finished} of {total} shards are finished and kept; run the stage again to go on"
     if isinstance(error, CancelledError | OSError | TimeoutError):
         return f"{address}: the scheduler has gone away; {kept}"

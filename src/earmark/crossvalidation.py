@@ -70,11 +70,13 @@ def run(name: str, config: CrossValidationConfig, features: Path, labels: Path) 
     rows: list[list[object]] = []
     actual, predicted = np.empty(0, int), np.empty(0, int)
     accuracies: list[float] = []
+    trained: list[dict[str, Any]] = []
     with progress.bar(config.folds, f"crossvalidate {name}", "fold") as bar:
         for fold, (rest, held_out) in enumerate(folds.split(values, classes, groups)):
             inner = GroupShuffleSplit(1, test_size=VALIDATION, random_state=config.seed)
             train, valid = (rest[rows] for rows in next(inner.split(rest, groups=groups[rest])))
-            tested, scores = _fold(name, config, values, classes, clips, (train, valid, held_out))
+            tested, scores, took = _fold(name, config, values, classes, clips, (train, valid, held_out))
+            trained.append(took)
             truth, guesses = tested.targets.numpy().argmax(axis=1), scores.argmax(axis=1)
             actual, predicted = np.concatenate([actual, truth]), np.concatenate([predicted, guesses])
             accuracies.append(normalized_accuracy(truth, guesses, len(config.classes)))
@@ -93,6 +95,12 @@ def run(name: str, config: CrossValidationConfig, features: Path, labels: Path) 
         "left_out": found.left_out,
         "missing_clips": len(found.clips) - len(rows),
         "groups": len(set(groups)),
+        "training": {
+            "folds": config.folds,
+            "epochs": sum(took["epochs"] for took in trained),
+            "seconds": round(sum(took["seconds"] for took in trained), 1),
+            "parameters": trained[0]["parameters"],
+        },
     }
     return Outcome(summary, rows)
 
@@ -117,8 +125,11 @@ def _fold(
     classes: NDArray[np.int64],
     clips: Sequence[Labelled],
     parts: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
-) -> tuple[Split, NDArray[np.float64]]:
-    """Train on the first part, choose the epoch on the second; the third part's clips and scores (clips, classes)."""
+) -> tuple[Split, NDArray[np.float64], dict[str, Any]]:
+    """Train on the first part, choose the epoch on the second; return clips and scores of the third, and what it took.
+
+    Scores are (clips, classes).
+    """
     moments = fit_array(values[parts[0]])
     one_hot = np.eye(len(config.classes), dtype=np.float32)[classes]
     train, valid, held_out = (
@@ -133,4 +144,5 @@ def _fold(
     )
     fitted = training.fit(config.system or name, config.experiment(), train, valid, exclusive=True)
     heard = fitted.summary["excerpt_frames"], fitted.summary["excerpts"]
-    return held_out.by_clip(scoring.score(fitted.model.eval(), held_out.features, *heard, exclusive=True))
+    scores = scoring.score(fitted.model.eval(), held_out.features, *heard, exclusive=True)
+    return *held_out.by_clip(scores), fitted.summary

@@ -161,7 +161,13 @@ class Extractor:
         """Yield (first row, batch of waves), the next batch being read meanwhile."""
 
         def load(start: int) -> NDArray[np.float32]:
-            raw = waveforms[start : start + self.batch, : self.settings["samples"]]
+            try:
+                raw = waveforms[start : start + self.batch, : self.settings["samples"]]
+            except OSError as error:  # the target's writer would take it for an error of its own
+                raise EarmarkError(
+                    f"{waveforms.file.filename}: waveforms from row {start} on cannot be read ({error}); the disk or "
+                    "the share that it lies on may be failing"
+                ) from error
             scale = np.float32(_FULL_SCALE if raw.dtype == np.int16 else 1)
             return np.asarray(raw, np.float32) * scale
 

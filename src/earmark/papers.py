@@ -18,8 +18,20 @@ from typing import Any, Literal
 import torch
 from torch.nn import functional as F
 
-from earmark import dataset, evaluation, extract, memory, provenance, schedules, scoring, standardize, systems, training
-from earmark.config import Config, ExperimentConfig, WaveformConfig
+from earmark import (
+    crossvalidation,
+    dataset,
+    evaluation,
+    extract,
+    memory,
+    provenance,
+    schedules,
+    scoring,
+    standardize,
+    systems,
+    training,
+)
+from earmark.config import Config, CrossValidationConfig, ExperimentConfig, WaveformConfig
 from earmark.dataset import Batches, Split
 from earmark.decode import decode_corpus
 from earmark.errors import EarmarkError
@@ -60,23 +72,27 @@ class Papers:
         return cls(config, name, preset, minutes, data, metrics)
 
     def run(self, name: str) -> str:
-        """Train one system, unless that is done, and return a line about it."""
+        """Train one system, unless that is done, and return a line about it.
+
+        One of exclusive classes is cross-validated on each of the ``crossvalidations`` of params.yaml that names it.
+        """
         system = systems.get(name)
-        if system.task != "tags":
-            return f"{name}: left out, one label a clip is another task"
-        return self._train(system)
+        if system.task == "tags":
+            return self._train(system)
+        entries = {key: e for key, e in self.config.crossvalidations.items() if (e.system or key) == name}
+        lines = [self._classify(system, *entry) for entry in entries.items()]
+        return "\n".join(lines) or f"{name}: left out, params.yaml has no crossvalidations of it"
 
     def _train(self, system: System) -> str:
-        path = self.metrics / self.corpus.replace(" ", "-") / f"{system.name}.json"
-        features, moments = self._features(system.representation)
-        labels = self.data / "labels/labels.csv"
-        train, valid, test = (dataset.load(features, labels, moments, part) for part in ("train", "valid", "test"))
+        path = self._result(system.name)
+        _, train, valid, test = self._splits(system)
         mark = self._mark(system, train, valid, test)
-        if path.is_file() and json.loads(path.read_text(encoding="utf-8"))["fingerprint"] == mark:
+        if _done(path, mark):
             return f"{system.name}: done before, {path}"
         experiment = ExperimentConfig(representation="", model=system.family, preset=self.preset)
         if system.family != "linear" and self.minutes is not None:
-            experiment = experiment.model_copy(update={"epochs": self._epochs(system, experiment, train, valid)})
+            epochs = self._epochs(system, experiment, train, valid, self.minutes)
+            experiment = experiment.model_copy(update={"epochs": epochs})
         checkpoints = self.data / "papers/checkpoints" / system.name
         fitted = training.fit(system.name, experiment, train, valid, checkpoints)
         heard = fitted.summary["excerpt_frames"], fitted.summary["excerpts"]
@@ -91,17 +107,8 @@ class Papers:
         )
         training.save_state(fitted.model, self.data / "papers/models" / system.name / "state.pt")
         scoring.write_scores(self.data / "papers/scores" / f"{system.name}.csv", test, scores)
-        write_json(
-            path,
-            {
-                "corpus": self.corpus,
-                "rule": self.preset,
-                "budget_minutes": self.minutes,
-                "fingerprint": mark,
-                "test": result.summary | {"missing_clips": test.missing},
-                "training": fitted.summary,
-            },
-        )
+        found = {"test": result.summary | {"missing_clips": test.missing}, "training": fitted.summary}
+        write_json(path, self._about(mark) | found)
         epochs, seconds = fitted.summary["epochs"], fitted.summary["seconds"]
         auc = result.summary["roc_auc"]
         return (
@@ -109,7 +116,43 @@ class Papers:
             f"{epochs} epochs in {seconds:.0f} s"
         )
 
-    def _mark(self, system: System, *splits: Split) -> str:
+    def _classify(self, system: System, key: str, entry: CrossValidationConfig) -> str:
+        """Cross-validate a system on exclusive classes, all folds together within the budget."""
+        path = self._result(f"{system.name}@{key}")
+        features, train, valid, test = self._splits(system)
+        judging = hashlib.sha256((provenance.PACKAGE / "crossvalidation.py").read_bytes()).hexdigest()
+        mark = self._mark(system, train, valid, test, classes=entry.model_dump(mode="json"), judging=judging)
+        if _done(path, mark):
+            return f"{path.stem}: done before, {path}"
+        entry = entry.model_copy(update={"preset": self.preset})
+        if self.minutes is not None:
+            epochs = self._epochs(system, entry.experiment(), train, valid, self.minutes / entry.folds)
+            entry = entry.model_copy(update={"epochs": epochs})
+        found = crossvalidation.run(system.name, entry, features, self.data / "labels/labels.csv").summary
+        write_json(path, self._about(mark) | found)
+        accuracy, took = found["accuracy"], found["training"]
+        return (
+            f"{path.stem}: accuracy {accuracy['normalized']:.4f} (folds {accuracy['lowest_fold']:.4f} to "
+            f"{accuracy['highest_fold']:.4f}), {took['epochs']} epochs in {took['seconds']:.0f} s"
+        )
+
+    def _result(self, stem: str) -> Path:
+        return self.metrics / self.corpus.replace(" ", "-") / f"{stem}.json"
+
+    def _about(self, mark: str) -> dict[str, Any]:
+        """What every result says of itself."""
+        return {
+            "corpus": self.corpus, "rule": self.preset, "budget_minutes": self.minutes, "fingerprint": mark,
+        }  # fmt: skip
+
+    def _splits(self, system: System) -> tuple[Path, Split, Split, Split]:
+        """The folder of a system's features, and what it trains on, chooses by and is tested on."""
+        features, moments = self._features(system.representation)
+        labels = self.data / "labels/labels.csv"
+        train, valid, test = (dataset.load(features, labels, moments, part) for part in ("train", "valid", "test"))
+        return features, train, valid, test
+
+    def _mark(self, system: System, *splits: Split, **more: object) -> str:
         """What a result depends on: of the code, what learns and measures; what reads is judged by what was read."""
         learning = [provenance.PACKAGE / f"{name}.py" for name in LEARNING]
         model = provenance.closure([provenance.PACKAGE / "models" / f"{system.family}.py"])
@@ -121,10 +164,11 @@ class Papers:
             code=[hashlib.sha256(file.read_bytes()).hexdigest() for file in (*learning, *model)],
             clips=[c.clip_id for split in splits for c in split.clips],
             sums=[float(t.double().sum()) for split in splits for t in (split.features, split.targets)],
+            **more,
         )
 
-    def _epochs(self, system: System, experiment: ExperimentConfig, train: Split, valid: Split) -> int:
-        """How many epochs fit into the budget, at least one, at most those of the rule."""
+    def _epochs(self, system: System, experiment: ExperimentConfig, train: Split, valid: Split, minutes: float) -> int:
+        """How many epochs fit into a budget, at least one, at most those of the rule."""
         any_length = system.family == "recurrent" and not system.options.get("transposed", False)
         rule = schedules.choose(system.training, experiment, any_length)
         frames, dims = train.features.shape[1:]
@@ -146,8 +190,7 @@ class Papers:
         few = valid.features[: 2 * rule.batch].to(extract.device())
         model.eval()
         each += _seconds(lambda: scoring.score(model, few, batches.frames)) * len(valid.features) / len(few)
-        assert self.minutes is not None
-        return max(1, min(rule.epochs, int(60 * self.minutes / each)))
+        return max(1, min(rule.epochs, int(60 * minutes / each)))
 
     def _features(self, heard: Input) -> tuple[Path, Path]:
         """Decode, compute and standardise a system's representation, as far as that is not done yet."""
@@ -175,6 +218,11 @@ class Papers:
         clips = read_manifest(self.data / "corpus/manifest.csv")
         decode_corpus(clips, self.config.corpus.audio, heard.rate, WaveformConfig(samples=longest), folder)
         return folder
+
+
+def _done(path: Path, mark: str) -> bool:
+    """Whether a result is there and still that of the same settings, code and data."""
+    return path.is_file() and json.loads(path.read_text(encoding="utf-8"))["fingerprint"] == mark
 
 
 def _seconds(work: Callable[[], object]) -> float:

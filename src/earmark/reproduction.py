@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark import systems
-from earmark.config import ExperimentConfig
+from earmark.config import Config
 from earmark.report import markdown
 from earmark.systems import System
 
@@ -25,14 +25,18 @@ COLUMNS = (
     "training",
     "s per epoch",
 )
+CLASS_COLUMNS = tuple(
+    {"ROC-AUC, ours": "accuracy, ours", "95 % interval": "folds"}.get(column, column) for column in COLUMNS
+)
 INTRODUCTION = """# The published systems
 
 Written by `stages/report.py` from the metrics files, never by hand. The papers' figures are those of MagnaTagATune. A
-row says what data ours was measured on: where that is a small corpus, ours cannot be compared with the paper's, but
-the rows with each other can.
+row says what data ours was measured on, and by which representation of params.yaml where that is not the system's own:
+where the corpus is small, ours cannot be compared with the paper's, but the rows with each other can.
 
 "Parameters, ours" is the count for the paper's number of outputs, which the tests hold to the paper's; "training" says
-by which rule and for how many epochs.
+by which rule and for how many epochs. Exclusive classes are judged by the accuracy normalised by class, its mean over
+the folds, and the lowest and the highest fold.
 """
 
 
@@ -56,21 +60,32 @@ def corpus_name(kind: str, name: str | None, labels: Mapping[str, Any]) -> str:
 
 
 def read_papers(folder: Path) -> list[Run]:
-    """What `earmark papers` wrote: ``folder``/<corpus>/<system>.json."""
+    """What `earmark papers` wrote: ``folder``/<corpus>/<system>.json, or <system>@<cross-validation>.json."""
     found = []
     for path in sorted(folder.glob("*/*.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
-        found.append(Run(path.stem, content, content["corpus"], content["rule"]))
+        system, _, crossvalidation = path.stem.partition("@")
+        corpus = content["corpus"] + (f", {crossvalidation}" if crossvalidation else "")
+        found.append(Run(system, content, corpus, content["rule"]))
     return found
 
 
-def read_experiments(folder: Path, experiments: Mapping[str, ExperimentConfig], corpus: str) -> list[Run]:
-    """The experiments of params.yaml: ``folder``/<experiment>.json."""
+def read_experiments(folder: Path, config: Config, corpus: str) -> list[Run]:
+    """The experiments of params.yaml: ``folder``/<experiment>.json; one that hears another input says which."""
     found = []
-    for name, experiment in experiments.items():
+    for name, experiment in config.experiments.items():
         content = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        found.append(Run(experiment.system or name, content, corpus, experiment.preset))
+        system = systems.get(experiment.system or name)
+        own = _is_input_of(system, config.representations[experiment.representation].model_dump(mode="json"))
+        data = corpus if own else f"{corpus} by {experiment.representation}"
+        found.append(Run(system.name, content, data, experiment.preset))
     return found
+
+
+def _is_input_of(system: System, settings: Mapping[str, Any]) -> bool:
+    heard = system.representation
+    wanted = {"kind": heard.kind, "rate": heard.rate, "samples": heard.n_samples, **heard.options}
+    return all(settings[key] == (list(v) if isinstance(v, tuple) else v) for key, v in wanted.items())
 
 
 def document(runs: Iterable[Run]) -> str:
@@ -79,24 +94,43 @@ def document(runs: Iterable[Run]) -> str:
     for run in runs:
         by_system.setdefault(run.system, []).append(run)
     sections: dict[str, list[tuple[str, ...]]] = {}
+    columns: dict[str, tuple[str, ...]] = {}
     for system in systems.SYSTEMS.values():
         rows = [_row(system, run) for run in by_system.get(system.name, [])]
         sections.setdefault(system.source, []).extend(rows or [_row(system, None)])
-    parts = [INTRODUCTION, *(f"## {source}\n\n{markdown(rows, COLUMNS)}" for source, rows in sections.items())]
-    return "\n".join(parts)
+        columns[system.source] = COLUMNS if system.task == "tags" else CLASS_COLUMNS
+    tables = (f"## {source}\n\n{markdown(rows, columns[source])}" for source, rows in sections.items())
+    return "\n".join([INTRODUCTION, *tables])
 
 
 def _row(system: System, run: Run | None) -> tuple[str, ...]:
-    printed = system.published.get("roc_auc")
+    metric = "roc_auc" if system.task == "tags" else "accuracy"
+    printed = system.published.get(metric)
     count = "" if system.parameters is None else f"{system.parameters:,}"
     ours = ("not trained yet", "", "", "", "")
     if run is not None:
-        test, training = run.content["test"], run.content["training"]
-        roc, epochs = test["roc_auc"], training["epochs"]
-        data = f"{run.corpus}: {test['clips']} clips, {test['songs']} songs, {test['tags']['defined']} tags"
-        each = f"{training['seconds'] / epochs:.1f}" if epochs else f"{training['seconds']:.1f} in all"
-        interval = f"{roc['low']:.3f} to {roc['high']:.3f}"
-        ours = (f"{roc['macro']:.3f}", interval, data, f"{run.rule}, {epochs} epochs", each)
-    auc, interval, data, training_text, each = ours
+        value, interval, data = _tagged(run) if system.task == "tags" else _classified(run)
+        training = run.content["training"]
+        epochs, seconds = training["epochs"], training["seconds"]
+        each = f"{seconds / epochs:.1f}" if epochs else f"{seconds:.1f} in all"
+        trained = f"{run.rule}, {epochs} epochs" + (f" in {n} folds" if (n := training.get("folds")) else "")
+        ours = (value, interval, f"{run.corpus}: {data}", trained, each)
+    value, interval, data, trained, each = ours
     paper = "" if printed is None else f"{printed:.3f}"
-    return (system.name, count, system.printed or "", auc, interval, paper, data, training_text, each)
+    return (system.name, count, system.printed or "", value, interval, paper, data, trained, each)
+
+
+def _tagged(run: Run) -> tuple[str, str, str]:
+    """Macro ROC-AUC, its interval, and what it was measured on."""
+    test = run.content["test"]
+    roc = test["roc_auc"]
+    data = f"{test['clips']} clips, {test['songs']} songs, {test['tags']['defined']} tags"
+    return f"{roc['macro']:.3f}", f"{roc['low']:.3f} to {roc['high']:.3f}", data
+
+
+def _classified(run: Run) -> tuple[str, str, str]:
+    """The same for exclusive classes: accuracy normalised by class, the lowest and the highest fold."""
+    found, accuracy = run.content, run.content["accuracy"]
+    interval = f"{accuracy['lowest_fold']:.3f} to {accuracy['highest_fold']:.3f}"
+    data = f"{found['clips']} clips, {found['groups']} groups, {len(found['recall'])} classes"
+    return f"{accuracy['normalized']:.3f}", interval, data
