@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import subprocess
 import sys
 
@@ -82,11 +83,33 @@ def test_every_clip_is_predicted_once_by_a_model_that_saw_nothing_of_its_artist(
     right = np.mean([actual == predicted for _, _, actual, predicted in outcome.rows])
     assert outcome.summary["accuracy"]["raw"] == pytest.approx(right)
     assert (outcome.summary["clips"], outcome.summary["left_out"], outcome.summary["groups"]) == (24, 0, 12)
+    assert outcome.summary["accuracy"]["absent_in_folds"] == 0
+    assert (outcome.summary["training"]["folds"], outcome.summary["training"]["epochs"]) == (3, 6)
 
 
 def test_the_same_seed_gives_the_same_folds_and_predictions(place):
     config = CrossValidationConfig(**SETTINGS)
-    assert run("x", config, *paths(place)) == run("x", config, *paths(place))
+    first, second = (run("x", config, *paths(place)) for _ in range(2))
+    assert first.rows == second.rows
+    took = [outcome.summary["training"].pop("seconds") for outcome in (first, second)]  # alone may differ
+    assert first.summary == second.summary
+    assert min(took) > 0
+
+
+@pytest.mark.filterwarnings("ignore:The least populated class")
+def test_a_class_that_a_fold_holds_no_clip_of_is_counted(place, monkeypatch):
+    """All clips of one class are by one artist, who lies in one fold: the two others know nothing of that class."""
+
+    def with_rare(clips, table, classes):
+        found = classify(clips, table, classes[:2])
+        rare = np.array([clip.artist == clips[0].artist for clip in found.clips])
+        return dataclasses.replace(found, classes=np.where(rare, 2, found.classes))
+
+    monkeypatch.setattr(crossvalidation, "classify", with_rare)
+    settings = SETTINGS | {"epochs": 1, "classes": ["high", "low", "rare"]}
+    outcome = run("x", CrossValidationConfig(**settings), *paths(place))
+    assert outcome.summary["accuracy"]["absent_in_folds"] == 2
+    assert np.isfinite(outcome.summary["accuracy"]["normalized"])
 
 
 def test_too_few_groups_are_an_error(place):

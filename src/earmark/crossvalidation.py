@@ -70,6 +70,7 @@ def run(name: str, config: CrossValidationConfig, features: Path, labels: Path) 
     rows: list[list[object]] = []
     actual, predicted = np.empty(0, int), np.empty(0, int)
     accuracies: list[float] = []
+    absent = 0  # classes without a clip in a fold, of which its accuracy cannot know
     trained: list[dict[str, Any]] = []
     with progress.bar(config.folds, f"crossvalidate {name}", "fold") as bar:
         for fold, (rest, held_out) in enumerate(folds.split(values, classes, groups)):
@@ -79,6 +80,7 @@ def run(name: str, config: CrossValidationConfig, features: Path, labels: Path) 
             trained.append(took)
             truth, guesses = tested.targets.numpy().argmax(axis=1), scores.argmax(axis=1)
             actual, predicted = np.concatenate([actual, truth]), np.concatenate([predicted, guesses])
+            absent += len(config.classes) - len(set(truth))
             accuracies.append(normalized_accuracy(truth, guesses, len(config.classes)))
             names = [(config.classes[t], config.classes[g]) for t, g in zip(truth, guesses, strict=True)]
             rows += [[clip.clip_id, fold, *pair] for clip, pair in zip(tested.clips, names, strict=True)]
@@ -89,6 +91,7 @@ def run(name: str, config: CrossValidationConfig, features: Path, labels: Path) 
             "raw": float((predicted == actual).mean()),
             "lowest_fold": min(accuracies),
             "highest_fold": max(accuracies),
+            "absent_in_folds": absent,
         },
         "recall": dict(zip(config.classes, recalls(actual, predicted, len(config.classes)).tolist(), strict=True)),
         "clips": len(rows),
