@@ -7,12 +7,11 @@ the loop. On two CPU cores that is as fast as ``torch.nn.GRU``.
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from earmark.models.layers.starts import start_input, start_recurrent
 from earmark.models.layers.step_norm import StepNorm
 
 
@@ -26,19 +25,25 @@ def candidate_masks(gates: Tensor, units: int, keep: float) -> Tensor:
 
 
 class StepLayer(nn.Module):
-    """What the cells share: the weights of ``gates`` gates for the input, and one bias per gate."""
+    """What the cells share: the weights of ``gates`` gates for the input, and one bias per gate.
+
+    They start as the fused layers do.
+    """
 
     def __init__(self, inputs: int, units: int, gates: int, keep: float) -> None:
         super().__init__()
         self.units = units
         self.keep = keep
-        self.input_weight = nn.Parameter(self._uniform(gates * units, inputs))
+        weight = torch.empty(gates * units, inputs)
+        start_input(weight, gates)
+        self.input_weight = nn.Parameter(weight)
         self.bias = nn.Parameter(torch.zeros(gates * units))
 
-    def _uniform(self, rows: int, columns: int) -> Tensor:
-        """Initial weights as torch's recurrent layers have them."""
-        bound = 1.0 / math.sqrt(self.units)
-        return torch.empty(rows, columns).uniform_(-bound, bound)
+    def _recurrent(self, gates: int) -> nn.Parameter:
+        """The weights of ``gates`` gates for the state."""
+        weight = torch.empty(gates * self.units, self.units)
+        start_recurrent(weight, gates)
+        return nn.Parameter(weight)
 
     def _masks(self, gates: Tensor) -> Tensor | None:
         """Dropout masks of the candidate while training; None otherwise."""
@@ -57,8 +62,8 @@ class PaperGRU(StepLayer):
 
     def __init__(self, inputs: int, units: int, *, keep: float = 1.0) -> None:
         super().__init__(inputs, units, gates=3, keep=keep)
-        self.gate_weight = nn.Parameter(self._uniform(2 * units, units))
-        self.candidate_weight = nn.Parameter(self._uniform(units, units))
+        self.gate_weight = self._recurrent(2)
+        self.candidate_weight = self._recurrent(1)
         with torch.no_grad():  # open for memory: little is overwritten at first, nothing reset
             self.bias[:units] = 1.0
             self.bias[units : 2 * units] = -1.0
@@ -90,7 +95,7 @@ class PaperLSTM(StepLayer):
 
     def __init__(self, inputs: int, units: int, *, keep: float = 1.0) -> None:
         super().__init__(inputs, units, gates=4, keep=keep)
-        self.recurrent_weight = nn.Parameter(self._uniform(4 * units, units))
+        self.recurrent_weight = self._recurrent(4)
         with torch.no_grad():
             self.bias[units : 2 * units] = 1.0  # the forget gate starts open
 
@@ -127,8 +132,6 @@ class BatchNormLSTM(PaperLSTM):
 
     def __init__(self, inputs: int, units: int, frames: int, *, keep: float = 1.0) -> None:
         super().__init__(inputs, units, keep=keep)
-        for block in self.recurrent_weight.detach().chunk(4):
-            nn.init.orthogonal_(block)
         self.input_norm = StepNorm(4 * units, frames, shifted=False)
         self.recurrent_norm = StepNorm(4 * units, frames, shifted=False)
         self.memory_norm = StepNorm(units, frames, shifted=True)

@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import nn
 
+from earmark.models.layers.starts import start_input, start_recurrent
+
 
 def fused_rnn(
     kind: Literal["gru", "lstm"],
@@ -25,9 +27,7 @@ def fused_rnn(
     outputs: 7,776,306 trainable, 7,783,986 in all).
 
     The gates start as TensorFlow's cells do, open for memory: bias 1 on the forget gate of an LSTM and on both
-    gates of a GRU. Input kernels start wide enough that the clip's signal survives five layers (torch's default loses
-    most of it in each, and nothing is learnt for many epochs), recurrent ones orthogonal. ``dropout`` acts between
-    layers.
+    gates of a GRU. The kernels start as in ``starts``. ``dropout`` acts between layers.
     """
     layer, gates = (nn.GRU, 3) if kind == "gru" else (nn.LSTM, 4)
     rnn = layer(
@@ -43,11 +43,9 @@ def fused_rnn(
     with torch.no_grad():
         for name, parameter in rnn.named_parameters():
             if name.startswith("weight_ih"):
-                for gate in parameter.chunk(gates):
-                    nn.init.xavier_uniform_(gate, gain=nn.init.calculate_gain("tanh"))
+                start_input(parameter, gates)
             if name.startswith("weight_hh"):
-                for gate in parameter.chunk(gates):
-                    nn.init.orthogonal_(gate)
+                start_recurrent(parameter, gates)
             if name.startswith("bias"):
                 parameter.zero_()
             if name.startswith("bias_ih"):
