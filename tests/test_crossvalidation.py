@@ -96,7 +96,6 @@ def test_the_same_seed_gives_the_same_folds_and_predictions(place):
     assert min(took) > 0
 
 
-@pytest.mark.filterwarnings("ignore:The least populated class")
 def test_a_class_that_a_fold_holds_no_clip_of_is_counted(place, monkeypatch):
     """All clips of one class are by one artist, who lies in one fold: the two others know nothing of that class."""
 
@@ -115,6 +114,20 @@ def test_a_class_that_a_fold_holds_no_clip_of_is_counted(place, monkeypatch):
 def test_too_few_groups_are_an_error(place):
     with pytest.raises(ConfigError, match=r"crossvalidations\.x\.folds must be at most half .* got 7 for 12"):
         run("x", CrossValidationConfig(**SETTINGS | {"folds": 7}), *paths(place))
+
+
+def test_a_fold_whose_epoch_cannot_be_chosen_is_named(place, monkeypatch):
+    """Six artists, of whom five are of one class: where the sixth is held out, only one class is left."""
+
+    def lopsided(clips, table, classes):
+        found = classify(clips, table, classes)
+        artists = sorted({clip.artist for clip in found.clips})[:6]
+        kept = tuple(clip for clip in found.clips if clip.artist in artists)
+        return crossvalidation.Classified(kept, np.array([int(clip.artist == artists[0]) for clip in kept]), 0)
+
+    monkeypatch.setattr(crossvalidation, "classify", lopsided)
+    with pytest.raises(ConfigError, match=r"crossvalidations\.x\.groups 'artist': the \d+ clips .* too few of these"):
+        run("x", CrossValidationConfig(**SETTINGS | {"epochs": 1}), *paths(place))
 
 
 def test_features_are_read_in_the_order_of_the_clips_and_absent_ones_are_left_out(place):

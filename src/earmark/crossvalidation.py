@@ -6,7 +6,8 @@ them nor any clip of their groups (artists); its moments and its best epoch come
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold
 
 from earmark import progress, scoring, training
 from earmark.config import ConfigError, CrossValidationConfig
@@ -23,7 +24,9 @@ from earmark.labels import Labelled, read_labels
 from earmark.manifest import TagTable
 from earmark.standardize import fit_array
 
-VALIDATION = 0.15  # of the groups that a fold trains on
+Numbers = NDArray[np.int64]
+Parts = tuple[Numbers, Numbers, Numbers]
+VALIDATION = 7  # one in so many of the clips that a fold does not hold out chooses its epoch
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Classified:
     """Clips with one class each: who they are, the class's number, and how many clips have none or several."""
 
     clips: tuple[Labelled, ...]
-    classes: NDArray[np.int64]
+    classes: Numbers
     left_out: int
 
 
@@ -66,17 +69,14 @@ def run(name: str, config: CrossValidationConfig, features: Path, labels: Path) 
             f"crossvalidations.{name}.folds must be at most half the number of groups, got {config.folds} for "
             f"{len(set(groups))} values of {config.groups}"
         )
-    folds = StratifiedGroupKFold(config.folds, shuffle=True, random_state=config.seed)
     rows: list[list[object]] = []
     actual, predicted = np.empty(0, int), np.empty(0, int)
     accuracies: list[float] = []
     absent = 0  # classes without a clip in a fold, of which its accuracy cannot know
     trained: list[dict[str, Any]] = []
     with progress.bar(config.folds, f"crossvalidate {name}", "fold") as bar:
-        for fold, (rest, held_out) in enumerate(folds.split(values, classes, groups)):
-            inner = GroupShuffleSplit(1, test_size=VALIDATION, random_state=config.seed)
-            train, valid = (rest[rows] for rows in next(inner.split(rest, groups=groups[rest])))
-            tested, scores, took = _fold(name, config, values, classes, clips, (train, valid, held_out))
+        for fold, parts in enumerate(_parts(name, config, classes, groups)):
+            tested, scores, took = _fold(name, config, values, classes, clips, parts)
             trained.append(took)
             truth, guesses = tested.targets.numpy().argmax(axis=1), scores.argmax(axis=1)
             actual, predicted = np.concatenate([actual, truth]), np.concatenate([predicted, guesses])
@@ -108,7 +108,29 @@ def run(name: str, config: CrossValidationConfig, features: Path, labels: Path) 
     return Outcome(summary, rows)
 
 
-def recalls(actual: NDArray[np.int64], predicted: NDArray[np.int64], number: int) -> NDArray[np.float64]:
+def _parts(name: str, config: CrossValidationConfig, classes: Numbers, groups: NDArray[np.str_]) -> Iterator[Parts]:
+    """Of each fold, what trains, what chooses the epoch, and what is held out."""
+    for fold, (rest, held_out) in enumerate(_split(config.folds, classes, groups, config.seed)):
+        inner = min(VALIDATION, len(set(groups[rest])))
+        train, valid = (rest[rows] for rows in _split(inner, classes[rest], groups[rest], config.seed)[0])
+        if len(set(classes[valid])) < 2:
+            raise ConfigError(
+                f"crossvalidations.{name}.groups {config.groups!r}: the {len(valid)} clips that choose the epoch of fold "
+                f"{fold} must be of two classes at least, but all are {config.classes[classes[valid][0]]!r}; a class "
+                "has too few of these groups"
+            )
+        yield train, valid, held_out
+
+
+def _split(folds: int, classes: Numbers, groups: NDArray[np.str_], seed: int) -> list[tuple[Numbers, Numbers]]:
+    """(the rest, held out) of each fold: the classes spread evenly, as far as whole groups can be."""
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")  # what a fold then lacks is counted
+        return list(splitter.split(classes, classes, groups))
+
+
+def recalls(actual: Numbers, predicted: Numbers, number: int) -> NDArray[np.float64]:
     """Share of each class's clips that are found, NaN for a class without a clip: (number,)."""
     counts = np.bincount(actual, minlength=number).astype(float)
     right = np.bincount(actual[actual == predicted], minlength=number)
@@ -116,7 +138,7 @@ def recalls(actual: NDArray[np.int64], predicted: NDArray[np.int64], number: int
     return found
 
 
-def normalized_accuracy(actual: NDArray[np.int64], predicted: NDArray[np.int64], number: int) -> float:
+def normalized_accuracy(actual: Numbers, predicted: Numbers, number: int) -> float:
     """Mean recall of the classes that occur, so that each counts the same (MIREX's normalisation by class)."""
     return float(np.nanmean(recalls(actual, predicted, number)))
 
@@ -125,9 +147,9 @@ def _fold(
     name: str,
     config: CrossValidationConfig,
     values: NDArray[np.float32],
-    classes: NDArray[np.int64],
+    classes: Numbers,
     clips: Sequence[Labelled],
-    parts: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    parts: Parts,
 ) -> tuple[Split, NDArray[np.float64], dict[str, Any]]:
     """Train on the first part, choose the epoch on the second; return clips and scores of the third, and what it took.
 
