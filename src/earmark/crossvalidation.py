@@ -7,7 +7,7 @@ them nor any clip of their groups (artists); its moments and its best epoch come
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,18 +108,20 @@ def run(name: str, config: CrossValidationConfig, features: Path, labels: Path) 
     return Outcome(summary, rows)
 
 
-def _parts(name: str, config: CrossValidationConfig, classes: Numbers, groups: NDArray[np.str_]) -> Iterator[Parts]:
+def _parts(name: str, config: CrossValidationConfig, classes: Numbers, groups: NDArray[np.str_]) -> list[Parts]:
     """Of each fold, what trains, what chooses the epoch, and what is held out."""
+    found = []
     for fold, (rest, held_out) in enumerate(_split(config.folds, classes, groups, config.seed)):
         inner = min(VALIDATION, len(set(groups[rest])))
         train, valid = (rest[rows] for rows in _split(inner, classes[rest], groups[rest], config.seed)[0])
         if len(set(classes[valid])) < 2:
             raise ConfigError(
-                f"crossvalidations.{name}.groups {config.groups!r}: the {len(valid)} clips that choose the epoch of fold "
-                f"{fold} must be of two classes at least, but all are {config.classes[classes[valid][0]]!r}; a class "
+                f"crossvalidations.{name}.groups {config.groups!r}: the {len(valid)} clips that choose the epoch of "
+                f"fold {fold} must be of two classes at least, but all are {config.classes[classes[valid][0]]!r}; a class "
                 "has too few of these groups"
             )
-        yield train, valid, held_out
+        found.append((train, valid, held_out))
+    return found
 
 
 def _split(folds: int, classes: Numbers, groups: NDArray[np.str_], seed: int) -> list[tuple[Numbers, Numbers]]:
