@@ -117,8 +117,8 @@ def _parts(name: str, config: CrossValidationConfig, classes: Numbers, groups: N
         if len(set(classes[valid])) < 2:
             raise ConfigError(
                 f"crossvalidations.{name}.groups {config.groups!r}: the {len(valid)} clips that choose the epoch of "
-                f"fold {fold} must be of two classes at least, but all are {config.classes[classes[valid][0]]!r}; a class "
-                "has too few of these groups"
+                f"fold {fold} must be of two classes at least, but all are {config.classes[classes[valid][0]]!r}; "
+                "a class has too few of these groups"
             )
         found.append((train, valid, held_out))
     return found
