@@ -23,7 +23,7 @@ def main() -> None:
         watch = progress.Stopwatch()
         outcome = crossvalidation.run(args.name, config, args.features, args.labels)
         write_json(args.metrics, outcome.summary)
-        write_csv(args.confusion, ("clip_id", "fold", "actual", "predicted"), outcome.rows)
+        write_csv(args.confusion, crossvalidation.COLUMNS, outcome.rows)
         accuracy = outcome.summary["accuracy"]["normalized"]
         watch.report(f"crossvalidate {args.name}", len(outcome.rows), f"accuracy {accuracy:.4f}, normalised by class")
 

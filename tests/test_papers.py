@@ -65,6 +65,9 @@ def test_exclusive_classes_are_cross_validated_as_params_configure_them(tmp_path
     assert written["training"]["folds"] == 3
     assert written["training"]["epochs"] >= 3
     assert set(written["recall"]) == {"high", "low"}
+    predicted = (place.data / "papers/scores/mirex-5l-512h-lstm@pitch.csv").read_text().splitlines()
+    assert predicted[0] == "clip_id,fold,actual,predicted"
+    assert len(predicted) == 1 + written["clips"]
     assert papers(place, short.name) == 0
     assert "done before" in capsys.readouterr().out
 

@@ -24,6 +24,7 @@ from earmark.labels import Labelled, read_labels
 from earmark.manifest import TagTable
 from earmark.standardize import fit_array
 
+COLUMNS = ("clip_id", "fold", "actual", "predicted")
 Numbers = NDArray[np.int64]
 Parts = tuple[Numbers, Numbers, Numbers]
 VALIDATION = 7  # one in so many of the clips that a fold does not hold out chooses its epoch
@@ -40,7 +41,7 @@ class Classified:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What cross-validation gives: the metrics, and [clip id, fold, actual, predicted] of every clip."""
+    """What cross-validation gives: the metrics, and a row of COLUMNS for every clip."""
 
     summary: dict[str, Any]
     rows: list[list[object]]

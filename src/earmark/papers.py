@@ -36,7 +36,7 @@ from earmark.dataset import Batches, Split
 from earmark.decode import decode_corpus
 from earmark.errors import EarmarkError
 from earmark.labels import read_labels
-from earmark.manifest import read_manifest, write_json
+from earmark.manifest import read_manifest, write_csv, write_json
 from earmark.reproduction import corpus_name
 from earmark.systems import Input, System
 
@@ -128,7 +128,9 @@ class Papers:
         if self.minutes is not None:
             epochs = self._epochs(system, entry.experiment(), train, valid, self.minutes / entry.folds)
             entry = entry.model_copy(update={"epochs": epochs})
-        found = crossvalidation.run(system.name, entry, features, self.data / "labels/labels.csv").summary
+        outcome = crossvalidation.run(system.name, entry, features, self.data / "labels/labels.csv")
+        found = outcome.summary
+        write_csv(self.data / "papers/scores" / f"{path.stem}.csv", crossvalidation.COLUMNS, outcome.rows)
         write_json(path, self._about(mark) | found)
         accuracy, took = found["accuracy"], found["training"]
         return (
