@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -92,3 +93,10 @@ def test_several_systems_have_a_process_each_and_one_that_fails_does_not_stop_th
     assert papers(place, "linear", "mirex-5l-512h-lstm") == 0
     assert [line.split(":")[0] for line in capfd.readouterr().out.splitlines()] == ["linear", "mirex-5l-512h-lstm"]
     assert (place.folder / "metrics/papers/tones/linear.json").is_file()
+
+
+def test_a_system_whose_process_is_killed_is_named(place, capsys, monkeypatch):
+    ended = iter([-9, 0])
+    monkeypatch.setattr("earmark.cli.subprocess.run", lambda *_, **__: SimpleNamespace(returncode=next(ended)))
+    assert papers(place, "sample-cnn-song", "linear") == 9
+    assert capsys.readouterr().err == "sample-cnn-song: killed by signal 9, of lack of memory perhaps\n"

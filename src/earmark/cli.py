@@ -129,7 +129,15 @@ def _papers(args: argparse.Namespace) -> int:
     options = ["--preset", args.preset, "--params", args.params, "--data", args.data, "--metrics", args.metrics]
     options += [] if args.minutes is None else ["--minutes", args.minutes]
     command = [sys.executable, "-m", "earmark.cli", "papers", *map(str, options)]
-    return max(subprocess.run([*command, name], check=False).returncode for name in names)
+    return max([_in_a_process(command, name) for name in names])
+
+
+def _in_a_process(command: list[str], name: str) -> int:
+    """Run a command for one system; its exit code, and a line where it had no chance to say why it ended."""
+    code = subprocess.run([*command, name], check=False).returncode
+    if code < 0:
+        print(f"{name}: killed by signal {-code}{', of lack of memory perhaps' if code == -9 else ''}", file=sys.stderr)
+    return abs(code)
 
 
 def _check(args: argparse.Namespace) -> int:
