@@ -14,7 +14,7 @@ from earmark.systems import SYSTEMS, build, count_parameters, get
 
 one_thread = pytest.fixture(autouse=True, scope="module")(single_thread)
 MODELS = Path(models.__file__).parent
-SHARED = {"layers", "blocks", "cells", "fused", "step_norm"}
+SHARED = {"layers", *(path.stem for path in (MODELS / "layers").glob("*.py"))}
 # exact counts, as derived from the papers' tables
 COUNTS = {
     "scat-4l-256h-lstm": 2_295_346,
