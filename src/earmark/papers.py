@@ -71,6 +71,11 @@ class Papers:
         name = corpus_name(config.corpus.kind, config.corpus.name, counts)
         return cls(config, name, preset, minutes, data, metrics)
 
+    @property
+    def labels(self) -> Path:
+        """What the labels stage wrote."""
+        return self.data / "labels/labels.csv"
+
     def run(self, name: str) -> str:
         """Train one system, unless that is done, and return a line about it.
 
@@ -120,7 +125,7 @@ class Papers:
         """Cross-validate a system on exclusive classes, all folds together within the budget."""
         path = self._result(f"{system.name}@{key}")
         features, train, valid, test = self._splits(system)
-        judging = hashlib.sha256((provenance.PACKAGE / "crossvalidation.py").read_bytes()).hexdigest()
+        judging = _digest(provenance.PACKAGE / "crossvalidation.py")
         mark = self._mark(system, train, valid, test, classes=entry.model_dump(mode="json"), judging=judging)
         if _done(path, mark):
             return f"{path.stem}: done before, {path}"
@@ -128,7 +133,7 @@ class Papers:
         if self.minutes is not None:
             epochs = self._epochs(system, entry.experiment(), train, valid, self.minutes / entry.folds)
             entry = entry.model_copy(update={"epochs": epochs})
-        outcome = crossvalidation.run(system.name, entry, features, self.data / "labels/labels.csv")
+        outcome = crossvalidation.run(system.name, entry, features, self.labels)
         found = outcome.summary
         write_csv(self.data / "papers/scores" / f"{path.stem}.csv", crossvalidation.COLUMNS, outcome.rows)
         write_json(path, self._about(mark) | found)
@@ -150,8 +155,7 @@ class Papers:
     def _splits(self, system: System) -> tuple[Path, Split, Split, Split]:
         """The folder of a system's features, and what it trains on, chooses by and is tested on."""
         features, moments = self._features(system.representation)
-        labels = self.data / "labels/labels.csv"
-        train, valid, test = (dataset.load(features, labels, moments, part) for part in ("train", "valid", "test"))
+        train, valid, test = (dataset.load(features, self.labels, moments, part) for part in ("train", "valid", "test"))
         return features, train, valid, test
 
     def _mark(self, system: System, *splits: Split, **more: object) -> str:
@@ -163,7 +167,7 @@ class Papers:
             preset=self.preset,
             minutes=self.minutes,
             evaluation=self.config.evaluation.model_dump(mode="json"),
-            code=[hashlib.sha256(file.read_bytes()).hexdigest() for file in (*learning, *model)],
+            code=[_digest(file) for file in (*learning, *model)],
             clips=[c.clip_id for split in splits for c in split.clips],
             sums=[float(t.double().sum()) for split in splits for t in (split.features, split.targets)],
             **more,
@@ -203,7 +207,7 @@ class Papers:
         name = f"{heard.kind}-{provenance.fingerprint(**settings)[:8]}"
         features, moments = self.data / "papers/features" / name, self.data / "papers/standardize" / f"{name}.json"
         extract.extract(self._waveforms(heard), features, settings)
-        clips, _ = read_labels(self.data / "labels/labels.csv")
+        clips, _ = read_labels(self.labels)
         moments.parent.mkdir(parents=True, exist_ok=True)
         standardize.fit(features, {c.clip_id for c in clips if c.split == "train"}).save(moments)
         return features, moments
@@ -220,6 +224,10 @@ class Papers:
         clips = read_manifest(self.data / "corpus/manifest.csv")
         decode_corpus(clips, self.config.corpus.audio, heard.rate, WaveformConfig(samples=longest), folder)
         return folder
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _done(path: Path, mark: str) -> bool:

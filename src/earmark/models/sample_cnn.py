@@ -35,11 +35,6 @@ class SampleCNN(nn.Module):
         if not whole_song:
             layers.append(conv1d_block(channels[-1], channels[-1], 1))
         self.layers = nn.Sequential(*layers)
-        for module in self.layers.modules():
-            if isinstance(module, nn.ReLU):
-                module.inplace = (
-                    True  # nothing needs what is before it: 0.1 of the 0.8 GB that a song takes in training
-                )
         self.reduce: nn.Module = nn.Flatten() if whole_song else _Maximum()
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(channels[-1] * (_steps(n_samples, channels) if whole_song else 1), n_tags)
