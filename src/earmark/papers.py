@@ -200,8 +200,7 @@ class Papers:
 
     def _features(self, heard: Input) -> tuple[Path, Path]:
         """Decode, compute and standardise a system's representation, as far as that is not done yet."""
-        settings: dict[str, Any] = {"kind": heard.kind, "rate": heard.rate, "samples": heard.n_samples}
-        settings |= {key: list(v) if isinstance(v, tuple) else v for key, v in heard.options.items()}
+        settings = heard.settings()
         if heard.kind == "scattering":
             settings["normalization"] = "log"
         name = f"{heard.kind}-{provenance.fingerprint(**settings)[:8]}"

@@ -83,9 +83,7 @@ def read_experiments(folder: Path, config: Config, corpus: str) -> list[Run]:
 
 
 def _is_input_of(system: System, settings: Mapping[str, Any]) -> bool:
-    heard = system.representation
-    wanted = {"kind": heard.kind, "rate": heard.rate, "samples": heard.n_samples, **heard.options}
-    return all(settings[key] == (list(v) if isinstance(v, tuple) else v) for key, v in wanted.items())
+    return all(settings[key] == value for key, value in system.representation.settings().items())
 
 
 def document(runs: Iterable[Run]) -> str:

@@ -36,6 +36,11 @@ class Input:
     n_samples: int
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def settings(self) -> dict[str, Any]:
+        """The same as a representation of params.yaml has it, without what is left to its defaults."""
+        options = {key: list(v) if isinstance(v, tuple) else v for key, v in self.options.items()}
+        return {"kind": self.kind, "rate": self.rate, "samples": self.n_samples, **options}
+
 
 @dataclass(frozen=True)
 class System:
