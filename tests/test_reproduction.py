@@ -33,6 +33,11 @@ def test_a_row_has_our_figure_the_papers_and_the_data():
     ]  # fmt: skip
 
 
+def test_a_batch_that_had_to_be_smaller_is_told():
+    page = document([Run("sample-cnn-song", content(0.8) | {"batch": 8}, "emotify", "demo")])
+    assert "| demo, 4 epochs, batch 8 " in page
+
+
 def test_exclusive_classes_have_their_accuracy_and_folds(tmp_path):
     found = {
         "corpus": "emotify", "rule": "demo", "clips": 491, "groups": 90, "recall": dict.fromkeys("abcd", 0.5),

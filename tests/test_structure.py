@@ -22,7 +22,7 @@ ORDER = [
     *("errors", "progress", "provenance", "config", "manifest", "corpora", "labels", "published_counts", "audio"),
     *("memory", "halves", "shards", "decode", "representations", "cluster", "extract", "standardize", "dataset"),
     *("evaluation", "models", "systems", "schedules", "scoring", "comparison", "distributed", "tagger", "training"),
-    *("crossvalidation", "report", "reproduction", "predict", "papers", "check", "bench", "cli"),
+    *("crossvalidation", "report", "reproduction", "predict", "trial", "papers", "check", "bench", "cli"),
 ]
 
 

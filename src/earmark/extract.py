@@ -83,13 +83,9 @@ def device() -> torch.device:
     return torch.device(os.environ.get("EARMARK_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-def _free_bytes(where: torch.device) -> int:
+def free_bytes(where: torch.device) -> int:
     """Memory that a new batch may use on a device."""
-    if where.type == "cuda":
-        return int(torch.cuda.mem_get_info(where)[0])
-    if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return 1 << 30
+    return int(torch.cuda.mem_get_info(where)[0]) if where.type == "cuda" else memory.available()
 
 
 def code_version(kind: str) -> str:
@@ -126,7 +122,7 @@ class Extractor:
         except ValueError as error:
             raise EarmarkError(str(error)) from None
         self.transform = transform.to(self.device)
-        fitting = _free_bytes(self.device) // (2 * transform.bytes_per_clip)  # half of what is free
+        fitting = free_bytes(self.device) // (2 * transform.bytes_per_clip)  # half of what is free
         self.batch = max(1, min(_LARGEST_BATCH.get(self.device.type, 16), fitting))
 
     def run(self, source: Path, target: Path, fingerprint: str, done: Callable[[int], object]) -> None:

@@ -1,38 +1,34 @@
 """Train every published system on the configured corpus, one after the other, each within a budget of time.
 
 Unlike the experiments of params.yaml this asks for no line per system: each brings its representation, which is decoded
-and computed where it is not there yet. A system that is done is not trained again unless its settings, code or data
-have changed, so that a stopped run goes on where it was.
+and computed where it is not there yet, and is trained in the rule's batches or, where memory does not suffice, in
+smaller ones. A system that is done is not trained again unless its settings, code or data have changed, so that a
+stopped run goes on where it was.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-
-import torch
-from torch.nn import functional as F
 
 from earmark import (
     crossvalidation,
     dataset,
     evaluation,
     extract,
-    memory,
     provenance,
-    schedules,
     scoring,
     standardize,
     systems,
     training,
+    trial,
 )
 from earmark.config import Config, CrossValidationConfig, ExperimentConfig, WaveformConfig
-from earmark.dataset import Batches, Split
+from earmark.dataset import Split
 from earmark.decode import decode_corpus
 from earmark.errors import EarmarkError
 from earmark.labels import read_labels
@@ -95,15 +91,15 @@ class Papers:
         if _done(path, mark):
             return f"{system.name}: done before, {path}"
         experiment = ExperimentConfig(representation="", model=system.family, preset=self.preset)
-        if system.family != "linear" and self.minutes is not None:
-            epochs = self._epochs(system, experiment, train, valid, self.minutes)
-            experiment = experiment.model_copy(update={"epochs": epochs})
+        fitting = {} if system.family == "linear" else trial.fitting(system, experiment, train, valid, self.minutes)
+        experiment = experiment.model_copy(update=fitting)
         checkpoints = self.data / "papers/checkpoints" / system.name
         fitted = training.fit(system.name, experiment, train, valid, checkpoints)
         heard = fitted.summary["excerpt_frames"], fitted.summary["excerpts"]
+        batch = fitting.get("batch", 32)
         fitted.model.eval()
         (valid, valid_scores), (test, scores) = (
-            part.by_clip(scoring.score(fitted.model, part.features, *heard)) for part in (valid, test)
+            part.by_clip(scoring.score(fitted.model, part.features, *heard, batch=batch)) for part in (valid, test)
         )
         thresholds = evaluation.equal_error_thresholds(valid_scores, valid.targets.numpy())
         drawn = self.config.evaluation
@@ -113,7 +109,7 @@ class Papers:
         training.save_state(fitted.model, self.data / "papers/models" / system.name / "state.pt")
         scoring.write_scores(self.data / "papers/scores" / f"{system.name}.csv", test, scores)
         found = {"test": result.summary | {"missing_clips": test.missing}, "training": fitted.summary}
-        write_json(path, self._about(mark) | found)
+        write_json(path, self._about(mark, fitting) | found)
         epochs, seconds = fitted.summary["epochs"], fitted.summary["seconds"]
         auc = result.summary["roc_auc"]
         return (
@@ -130,13 +126,13 @@ class Papers:
         if _done(path, mark):
             return f"{path.stem}: done before, {path}"
         entry = entry.model_copy(update={"preset": self.preset})
-        if self.minutes is not None:
-            epochs = self._epochs(system, entry.experiment(), train, valid, self.minutes / entry.folds)
-            entry = entry.model_copy(update={"epochs": epochs})
+        each = self.minutes and self.minutes / entry.folds
+        fitting = trial.fitting(system, entry.experiment(), train, valid, each)
+        entry = entry.model_copy(update=fitting)
         outcome = crossvalidation.run(system.name, entry, features, self.labels)
         found = outcome.summary
         write_csv(self.data / "papers/scores" / f"{path.stem}.csv", crossvalidation.COLUMNS, outcome.rows)
-        write_json(path, self._about(mark) | found)
+        write_json(path, self._about(mark, fitting) | found)
         accuracy, took = found["accuracy"], found["training"]
         return (
             f"{path.stem}: accuracy {accuracy['normalized']:.4f} (folds {accuracy['lowest_fold']:.4f} to "
@@ -146,10 +142,11 @@ class Papers:
     def _result(self, stem: str) -> Path:
         return self.metrics / self.corpus.replace(" ", "-") / f"{stem}.json"
 
-    def _about(self, mark: str) -> dict[str, Any]:
-        """What every result says of itself."""
+    def _about(self, mark: str, fitting: Mapping[str, int]) -> dict[str, Any]:
+        """What every result says of itself; the batch only where it is not the rule's."""
+        batch = {"batch": fitting["batch"]} if "batch" in fitting else {}
         return {
-            "corpus": self.corpus, "rule": self.preset, "budget_minutes": self.minutes, "fingerprint": mark,
+            "corpus": self.corpus, "rule": self.preset, "budget_minutes": self.minutes, **batch, "fingerprint": mark,
         }  # fmt: skip
 
     def _splits(self, system: System) -> tuple[Path, Split, Split, Split]:
@@ -172,31 +169,6 @@ class Papers:
             sums=[float(t.double().sum()) for split in splits for t in (split.features, split.targets)],
             **more,
         )
-
-    def _epochs(self, system: System, experiment: ExperimentConfig, train: Split, valid: Split, minutes: float) -> int:
-        """How many epochs fit into a budget, at least one, at most those of the rule."""
-        any_length = system.family == "recurrent" and not system.options.get("transposed", False)
-        rule = schedules.choose(system.training, experiment, any_length)
-        frames, dims = train.features.shape[1:]
-        excerpt = system.frames / frames if system.segments > 1 else rule.excerpt
-        batches = Batches(train, rule.batch, experiment.seed, excerpt)
-        memory.keep()
-        model = systems.build(system.name, len(train.tags), systems.piece(system, frames), dims)
-        model.to(extract.device())
-        optimizer = schedules.optimizer(rule, model)
-
-        def step(number: int) -> None:
-            features, targets = (t.to(extract.device()) for t in batches[number % len(batches)])
-            optimizer.zero_grad()
-            F.binary_cross_entropy_with_logits(model(features), targets).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-
-        step(0)  # the first one is slower
-        each = _seconds(lambda: step(1)) * len(batches)
-        few = valid.features[: 2 * rule.batch].to(extract.device())
-        model.eval()
-        each += _seconds(lambda: scoring.score(model, few, batches.frames)) * len(valid.features) / len(few)
-        return max(1, min(rule.epochs, int(60 * minutes / each)))
 
     def _features(self, heard: Input) -> tuple[Path, Path]:
         """Decode, compute and standardise a system's representation, as far as that is not done yet."""
@@ -232,12 +204,3 @@ def _digest(file: Path) -> str:
 def _done(path: Path, mark: str) -> bool:
     """Whether a result is there and still that of the same settings, code and data."""
     return path.is_file() and json.loads(path.read_text(encoding="utf-8"))["fingerprint"] == mark
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    """How long it takes, on a GPU until it is done there."""
-    start = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start

@@ -35,8 +35,8 @@ row says what data ours was measured on, and by which representation of params.y
 where the corpus is small, ours cannot be compared with the paper's, but the rows with each other can.
 
 "Parameters, ours" is the count for the paper's number of outputs, which the tests hold to the paper's; "training" says
-by which rule and for how many epochs. Exclusive classes are judged by the accuracy normalised by class, its mean over
-the folds, and the lowest and the highest fold.
+by which rule and for how many epochs, and the batch where the rule's did not fit into memory. Exclusive classes are
+judged by the accuracy normalised by class, its mean over the folds, and the lowest and the highest fold.
 """
 
 
@@ -111,7 +111,9 @@ def _row(system: System, run: Run | None) -> tuple[str, ...]:
         training = run.content["training"]
         epochs, seconds = training["epochs"], training["seconds"]
         each = f"{seconds / epochs:.1f}" if epochs else f"{seconds:.1f} in all"
-        trained = f"{run.rule}, {epochs} epochs" + (f" in {n} folds" if (n := training.get("folds")) else "")
+        trained = f"{run.rule}, {epochs} epoch{'s' * (epochs != 1)}"
+        trained += f" in {n} folds" if (n := training.get("folds")) else ""
+        trained += f", batch {run.content['batch']}" if "batch" in run.content else ""
         ours = (value, interval, f"{run.corpus}: {data}", trained, each)
     value, interval, data, trained, each = ours
     paper = "" if printed is None else f"{printed:.3f}"

@@ -1,0 +1,104 @@
+"""What training a system takes on this machine: the batch that fits into memory, the epochs that fit into a budget.
+
+Both are found by trying a step or two before training begins.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from earmark import extract, memory, schedules, scoring, systems
+from earmark.config import ExperimentConfig
+from earmark.dataset import Batches, Split
+from earmark.systems import System
+
+# Training takes more than what a step keeps for its backward pass: gradients, the convolutions' own copies, the scoring
+# of twice as many clips, and gaps in the heap. sample-cnn-song, whose memory is all activations, took 2.4 to 3.3 times
+# as much on a CPU (batches of 4 and 8).
+TAKEN = 4
+
+
+def fitting(
+    system: System, experiment: ExperimentConfig, train: Split, valid: Split, minutes: float | None
+) -> dict[str, int]:
+    """What to change of an experiment so that it fits: ``batch`` (clips), if the rule's is too large, and ``epochs``.
+
+    The batch is halved until a step fits into the free memory of the device, which is said on standard error. Of the
+    rule's epochs as many are left as fit into ``minutes`` with their validations, at least one; all, where that is
+    None.
+    """
+    any_length = system.family == "recurrent" and not system.options.get("transposed", False)
+    rule = schedules.choose(system.training, experiment, any_length)
+    frames, dims = train.features.shape[1:]
+    excerpt = system.frames / frames if system.segments > 1 else rule.excerpt
+    memory.keep()
+    where = extract.device()
+    model = systems.build(system.name, len(train.tags), systems.piece(system, frames), dims).to(where)
+    few = Batches(train, 2, experiment.seed, excerpt)[0]
+    free, each = extract.free_bytes(where), TAKEN * kept_bytes(model, *(t.to(where) for t in few)) // len(few[0])
+    batch = rule.batch
+    while batch > 2 and batch * each > free:
+        batch //= 2
+    changes: dict[str, int] = {}
+    if batch < rule.batch:
+        changes["batch"] = batch
+        print(
+            f"{system.name}: batches of {batch} clips, not {rule.batch}: a clip takes about {each / 2**30:.2f} GB of "
+            f"memory, and {free / 2**30:.1f} GB are free",
+            file=sys.stderr,
+        )
+    if minutes is not None:
+        optimizer = schedules.optimizer(rule, model)
+        seconds = _seconds_of_an_epoch(model, optimizer, Batches(train, batch, experiment.seed, excerpt), valid, where)
+        changes["epochs"] = max(1, min(rule.epochs, int(60 * minutes / seconds)))
+    del model
+    memory.give_back()
+    return changes
+
+
+def kept_bytes(model: nn.Module, features: Tensor, targets: Tensor) -> int:
+    """Bytes that a training step on a batch keeps from its forward for its backward pass, the weights left out."""
+    weights = {w.untyped_storage().data_ptr() for w in model.parameters()}
+    kept: dict[int, int] = {}
+
+    def count(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        F.binary_cross_entropy_with_logits(model(features), targets)
+    return sum(size for address, size in kept.items() if address not in weights)
+
+
+def _seconds_of_an_epoch(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batches: Batches, valid: Split, where: torch.device
+) -> float:
+    """From one step and the scoring of one batch."""
+
+    def step(number: int) -> None:
+        features, targets = (t.to(where) for t in batches[number % len(batches)])
+        optimizer.zero_grad()
+        F.binary_cross_entropy_with_logits(model(features), targets).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    step(0)  # the first one is slower
+    learning = _seconds(lambda: step(1)) * len(batches)
+    few = valid.features[: 2 * batches.size].to(where)
+    model.eval()
+    return learning + _seconds(lambda: scoring.score(model, few, batches.frames)) * len(valid.features) / len(few)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """How long it takes, on a GPU until it is done there."""
+    start = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
