@@ -19,6 +19,7 @@ from earmark import distributed, memory, progress, provenance, schedules, system
 from earmark.config import ConfigError, ExperimentConfig
 from earmark.dataset import Batches, Split
 from earmark.schedules import Rule
+from earmark.systems import System
 from earmark.tagger import CURVES, BestWeights, Tagger
 
 
@@ -79,15 +80,19 @@ def fit(
         summary = {"epochs": 0, "best_epoch": 0, "excerpt_frames": frames, "excerpts": 1, "valid_roc_auc": best}
         curves: list[list[float]] = []
     else:
-        any_length = system.family == "recurrent" and not system.options.get("transposed", False)
-        rule = schedules.choose(system.training, experiment, any_length)
-        number = None
-        if system.segments > 1:
-            rule, number = replace(rule, excerpt=system.frames / frames), system.segments
+        rule = rule_of(system, experiment, frames)
+        number = system.segments if system.segments > 1 else None
         curves, summary = _fit_by_gradient(model, rule, number, experiment.seed, train, valid, checkpoints, exclusive)
     seconds, parameters = round(watch.seconds(), 1), systems.count_parameters(model, system.counting)
     summary |= {"seconds": seconds, "parameters": parameters}
     return Fitted(model, curves, summary)
+
+
+def rule_of(system: System, experiment: ExperimentConfig, frames: int) -> Rule:
+    """How a system is trained on clips of ``frames``: one published on pieces of a clip sees a piece at a time."""
+    any_length = system.family == "recurrent" and not system.options.get("transposed", False)
+    rule = schedules.choose(system.training, experiment, any_length)
+    return replace(rule, excerpt=system.frames / frames) if system.segments > 1 else rule
 
 
 def _fit_by_gradient(

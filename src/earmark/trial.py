@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earmark import extract, memory, schedules, scoring, systems
+from earmark import extract, memory, schedules, scoring, systems, training
 from earmark.config import ExperimentConfig
 from earmark.dataset import Batches, Split
 from earmark.systems import System
@@ -33,14 +33,12 @@ def fitting(
     rule's epochs as many are left as fit into ``minutes`` with their validations, at least one; all, where that is
     None.
     """
-    any_length = system.family == "recurrent" and not system.options.get("transposed", False)
-    rule = schedules.choose(system.training, experiment, any_length)
     frames, dims = train.features.shape[1:]
-    excerpt = system.frames / frames if system.segments > 1 else rule.excerpt
+    rule = training.rule_of(system, experiment, frames)
     memory.keep()
     where = extract.device()
     model = systems.build(system.name, len(train.tags), systems.piece(system, frames), dims).to(where)
-    few = Batches(train, 2, experiment.seed, excerpt)[0]
+    few = Batches(train, 2, experiment.seed, rule.excerpt)[0]
     free, each = extract.free_bytes(where), TAKEN * kept_bytes(model, *(t.to(where) for t in few)) // len(few[0])
     batch = rule.batch
     while batch > 2 and batch * each > free:
@@ -55,7 +53,9 @@ def fitting(
         )
     if minutes is not None:
         optimizer = schedules.optimizer(rule, model)
-        seconds = _seconds_of_an_epoch(model, optimizer, Batches(train, batch, experiment.seed, excerpt), valid, where)
+        seconds = _seconds_of_an_epoch(
+            model, optimizer, Batches(train, batch, experiment.seed, rule.excerpt), valid, where
+        )
         changes["epochs"] = max(1, min(rule.epochs, int(60 * minutes / seconds)))
     del model
     memory.give_back()
