@@ -5,6 +5,7 @@ Both are found by trying a step or two before training begins.
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -80,25 +81,30 @@ def kept_bytes(model: nn.Module, features: Tensor, targets: Tensor) -> int:
 def _seconds_of_an_epoch(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: Batches, valid: Split, where: torch.device
 ) -> float:
-    """From one step and the scoring of one batch."""
+    """Its steps and its validation, from a few steps and the scoring of one batch."""
+    features, targets = (t.to(where) for t in batches[0])
+    few = valid.features[: 2 * batches.size].to(where)
 
-    def step(number: int) -> None:
-        features, targets = (t.to(where) for t in batches[number % len(batches)])
+    def step() -> None:
         optimizer.zero_grad()
         F.binary_cross_entropy_with_logits(model(features), targets).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    step(0)  # the first one is slower
-    learning = _seconds(lambda: step(1)) * len(batches)
-    few = valid.features[: 2 * batches.size].to(where)
+    def score() -> None:
+        scoring.score(model, few, batches.frames)
+
+    learning = _seconds(step, 3) * len(batches)
     model.eval()
-    return learning + _seconds(lambda: scoring.score(model, few, batches.frames)) * len(valid.features) / len(few)
+    return learning + _seconds(score, 1) * len(valid.features) / len(few)
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    """How long it takes, on a GPU until it is done there."""
-    start = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+def _seconds(work: Callable[[], object], times: int) -> float:
+    """How long it takes, the median of ``times`` after a first, slower one; on a GPU until it is done there."""
+    taken = []
+    for _ in range(1 + times):
+        start = time.perf_counter()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken[1:])
