@@ -6,15 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from earmark import trial
+from earmark import systems, trial
 from earmark.config import ExperimentConfig
 from earmark.dataset import Split
 from earmark.labels import Labelled
-from earmark.systems import get
 
-SYSTEM = get("mel-2d-cnn")
+SYSTEM = systems.get("mel-2d-cnn")
 EXPERIMENT = ExperimentConfig(representation="mel", model="convolutional", preset="demo")
-GB = 2**30
 
 
 def split(clips=40, frames=60, dims=48, tags=3):
@@ -35,9 +33,6 @@ def test_what_a_step_keeps_is_counted_to_the_byte():
 def free(monkeypatch):
     """Say how much memory is free, in the memory that a clip of ``split`` is taken to need."""
     features = split().features[:2].clone()  # a view would count as the whole
-    torch.manual_seed(1)
-    from earmark import systems
-
     each = trial.kept_bytes(systems.build(SYSTEM.name, 3, 60, 48), features, torch.zeros(2, 3)) / 2
 
     def leave(clips):
@@ -69,7 +64,7 @@ def test_a_budget_leaves_the_epochs_that_fit_but_at_least_one_and_no_more_than_t
 
 def test_a_time_is_the_median_of_those_after_the_first(monkeypatch):
     clock = iter([0, 100, 200, 201, 300, 309, 400, 402])
-    monkeypatch.setattr(trial.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(trial.progress.time, "perf_counter", lambda: next(clock))
     done = []
     assert trial._seconds(lambda: done.append(1), 3) == 2
     assert len(done) == 4

@@ -96,10 +96,10 @@ class Papers:
         checkpoints = self.data / "papers/checkpoints" / system.name
         fitted = training.fit(system.name, experiment, train, valid, checkpoints)
         heard = fitted.summary["excerpt_frames"], fitted.summary["excerpts"]
-        batch = fitting.get("batch", 32)
+        batch = _batch(fitting)
         fitted.model.eval()
         (valid, valid_scores), (test, scores) = (
-            part.by_clip(scoring.score(fitted.model, part.features, *heard, batch=batch)) for part in (valid, test)
+            part.by_clip(scoring.score(fitted.model, part.features, *heard, **batch)) for part in (valid, test)
         )
         thresholds = evaluation.equal_error_thresholds(valid_scores, valid.targets.numpy())
         drawn = self.config.evaluation
@@ -109,7 +109,7 @@ class Papers:
         training.save_state(fitted.model, self.data / "papers/models" / system.name / "state.pt")
         scoring.write_scores(self.data / "papers/scores" / f"{system.name}.csv", test, scores)
         found = {"test": result.summary | {"missing_clips": test.missing}, "training": fitted.summary}
-        write_json(path, self._about(mark, fitting) | found)
+        write_json(path, self._about(mark) | batch | found)
         epochs, seconds = fitted.summary["epochs"], fitted.summary["seconds"]
         auc = result.summary["roc_auc"]
         return (
@@ -132,7 +132,7 @@ class Papers:
         outcome = crossvalidation.run(system.name, entry, features, self.labels)
         found = outcome.summary
         write_csv(self.data / "papers/scores" / f"{path.stem}.csv", crossvalidation.COLUMNS, outcome.rows)
-        write_json(path, self._about(mark, fitting) | found)
+        write_json(path, self._about(mark) | _batch(fitting) | found)
         accuracy, took = found["accuracy"], found["training"]
         return (
             f"{path.stem}: accuracy {accuracy['normalized']:.4f} (folds {accuracy['lowest_fold']:.4f} to "
@@ -142,11 +142,10 @@ class Papers:
     def _result(self, stem: str) -> Path:
         return self.metrics / self.corpus.replace(" ", "-") / f"{stem}.json"
 
-    def _about(self, mark: str, fitting: Mapping[str, int]) -> dict[str, Any]:
-        """What every result says of itself; the batch only where it is not the rule's."""
-        batch = {"batch": fitting["batch"]} if "batch" in fitting else {}
+    def _about(self, mark: str) -> dict[str, Any]:
+        """What every result says of itself."""
         return {
-            "corpus": self.corpus, "rule": self.preset, "budget_minutes": self.minutes, **batch, "fingerprint": mark,
+            "corpus": self.corpus, "rule": self.preset, "budget_minutes": self.minutes, "fingerprint": mark,
         }  # fmt: skip
 
     def _splits(self, system: System) -> tuple[Path, Split, Split, Split]:
@@ -195,6 +194,11 @@ class Papers:
         clips = read_manifest(self.data / "corpus/manifest.csv")
         decode_corpus(clips, self.config.corpus.audio, heard.rate, WaveformConfig(samples=longest), folder)
         return folder
+
+
+def _batch(fitting: Mapping[str, int]) -> dict[str, Any]:
+    """The batch, where it is not the rule's."""
+    return {key: value for key, value in fitting.items() if key == "batch"}
 
 
 def _digest(file: Path) -> str:

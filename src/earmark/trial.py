@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import statistics
 import sys
-import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earmark import extract, memory, schedules, scoring, systems, training
+from earmark import extract, memory, progress, schedules, scoring, systems, training
 from earmark.config import ExperimentConfig
 from earmark.dataset import Batches, Split
 from earmark.systems import System
@@ -58,7 +57,6 @@ def fitting(
             model, optimizer, Batches(train, batch, experiment.seed, rule.excerpt), valid, where
         )
         changes["epochs"] = max(1, min(rule.epochs, int(60 * minutes / seconds)))
-    del model
     memory.give_back()
     return changes
 
@@ -102,9 +100,9 @@ def _seconds(work: Callable[[], object], times: int) -> float:
     """How long it takes, the median of ``times`` after a first, slower one; on a GPU until it is done there."""
     taken = []
     for _ in range(1 + times):
-        start = time.perf_counter()
+        watch = progress.Stopwatch()
         work()
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        taken.append(time.perf_counter() - start)
+        taken.append(watch.seconds())
     return statistics.median(taken[1:])
