@@ -91,7 +91,7 @@ class WaveformShard:
         """Decode the shard unless it is up to date; return how many clips were decoded."""
         settings = self.config.model_dump(mode="json", exclude={"max_rejected"}) | {"rate": self.rate}
         inputs = list(zip((c.clip_id for c in self.clips), pool.map(self._digest, self.clips), strict=True))
-        code = provenance.code_version("earmark.audio", "earmark.shards")
+        code = provenance.digest("decode")
         fingerprint = provenance.fingerprint(inputs=inputs, settings=settings, code=code)
         if shards.fingerprint_of(self.path) == fingerprint:
             self._recall()

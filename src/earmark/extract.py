@@ -90,7 +90,7 @@ def free_bytes(where: torch.device) -> int:
 
 def code_version(kind: str) -> str:
     """The version of the code that makes features of this kind; editing another kind's module does not change it."""
-    return provenance.code_version(f"earmark.representations.{kind}", "earmark.shards")
+    return provenance.digest(f"features-{kind}")
 
 
 def _fingerprint(source: Path, settings: Settings) -> str:

@@ -31,3 +31,8 @@ class Stopwatch:
         print(
             f"{stage}: {clips} clips in {seconds:.1f} s{rate}{'; ' + more if more else ''}", file=sys.stdout, flush=True
         )
+
+
+def say(stage: str, text: str) -> None:
+    """Print one line of a stage that counts no clips."""
+    print(f"{stage}: {text}", flush=True)

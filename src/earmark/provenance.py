@@ -1,18 +1,106 @@
-"""What code made a result: the project's modules that a file imports, and a hash of their source.
+"""What code and which libraries made a result: one digest per consumer, for DVC, shards, training runs and metrics.
 
-Static: imports are read from the syntax tree, those inside functions too, so that nothing has to be executed.
+A consumer is what a stage runs for one item: ``decode``, ``features-mel``, ``train-recurrent``. Its digest is a hash over
+the modules of this project that it imports, directly or not, of their source without comments, docstrings and layout:
+what cannot change a result does not change the digest. Imports are read from the syntax tree, those inside functions
+too, so that nothing has to be executed; a module that is imported by a computed name is named here instead.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.metadata
+import io
 import json
-from collections.abc import Iterable
+import re
+import tokenize
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+
+# Modules that cannot change a result, and why. They and what they import belong to no digest.
+NEUTRAL = {
+    "errors": "texts that end a command",
+    "progress": "what is shown while it runs",
+    "memory": "how much is free, how freed memory is kept: batches of the extraction, whose results do not depend on them",
+    "cluster": "where shards are computed; workers whose code or makers differ are refused",
+    "provenance": "makes the digests: a change of it that matters changes them itself",
+}
+# What each consumer runs; "*" stands for the file of a kind of representation, or of a family of networks.
+CONSUMERS = {
+    "demo": ("corpora.demo.render", "config"),
+    "corpus": ("corpora.read", "published_counts"),
+    "labels": ("labels", "config"),
+    "decode": ("decode",),
+    "features": ("extract", "config", "representations.*"),
+    "standardize": ("standardize", "labels"),
+    "train": ("training", "dataset", "config", "models.*"),
+    "evaluate": ("scoring", "evaluation", "dataset", "config", "models.*"),
+    "crossvalidate": ("crossvalidation", "models.*"),
+    "report": ("comparison", "report", "reproduction", "config"),
+}
+
+
+def consumers() -> list[str]:
+    """All consumers, by their full names: ``features-<kind>`` for every kind that is there, and so on."""
+    found = []
+    for stage, roots in CONSUMERS.items():
+        folder = next((root.removesuffix(".*") for root in roots if root.endswith(".*")), None)
+        found += [stage] if folder is None else [f"{stage}-{name}" for name in plugins(folder)]
+    return found
+
+
+def plugins(folder: str) -> list[str]:
+    """The modules of a folder of the package that can be built by name: those with a ``build`` of their own."""
+    return sorted(path.stem for path in (PACKAGE / folder).glob("*.py") if path.stem != "__init__" and _builds(path))
+
+
+def _builds(file: Path) -> bool:
+    return re.search(r"^(def build\(|build\s*(:.*)?=)", file.read_text(encoding="utf-8"), re.M) is not None
+
+
+@cache
+def digest(consumer: str) -> str:
+    """SHA-256 over the code that a consumer runs; ValueError for a consumer that is not there."""
+    summary = hashlib.sha256()
+    for name, value in sources(consumer).items():
+        summary.update(f"{name} {value}\n".encode())
+    return summary.hexdigest()
+
+
+def sources(consumer: str) -> dict[str, str]:
+    """The files that a consumer runs, relative to the package, each with the SHA-256 of what matters of it."""
+    files = closure(_roots(consumer))
+    named = "\n".join(text for file in files for text in _strings(file))
+    data = [file for file in _data_files() if file.name in named]
+    return {file.relative_to(PACKAGE).as_posix(): source_digest(file) for file in sorted([*files, *data])}
+
+
+def _roots(consumer: str) -> list[Path]:
+    stage, _, item = consumer.partition("-")
+    names = [f"{PACKAGE.name}.{root.replace('*', item)}" for root in CONSUMERS.get(stage, ())]
+    files = [module_file(name) for name in names]
+    if not names or None in files or (item != "") != any("*" in root for root in CONSUMERS[stage]):
+        raise ValueError(f"no code is known for {consumer!r}: it must be one of {', '.join(consumers())}")
+    return [file for file in files if file is not None]
+
+
+def closure(files: Iterable[Path]) -> list[Path]:
+    """``files`` and all of the project's files that they import, directly or not, but the neutral ones; sorted."""
+    todo, seen = list(files), set[Path]()
+    while todo:
+        file = todo.pop()
+        if file not in seen and not _neutral(file):
+            seen.add(file)
+            todo.extend(direct_imports(file))
+    return sorted(seen)
+
+
+def _neutral(file: Path) -> bool:
+    return file.parent == PACKAGE and file.stem in NEUTRAL
 
 
 def module_file(name: str) -> Path | None:
@@ -24,44 +112,139 @@ def module_file(name: str) -> Path | None:
     return None
 
 
-def direct_imports(file: Path) -> set[Path]:
+@cache
+def direct_imports(file: Path) -> frozenset[Path]:
     """The project's files that ``file`` itself imports, anywhere in it.
 
-    A package's ``__init__`` counts where a name of its own is taken from it, not where it only leads to a module.
+    A package's ``__init__`` counts where a name of its own is taken from it, not where it only leads to a module. A
+    string that is the full name of a module counts as its import.
     """
     found: set[Path | None] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(_text(file))):
         if isinstance(node, ast.Import):
             found.update(module_file(alias.name) for alias in node.names if _own(alias.name))
-        elif isinstance(node, ast.ImportFrom) and node.module is not None and _own(node.module):
-            modules = [module_file(f"{node.module}.{alias.name}") for alias in node.names]
-            found.update(module or module_file(node.module) for module in modules)
-    return {path for path in found if path is not None}
+        elif isinstance(node, ast.ImportFrom):
+            origin = _origin(file, node)
+            if _own(origin):
+                modules = [module_file(f"{origin}.{alias.name}") for alias in node.names]
+                found.update(module or module_file(origin) for module in modules)
+    found.update(module_file(text) for text in _strings(file) if re.fullmatch(rf"{PACKAGE.name}(\.\w+)+", text))
+    return frozenset(path for path in found if path is not None)
+
+
+def _origin(file: Path, node: ast.ImportFrom) -> str:
+    """The module that names are taken from, absolute."""
+    if not node.level:
+        return node.module or ""
+    if not file.is_relative_to(PACKAGE):
+        return ""
+    package = file.relative_to(PACKAGE.parent).parts[: -node.level]
+    return ".".join([*package, *([node.module] if node.module else [])])
 
 
 def _own(name: str) -> bool:
     return name.split(".")[0] == PACKAGE.name
 
 
-def closure(files: Iterable[Path]) -> list[Path]:
-    """``files`` and all of the project's files that they import, directly or not, sorted."""
-    todo, seen = list(files), set[Path]()
-    while todo:
-        file = todo.pop()
-        if file not in seen:
-            seen.add(file)
-            todo.extend(direct_imports(file))
-    return sorted(seen)
+@cache
+def _strings(file: Path) -> tuple[str, ...]:
+    """The string constants of a module, docstrings left out."""
+    tree = ast.parse(_text(file))
+    idle = {id(node.value) for node in ast.walk(tree) if _is_docstring(node)}
+    return tuple(
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in idle
+    )
+
+
+def _data_files() -> list[Path]:
+    """What lies in the package and is no code: a module that names such a file is taken to read it."""
+    return [
+        path
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".typed") and "__pycache__" not in path.parts
+    ]
 
 
 @cache
-def code_version(*modules: str) -> str:
-    """SHA-256 over the sources of the named modules and of all that they import from this project."""
-    digest = hashlib.sha256()
-    starts = [file for name in modules if (file := module_file(name)) is not None]
-    for file in closure(starts):
-        digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()
+def source_digest(file: Path) -> str:
+    """SHA-256 of a file: of a module without what cannot matter, of another file whole; line ends do not count."""
+    if file.suffix != ".py":
+        return hashlib.sha256(file.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+    return hashlib.sha256("\0".join(essence(_text(file))).encode()).hexdigest()
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8-sig")  # and with \n for every line end
+
+
+def essence(source: str) -> list[str]:
+    """The tokens of a module without comments, docstrings and layout, the same under every version of Python.
+
+    A statement that is only a string does nothing, wherever it stands: it is a docstring here. Since 3.12 the tokeniser
+    takes f-strings apart; they are put together again from the places where they begin and end.
+    """
+    lines = io.StringIO(source).readlines()  # str.splitlines knows more line ends than Python has
+    found: list[str] = []
+    idle = sorted(_docstrings(source, lines), reverse=True)
+    beginning: tuple[int, int] | None = None
+    depth = 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        kind = tokenize.tok_name[token.type]
+        while idle and token.start >= idle[-1][1]:
+            idle.pop()
+        if kind in ("COMMENT", "NL", "ENDMARKER") or (idle and idle[-1][0] <= token.start):
+            continue
+        if kind in ("FSTRING_START", "TSTRING_START"):
+            beginning = beginning if depth else token.start
+            depth += 1
+        elif kind in ("FSTRING_END", "TSTRING_END"):
+            depth -= 1
+            if not depth and beginning is not None:
+                found.append(_between(lines, beginning, token.end))
+        elif depth:
+            continue
+        elif kind in ("NEWLINE", "INDENT", "DEDENT"):
+            if kind != "NEWLINE" or (found and found[-1] not in ("<NEWLINE>", "<INDENT>", "<DEDENT>")):
+                found.append(f"<{kind}>")
+        else:
+            found.append(token.string)
+    return found
+
+
+def _docstrings(source: str, lines: list[str]) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Where the statements that are only a string begin and end, as the tokeniser counts: lines from 1, characters."""
+    for node in ast.walk(ast.parse(source)):
+        if _is_docstring(node):
+            assert isinstance(node, ast.Expr)
+            assert node.end_lineno is not None
+            assert node.end_col_offset is not None
+            first = _characters(lines[node.lineno - 1], node.col_offset)
+            last = _characters(lines[node.end_lineno - 1], node.end_col_offset)
+            yield (node.lineno, first), (node.end_lineno, last)
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _characters(line: str, offset: int) -> int:
+    """The place in a line that the parser gives in bytes of UTF-8, in characters."""
+    return len(line.encode()[:offset].decode())
+
+
+def _between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
+    """The source from one place to another."""
+    if start[0] == end[0]:
+        return lines[start[0] - 1][start[1] : end[1]]
+    middle = lines[start[0] : end[0] - 1]
+    return "".join([lines[start[0] - 1][start[1] :], *middle, lines[end[0] - 1][: end[1]]])
+
+
+def makers(*distributions: str, **more: str) -> dict[str, str]:
+    """The versions of the libraries that make values, by their distributions' names, and whatever else does."""
+    return {name: importlib.metadata.version(name) for name in distributions} | more
 
 
 def fingerprint(**parts: object) -> str:

@@ -144,7 +144,7 @@ def _resumption(
     mark = provenance.fingerprint(
         rule=asdict(rule),
         seed=seed,
-        code=provenance.code_version("earmark.training"),
+        code=provenance.digest("report"),  # replaced by the training branch
         clips=[c.clip_id for split in (train, valid) for c in split.clips],
         sums=[float(t.double().sum()) for split in (train, valid) for t in (split.features, split.targets)],
     )

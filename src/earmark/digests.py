@@ -1,0 +1,25 @@
+"""The texts of the stage ``code``: a file per consumer, on which its stage depends in place of any source file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from earmark import progress, provenance
+from earmark.manifest import write_text
+
+
+def write(out: Path, scripts: Path) -> None:
+    """Write ``out``/<consumer> for every consumer and remove what is none.
+
+    scripts: the folder of the stage scripts. A text holds the digest of the code, that of the stage's script, and below
+    them the files that the digest covers: `dvc diff` and `diff` then tell why a stage runs.
+    """
+    names = provenance.consumers()
+    for name in names:
+        script = scripts / f"{name.partition('-')[0]}.py"
+        lines = [f"{provenance.digest(name)} code", f"{provenance.source_digest(script)} {script.name}"]
+        lines += [f"  {value} {file}" for file, value in provenance.sources(name).items()]
+        write_text(out / name, "\n".join(lines) + "\n")
+    for other in set(out.iterdir()) - {out / name for name in names}:
+        other.unlink()
+    progress.say("code", f"{len(names)} digests")
