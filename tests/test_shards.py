@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import errno
+import random
 import subprocess
 import sys
+import zlib
 
+import h5py
 import numpy as np
 import pytest
 
+from earmark import shards
+from earmark.checksums import BLOCK, RowSums
 from earmark.shards import (
     ShardError,
     ShardWriter,
@@ -74,7 +79,7 @@ def test_an_absent_or_damaged_shard_is_named(tmp_path):
         open_shard(tmp_path / "0.h5")
     (tmp_path / "0.h5").write_bytes(b"no HDF5")
     assert fingerprint_of(tmp_path / "0.h5") is None
-    with pytest.raises(ShardError, match=r"0\.h5 is no readable HDF5 file"):
+    with pytest.raises(ShardError, match=r"0\.h5 cannot be used .*does not begin with its seal.*run the stage"):
         open_shard(tmp_path / "0.h5")
     with pytest.raises(ShardError, match="holds no shard"):
         shard_files(tmp_path / "none")
@@ -135,3 +140,87 @@ def test_a_file_system_that_cannot_reserve_is_written_to_all_the_same(tmp_path, 
     monkeypatch.setattr("os.posix_fallocate", refuse)
     write(tmp_path / "0.h5")
     assert clip_ids(tmp_path / "0.h5") == ["1", "2"]
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory):
+    """A shard of three blocks of rows as halves, with all that a shard can hold."""
+    path = tmp_path_factory.mktemp("sealed") / "0.h5"
+    rows = np.random.default_rng(0).standard_normal((150, 5, 3), dtype=np.float32)
+    with ShardWriter(path, "features", 150, (5, 3), np.float16) as writer:
+        for start in range(0, 150, 30):
+            writer.append([f"clip {i}" for i in range(start, start + 30)], rows[start : start + 30])
+        writer.axes = {"hz": np.arange(3.0)}
+        writer.attributes = {"fingerprint": "f", "config": {"kind": "mel"}, "makers": {"torch": "2"}}
+    return path
+
+
+def test_any_flipped_bit_of_a_shard_is_found(sealed, tmp_path):
+    content, chance = sealed.read_bytes(), random.Random(1)
+    with h5py.File(sealed, "r") as file:
+        rows = file["features"].id.get_offset()
+    places = [0, 511, 512, rows, rows + 150 * 5 * 3 * 2 - 1, len(content) - 1]
+    for byte in [*places, *(chance.randrange(len(content)) for _ in range(300))]:
+        damaged = bytearray(content)
+        damaged[byte] ^= 1 << chance.randrange(8)
+        (tmp_path / "0.h5").write_bytes(damaged)
+        with pytest.raises(ShardError, match=r"0\.h5 cannot be used \(.*run the stage that makes it again"):
+            open_shard(tmp_path / "0.h5")
+        assert fingerprint_of(tmp_path / "0.h5") is None
+
+
+def test_a_shard_that_is_cut_off_or_continued_is_found(sealed, tmp_path):
+    content = sealed.read_bytes()
+    for changed in (*(content[:size] for size in (0, 1, 511, 512, 5_000, len(content) - 1)), content + b"\0"):
+        (tmp_path / "0.h5").write_bytes(changed)
+        with pytest.raises(ShardError, match=r"0\.h5 cannot be used"):
+            open_shard(tmp_path / "0.h5")
+
+
+def test_damage_is_told_by_its_rows(sealed, tmp_path):
+    content = bytearray(sealed.read_bytes())
+    with h5py.File(sealed, "r") as file:
+        content[file["features"].id.get_offset() + (BLOCK + 3) * 5 * 3 * 2] ^= 1
+    (tmp_path / "0.h5").write_bytes(content)
+    with pytest.raises(ShardError, match=f"rows {BLOCK} to {2 * BLOCK - 1} are not what was written"):
+        open_shard(tmp_path / "0.h5")
+
+
+def test_hdf5_that_is_no_shard_is_named(tmp_path):
+    with h5py.File(tmp_path / "0.h5", "w") as file:
+        file["features"] = np.zeros((2, 3))
+    with pytest.raises(ShardError, match=r"0\.h5 cannot be used .*no shard of this version"):
+        clip_ids(tmp_path / "0.h5")
+
+
+def test_a_shard_is_verified_once_in_a_process_and_again_when_it_has_changed(sealed, tmp_path, monkeypatch):
+    path, verified = tmp_path / "0.h5", []
+    path.write_bytes(sealed.read_bytes())
+    original = shards._verify
+    monkeypatch.setattr(shards, "_verify", lambda file: (verified.append(file), original(file)))
+    for _ in range(3):
+        open_shard(path).close()
+    assert verified == [path]
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ShardError):
+        open_shard(path)
+    assert verified == [path, path]
+
+
+def test_rows_have_the_same_sums_in_pieces_of_any_size():
+    rows = np.random.default_rng(0).integers(0, 99, (200, 7), np.int16)
+    whole = [zlib.crc32(rows[start : start + BLOCK].tobytes()) for start in range(0, 200, BLOCK)]
+    for size in (1, 7, BLOCK, 90, 200):
+        sums = RowSums()
+        for start in range(0, 200, size):
+            sums.add(rows[start : start + size])
+        assert sums.values().tolist() == whole
+
+
+def test_makers_that_differ_are_not_mixed_in_silence(tmp_path):
+    for name, version in (("0", "2.13"), ("1", "2.14")):
+        with ShardWriter(tmp_path / f"{name}.h5", "features", 1, (1, 1), np.float32) as writer:
+            writer.append([name], np.zeros((1, 1, 1), np.float32))
+            writer.attributes = {"fingerprint": "f", "config": {}, "code": "c", "makers": {"torch": version}}
+    with pytest.raises(ShardError, match=r'1\.h5 was made with makers \{"torch": "2\.14"\}.* 0\.h5 .*"2\.13"'):
+        list(open_all(tmp_path))

@@ -7,9 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -19,8 +17,30 @@ from earmark import provenance
 
 # A module imports only from those before it; a package's modules may import each other.
 ORDER = [
-    *("errors", "progress", "provenance", "config", "manifest", "corpora", "labels", "published_counts", "audio"),
-    *("memory", "halves", "shards", "decode", "representations", "cluster", "extract", "standardize", "dataset"),
+    *(
+        "errors",
+        "progress",
+        "provenance",
+        "config",
+        "manifest",
+        "digests",
+        "corpora",
+        "labels",
+        "published_counts",
+        "audio",
+    ),
+    *(
+        "memory",
+        "halves",
+        "checksums",
+        "shards",
+        "decode",
+        "representations",
+        "cluster",
+        "extract",
+        "standardize",
+        "dataset",
+    ),
     *("evaluation", "models", "systems", "schedules", "scoring", "comparison", "distributed", "tagger", "training"),
     *("crossvalidation", "report", "reproduction", "predict", "trial", "papers", "check", "bench", "cli"),
 ]
@@ -52,45 +72,45 @@ def test_representations_need_no_more_than_torch_and_numpy():
         assert found <= allowed, f"{file.name} imports {found - allowed}"
 
 
-def stages() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Every stage of dvc.yaml with its deps as they are for each of its items."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items():
-        section = re.fullmatch(r"\$\{(\w+)\}", stage.get("foreach", ""))
-        items = params[section[1]].items() if section else [("", {})]
-        body = stage.get("do", stage)
-        resolved = []
-        for key, item in items:
-            values = {"key": key} | {f"item.{k}": v for k, v in item.items()}
-            deps = [re.sub(r"\$\{([^}]+)\}", lambda m, v=values: str(v.get(m[1], m[0])), d) for d in body["deps"]]
-            resolved.append({"item": item, "deps": deps})
-        yield name, resolved
+def test_every_stage_depends_on_the_digest_of_its_own_code():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    assert stages.pop("code")["deps"] == ["src/earmark", "stages"]
+    assert set(stages) == set(provenance.CONSUMERS)
+    for name, stage in stages.items():
+        code = [dep for dep in stage.get("do", stage)["deps"] if dep.startswith(("data/code", "src", "stages"))]
+        item = {"features": "-${item.kind}"}.get(name, "-${item.model}" if f"{name}-linear" in consumers() else "")
+        assert code == [f"data/code/{name}{item}"]
 
 
-def needed_code(script: Path, item: dict[str, Any]) -> set[Path]:
-    """What a stage runs for one item: the script's imports, and the model family that systems.py imports by name."""
-    files = set(provenance.closure([script]))
-    if "model" in item and provenance.PACKAGE / "systems.py" in files:
-        files |= set(provenance.closure([provenance.PACKAGE / "models" / f"{item['model']}.py"]))
-    return files
+def consumers() -> list[str]:
+    return provenance.consumers()
 
 
-@pytest.mark.parametrize(("name", "items"), list(stages()))
-def test_a_stage_depends_on_the_code_that_it_runs_and_on_no_other(name, items):
-    script = ROOT / "stages" / f"{name}.py"
-    used: set[str] = set()
-    for entry in items:
-        code = [ROOT / d for d in entry["deps"] if d.startswith(("src/", "stages/")) and not d.endswith(".yaml")]
-        assert all(path.exists() for path in code), f"{name}: {[str(p) for p in code if not p.exists()]} do not exist"
-        needed = needed_code(script, entry["item"])
-        covered = {file: next((c for c in code if file == c or c in file.parents), None) for file in needed}
-        missing = sorted(str(f.relative_to(ROOT)) for f, by in covered.items() if by is None)
-        assert not missing, f"{name} runs {missing}, which its deps do not name"
-        used |= {str(by.relative_to(ROOT)) for by in covered.values() if by is not None}
-    # The items of one foreach share a list, so a dep must be run by one of them at least.
-    named = {d for entry in items for d in entry["deps"] if d.startswith(("src/", "stages/"))}
-    named = {d for d in named if not d.endswith(".yaml")}  # a table that code reads
-    assert named == used, f"{name} names {sorted(named - used)}, which it does not run"
+@pytest.mark.parametrize("consumer", consumers())
+def test_a_digest_covers_the_code_that_the_stages_script_runs_and_no_other(consumer):
+    """But for what is imported by a computed name: the kind, the family and what these import."""
+    stage, _, item = consumer.partition("-")
+    plugin = next((root.replace("*", item) for root in provenance.CONSUMERS[stage] if "*" in root), None)
+    script = ROOT / "stages" / f"{stage}.py"
+    run = {script, *([] if plugin is None else [provenance.module_file(f"earmark.{plugin}")])}
+    expected = {file for file in provenance.closure(run) if file != script}
+    covered = {provenance.PACKAGE / name for name in provenance.sources(consumer)}
+    names = sorted(str(f.relative_to(ROOT)) for f in expected ^ {f for f in covered if f.suffix == ".py"})
+    assert not names, f"{consumer}: {names} are in one of both only"
+
+
+def test_every_file_of_data_in_the_package_belongs_to_a_digest_or_to_params():
+    covered = {name for consumer in consumers() for name in provenance.sources(consumer)}
+    named = (ROOT / "params.yaml").read_text(encoding="utf-8") + "\n".join(covered)
+    files = [file.relative_to(provenance.PACKAGE).as_posix() for file in provenance._data_files()]
+    assert files
+    assert not [file for file in files if file not in named]
+
+
+def test_neutral_modules_are_there_and_have_a_reason():
+    for name, reason in provenance.NEUTRAL.items():
+        assert (provenance.PACKAGE / f"{name}.py").is_file()
+        assert len(reason.split()) > 3
 
 
 def test_modules_stay_readable():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from earmark import progress, provenance
+from earmark.errors import EarmarkError
 from earmark.manifest import write_text
 
 
@@ -15,11 +16,18 @@ def write(out: Path, scripts: Path) -> None:
     them the files that the digest covers: `dvc diff` and `diff` then tell why a stage runs.
     """
     names = provenance.consumers()
-    for name in names:
-        script = scripts / f"{name.partition('-')[0]}.py"
-        lines = [f"{provenance.digest(name)} code", f"{provenance.source_digest(script)} {script.name}"]
-        lines += [f"  {value} {file}" for file, value in provenance.sources(name).items()]
-        write_text(out / name, "\n".join(lines) + "\n")
+    try:
+        texts = {name: _text(name, scripts / f"{name.partition('-')[0]}.py") for name in names}
+    except SyntaxError as error:
+        raise EarmarkError(f"{error.filename}, line {error.lineno}: {error.msg}") from None
+    for name, text in texts.items():
+        write_text(out / name, text)
     for other in set(out.iterdir()) - {out / name for name in names}:
         other.unlink()
     progress.say("code", f"{len(names)} digests")
+
+
+def _text(consumer: str, script: Path) -> str:
+    lines = [f"{provenance.digest(consumer)} code", f"{provenance.source_digest(script)} {script.name}"]
+    lines += [f"  {value} {file}" for file, value in provenance.sources(consumer).items()]
+    return "\n".join(lines) + "\n"

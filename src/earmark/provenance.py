@@ -1,9 +1,9 @@
 """What code and which libraries made a result: one digest per consumer, for DVC, shards, training runs and metrics.
 
-A consumer is what a stage runs for one item: ``decode``, ``features-mel``, ``train-recurrent``. Its digest is a hash over
-the modules of this project that it imports, directly or not, of their source without comments, docstrings and layout:
-what cannot change a result does not change the digest. Imports are read from the syntax tree, those inside functions
-too, so that nothing has to be executed; a module that is imported by a computed name is named here instead.
+A consumer is what a stage runs for one item: ``decode``, ``features-mel``, ``train-recurrent``. Its digest is a hash
+over the modules of this project that it imports, directly or not, of their source without comments, docstrings and
+layout: what cannot change a result does not change the digest. Imports are read from the syntax tree, those inside
+functions too, so that nothing has to be executed; a module that is imported by a computed name is named here instead.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PACKAGE = Path(__file__).parent
 NEUTRAL = {
     "errors": "texts that end a command",
     "progress": "what is shown while it runs",
-    "memory": "how much is free, how freed memory is kept: batches of the extraction, whose results do not depend on them",
+    "memory": "how much is free and how freed memory is kept; results do not depend on the extraction's batches",
     "cluster": "where shards are computed; workers whose code or makers differ are refused",
     "provenance": "makes the digests: a change of it that matters changes them itself",
 }
@@ -80,12 +80,11 @@ def sources(consumer: str) -> dict[str, str]:
 
 
 def _roots(consumer: str) -> list[Path]:
-    stage, _, item = consumer.partition("-")
-    names = [f"{PACKAGE.name}.{root.replace('*', item)}" for root in CONSUMERS.get(stage, ())]
-    files = [module_file(name) for name in names]
-    if not names or None in files or (item != "") != any("*" in root for root in CONSUMERS[stage]):
+    if consumer not in consumers():
         raise ValueError(f"no code is known for {consumer!r}: it must be one of {', '.join(consumers())}")
-    return [file for file in files if file is not None]
+    stage, _, item = consumer.partition("-")
+    names = [f"{PACKAGE.name}.{root.replace('*', item)}" for root in CONSUMERS[stage]]
+    return [file for name in names if (file := module_file(name)) is not None]
 
 
 def closure(files: Iterable[Path]) -> list[Path]:
@@ -120,7 +119,7 @@ def direct_imports(file: Path) -> frozenset[Path]:
     string that is the full name of a module counts as its import.
     """
     found: set[Path | None] = set()
-    for node in ast.walk(ast.parse(_text(file))):
+    for node in ast.walk(ast.parse(_text(file), str(file))):
         if isinstance(node, ast.Import):
             found.update(module_file(alias.name) for alias in node.names if _own(alias.name))
         elif isinstance(node, ast.ImportFrom):
@@ -149,7 +148,7 @@ def _own(name: str) -> bool:
 @cache
 def _strings(file: Path) -> tuple[str, ...]:
     """The string constants of a module, docstrings left out."""
-    tree = ast.parse(_text(file))
+    tree = ast.parse(_text(file), str(file))
     idle = {id(node.value) for node in ast.walk(tree) if _is_docstring(node)}
     return tuple(
         node.value

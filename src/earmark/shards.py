@@ -1,4 +1,6 @@
-"""HDF5 shards: contiguous, deterministic, atomic and fingerprinted.
+"""HDF5 shards: contiguous, deterministic, atomic, fingerprinted and sealed.
+
+A fingerprint tells what a shard was made of, its checksums (``checksums``) what is in it: a damaged shard is refused.
 
 The same inputs give the same bytes: one writer, rows in ascending order, attributes sorted, no time stamps. Contiguous
 data sets are read 30 times faster clip by clip than compressed chunks, which save a fifth of the space at most; float16
@@ -22,6 +24,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from earmark import halves
+from earmark.checksums import SEAL, DamageError, RowSums, seal, verify_rest, verify_rows
 from earmark.errors import EarmarkError
 from earmark.halves import Halves
 
@@ -46,13 +49,14 @@ class ShardWriter:
         self.attributes: dict[str, Any] = {}
         self.axes: Mapping[str, Any] = {}
         self._ids: list[str] = []
+        self._sums = RowSums()
         self._halve = np.dtype(dtype) == np.float16
         kept = np.float32 if self._halve else dtype
         path.parent.mkdir(parents=True, exist_ok=True)
         # A name of this process alone: on a cluster a worker that was given up may still be writing the same shard.
         self._temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.tmp")
         if capacity is None:
-            self._file = h5py.File(self._temporary, "w")
+            self._file = h5py.File(self._temporary, "w", userblock_size=SEAL)
             self._data = self._file.create_dataset(name, (0, *shape), kept, maxshape=(None, *shape), chunks=(1, *shape))
         else:
             self._file, self._data = self._allocated(self._temporary, (capacity, *shape), kept)
@@ -64,7 +68,7 @@ class ShardWriter:
         """
         try:
             _reserve(path, math.prod(shape) * np.dtype(dtype).itemsize + _MARGIN)
-            file = h5py.File(path, "w")
+            file = h5py.File(path, "w", userblock_size=SEAL)
             properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
             properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
             data = file.create_dataset(self.name, shape, dtype, dcpl=properties, fill_time="never")
@@ -88,7 +92,9 @@ class ShardWriter:
             self._data.resize(start + len(clip_ids), axis=0)
         elif start + len(clip_ids) > self.capacity:
             raise ShardError(f"{self.path}: {self.capacity} rows are its limit, got {start + len(clip_ids)}")
-        self._data[start : start + len(clip_ids)] = rows
+        stored = np.ascontiguousarray(rows, self._data.dtype)
+        self._data[start : start + len(clip_ids)] = stored
+        self._sums.add(stored)
         self._ids.extend(clip_ids)
 
     def __enter__(self) -> ShardWriter:
@@ -105,6 +111,7 @@ class ShardWriter:
                 self._finish()
             self._file.close()
             if kind is None:
+                seal(self._temporary, self.name)
                 self._temporary.replace(self.path)
         except OSError as failure:
             error = failure
@@ -128,9 +135,11 @@ class ShardWriter:
         dtype = self._data.dtype if half is None else np.dtype(np.float16)
         target, data = self._allocated(self._copied, (len(self._ids), *self._data.shape[1:]), dtype)
         with target:
-            start = 0
+            start, self._sums = 0, RowSums()
             for block in self._blocks():
-                data[start : start + len(block)] = block if half is None else half.encode(block)
+                stored = block if half is None else half.encode(block)
+                data[start : start + len(block)] = stored
+                self._sums.add(stored)
                 start += len(block)
             if half is not None:
                 target.create_dataset("centre", data=half.centre)
@@ -142,6 +151,7 @@ class ShardWriter:
     def _finish(self) -> None:
         ids = [i.encode() for i in self._ids]
         self._file.create_dataset("clip_id", data=np.array(ids, dtype=f"S{max([1, *map(len, ids)])}"))
+        self._file.create_dataset("crc32", data=self._sums.values())
         axes = self._file.create_group("axes")
         for key in sorted(self.axes):
             axes.create_dataset(key, data=self.axes[key])
@@ -165,13 +175,13 @@ def _reserve(path: Path, size: int) -> None:
 def open_all(folder: Path) -> Iterator[h5py.File]:
     """Open the shards of a folder one after the other.
 
-    Raises ShardError where one was made by other code or with other settings than the first: a mixture is no
-    representation.
+    Raises ShardError where one was made by other code, by other makers or with other settings than the first: a mixture
+    is no representation.
     """
     first: tuple[str, dict[str, Any]] | None = None
     for path in shard_files(folder):
         with open_shard(path) as file:
-            origin = {key: file.attrs.get(key) for key in ("config", "code")}
+            origin = {key: file.attrs.get(key) for key in ("config", "code", "makers")}
             first = first or (path.name, origin)
             for key, value in origin.items():
                 if value != first[1][key]:
@@ -191,12 +201,17 @@ def read_rows(file: h5py.File, rows: Sequence[int]) -> NDArray[np.float32]:
 
 
 def fingerprint_of(path: Path) -> str | None:
-    """The fingerprint of a finished shard, None where there is none; an unreadable file counts as none."""
+    """The fingerprint of a finished shard; None where there is none, or one that is not what was written."""
+    return marks_of(path)[0]
+
+
+def marks_of(path: Path) -> tuple[str | None, str | None]:
+    """Fingerprint and makers (as they are stored) of a shard; None, None where there is none or it is damaged."""
     try:
-        with h5py.File(path, "r") as file:
-            return str(file.attrs.get("fingerprint"))
-    except OSError:
-        return None
+        with open_shard(path) as file:
+            return str(file.attrs.get("fingerprint")), file.attrs.get("makers")
+    except ShardError:
+        return None, None
 
 
 def attribute(file: h5py.File, key: str) -> Any:
@@ -211,13 +226,36 @@ def clip_ids(path: Path) -> list[str]:
 
 
 def open_shard(path: Path) -> h5py.File:
-    """Open a shard for reading; ShardError where the file is absent or damaged."""
+    """Open a shard for reading; ShardError where the file is absent, no shard, or not what was written.
+
+    Checksums are verified at the first reading in a process, and again when the file has changed since.
+    """
     try:
+        state = path.stat()
+        key = (state.st_ino, state.st_size, state.st_mtime_ns)
+        if _VERIFIED.get(path.absolute()) != key:
+            _verify(path)
+            _VERIFIED[path.absolute()] = key
         return h5py.File(path, "r")
     except FileNotFoundError:
         raise ShardError(f"{path} does not exist; run the stage that makes it, or `dvc pull` it") from None
-    except OSError as error:
-        raise ShardError(f"{path} is no readable HDF5 file ({error}); delete it and run its stage again") from None
+    except PermissionError as error:
+        raise ShardError(f"{path} cannot be read: {error.strerror}") from None
+    except (DamageError, OSError) as error:
+        raise ShardError(
+            f"{path} cannot be used ({error}); run the stage that makes it again: it replaces what is damaged"
+        ) from None
+
+
+_VERIFIED: dict[Path, tuple[int, int, int]] = {}
+
+
+def _verify(path: Path) -> None:
+    """Compare all of a file with its checksums; DamageError where they differ."""
+    found = verify_rest(path)
+    with h5py.File(path, "r") as file:
+        sums = file["crc32"][:]
+    verify_rows(path, found, sums)
 
 
 def shard_files(folder: Path) -> list[Path]:

@@ -1,0 +1,137 @@
+"""What makes a damaged shard known: a seal in front of the file, and a CRC of every block of rows inside it.
+
+HDF5 leaves the first bytes of a file, its user block, to whoever writes it. There the seal lies: where in the file the
+rows are, and SHA-256 of all the other bytes (ids, axes, attributes, HDF5's own tables). Among these are the CRC-32s of
+the rows, a block at a time. So every byte is covered, nothing of a damaged file is given to HDF5, which may crash on
+it, and a reader of some blocks need check no more than these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+SEAL = 512  # bytes, the smallest user block that HDF5 knows
+BLOCK = 64  # rows
+_FORMAT = "earmark shard 2"  # 1 had no seal
+_PIECE = 1 << 20
+
+
+class DamageError(Exception):
+    """A file whose content is not what was written; the text says what shows it."""
+
+
+class RowSums:
+    """CRC-32 of every BLOCK rows of what is written, in order, in pieces of any size."""
+
+    def __init__(self) -> None:
+        self._done: list[int] = []
+        self._rows, self._running = 0, 0
+
+    def add(self, rows: NDArray[Any]) -> None:
+        """Take the next rows, as they are stored."""
+        rows = np.ascontiguousarray(rows)
+        start = 0
+        while start < len(rows):
+            size = min(BLOCK - self._rows, len(rows) - start)
+            self._running = zlib.crc32(rows[start : start + size].data.cast("B") if rows.size else b"", self._running)
+            start, self._rows = start + size, self._rows + size
+            if self._rows == BLOCK:
+                self._close()
+
+    def _close(self) -> None:
+        self._done.append(self._running)
+        self._rows, self._running = 0, 0
+
+    def values(self) -> NDArray[np.uint32]:
+        """(blocks,), the last one of what is left."""
+        return np.array([*self._done, *([self._running] if self._rows else [])], np.uint32)
+
+
+@dataclass(frozen=True)
+class Seal:
+    """Where the rows of a file lie, and SHA-256 of all else but the seal itself; offset, size and row are bytes."""
+
+    offset: int
+    size: int
+    row: int
+    sha256: str
+
+    def encode(self) -> bytes:
+        """The SEAL bytes at the beginning of the file."""
+        return f"{_FORMAT}\n{json.dumps(asdict(self), sort_keys=True)}\n".encode().ljust(SEAL, b"\0")
+
+    @classmethod
+    def read(cls, file: BinaryIO) -> Seal:
+        """Read what ``encode`` made; DamageError for anything else."""
+        raw = file.read(SEAL)
+        if not raw.startswith(_FORMAT.encode() + b"\n"):
+            raise DamageError("it is no shard of this version: it does not begin with its seal")
+        try:
+            found = cls(**json.loads(raw.split(b"\n")[1]))
+        except (ValueError, TypeError, IndexError):
+            raise DamageError("its seal is damaged") from None
+        if found.encode() != raw:
+            raise DamageError("its seal is damaged")
+        return found
+
+
+def seal(path: Path, name: str) -> None:
+    """Put the seal into a finished file, whose rows are the data set ``name``."""
+    with h5py.File(path, "r") as opened:
+        data = opened[name]
+        row = math.prod(data.shape[1:]) * data.dtype.itemsize
+        size = len(data) * row
+        offset = int(data.id.get_offset()) if size else SEAL
+    with path.open("r+b") as file:
+        found = Seal(offset, size, row, _rest(file, offset, size))
+        file.seek(0)
+        file.write(found.encode())
+
+
+def verify_rest(path: Path) -> Seal:
+    """Check all of a file but its rows; DamageError, or OSError where it cannot be read."""
+    with path.open("rb") as file:
+        found = Seal.read(file)
+        if _rest(file, found.offset, found.size) != found.sha256:
+            raise DamageError("its ids, axes or attributes are not what was written")
+    return found
+
+
+def verify_rows(path: Path, found: Seal, sums: NDArray[np.uint32]) -> None:
+    """Check the rows of a file against their CRC-32s, a block at a time; DamageError names the rows."""
+    with path.open("rb") as file:
+        file.seek(found.offset)
+        left = found.size
+        for number, expected in enumerate(sums.tolist()):
+            block = file.read(min(left, BLOCK * found.row))
+            left -= len(block)
+            if zlib.crc32(block) != expected:
+                first = number * BLOCK
+                raise DamageError(f"rows {first} to {first + BLOCK - 1} are not what was written")
+    if left:
+        raise DamageError(f"{left} bytes of its rows have no checksum")
+
+
+def _rest(file: BinaryIO, offset: int, size: int) -> str:
+    """SHA-256 of a file from the seal on, without ``size`` bytes at ``offset``."""
+    summary = hashlib.sha256()
+    for piece in (*_pieces(file, SEAL, offset), *_pieces(file, offset + size, None)):
+        summary.update(piece)
+    return summary.hexdigest()
+
+
+def _pieces(file: BinaryIO, start: int, end: int | None) -> Iterator[bytes]:
+    file.seek(start)
+    while piece := file.read(_PIECE if end is None else min(_PIECE, end - file.tell())):
+        yield piece
