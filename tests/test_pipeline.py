@@ -35,7 +35,7 @@ def small(clone, make_corpus):
 
 def test_every_stage_runs_once_and_the_metrics_are_complete(small):
     assert sorted(small.first) == sorted(
-        ["demo", "corpus", "labels", "decode@16000", "features@mel", "standardize@mel", "report"]
+        ["code", "demo", "corpus", "labels", "decode@16000", "features@mel", "standardize@mel", "report"]
         + [f"{stage}@{name}" for stage in ("train", "evaluate") for name in ("cnn", "linear")]
     )
     metrics = json.loads((small.folder / "metrics/experiments/cnn.json").read_text())
@@ -76,6 +76,20 @@ def test_a_changed_clip_recomputes_its_shard_alone(small):
         after = small.times(folder)
         assert {name for name in after if after[name] != before[name]} == {"1.h5"}
     assert re.search(r"^features mel: 4 clips", small.output, re.M)
+
+
+def test_a_flipped_bit_in_a_feature_shard_is_mended_and_trains_nothing(small):
+    small.repro()
+    path = small.folder / "data/features/mel/0.h5"
+    content, lock = path.read_bytes(), (small.folder / "dvc.lock").read_bytes()
+    damaged = bytearray(content)
+    damaged[-len(content) // 2] ^= 1
+    path.unlink()  # it may be a link into DVC's cache
+    path.write_bytes(damaged)
+    assert small.repro() == ["features@mel"]
+    assert re.search(r"^features mel: 4 clips in .*; 8 were up to date$", small.output, re.M)
+    assert path.read_bytes() == content
+    assert (small.folder / "dvc.lock").read_bytes() == lock
 
 
 def test_a_wrong_setting_stops_before_any_work_with_its_key_and_value(small):
