@@ -28,23 +28,26 @@ def test_without_a_gpu_the_device_is_the_cpu(monkeypatch):
     assert devices.kind(devices.device()) == "cpu"
 
 
+@pytest.mark.usefixtures("machine")
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [("", "cuda:0"), ("cpu", "cpu"), ("cuda", "cuda:0"), ("cuda:0", "cuda:0"), ("cuda:01", "cuda:1")],
 )
-def test_a_gpu_is_named_with_its_number(machine, monkeypatch, wanted, found):  # noqa: F811
+def test_a_gpu_is_named_with_its_number(monkeypatch, wanted, found):
     monkeypatch.setenv("EARMARK_DEVICE", wanted)
     assert str(devices.device()) == found
 
 
+@pytest.mark.usefixtures("machine")
 @pytest.mark.parametrize("wanted", ["gpu", "cuda:", "cuda:-1", "cuda:x", "cpu:0", "CUDA", " cuda", "cuda:1 ", "1"])
-def test_what_is_no_device_is_refused_by_name(machine, monkeypatch, wanted):  # noqa: F811
+def test_what_is_no_device_is_refused_by_name(monkeypatch, wanted):
     monkeypatch.setenv("EARMARK_DEVICE", wanted)
     with pytest.raises(EarmarkError, match=f"EARMARK_DEVICE must be cpu, cuda, cuda:N or mps, got '{wanted}'"):
         devices.device()
 
 
-def test_a_gpu_that_is_not_there_is_refused_with_the_number_of_those_that_are(machine, monkeypatch):  # noqa: F811
+@pytest.mark.usefixtures("machine")
+def test_a_gpu_that_is_not_there_is_refused_with_the_number_of_those_that_are(monkeypatch):
     monkeypatch.setenv("EARMARK_DEVICE", "cuda:9")
     with pytest.raises(EarmarkError, match=r"must be at most cuda:1, got 'cuda:9': torch sees 2 GPU\(s\)"):
         devices.device()
@@ -67,7 +70,8 @@ def test_everything_is_asked_of_the_device_in_use_and_not_of_the_current_one(sec
     assert second.synchronized == [1, 1]
 
 
-def test_lightning_trains_on_the_device_in_use_but_several_processes_take_their_own(second, monkeypatch):
+@pytest.mark.usefixtures("second")
+def test_lightning_trains_on_the_device_in_use_but_several_processes_take_their_own(monkeypatch):
     assert devices.lightning(devices.device()) == {"accelerator": "cuda", "devices": [1]}
     assert devices.lightning(torch.device("cpu")) == {"accelerator": "cpu", "devices": 1}
     monkeypatch.setenv("EARMARK_DEVICES", "2")
