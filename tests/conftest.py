@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,15 @@ def write_annotations(path: Path, tags: list[str], rows: list[tuple[str, list[in
     lines = [["clip_id", *tags, "mp3_path"]] + [[i, *map(str, values), p] for i, values, p in rows]
     path.write_text("\n".join("\t".join(f'"{cell}"' for cell in line) for line in lines) + "\n", encoding="utf-8")
     return path
+
+
+@pytest.fixture(params=["cpu", "gpu"])
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Which way the transforms take to their values: a CPU's, or that of every other device, on CPU tensors too."""
+    from earmark.representations.workspace import as_on_a_gpu
+
+    with as_on_a_gpu() if request.param == "gpu" else nullcontext():
+        yield request.param
 
 
 @pytest.fixture

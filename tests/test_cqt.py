@@ -32,6 +32,7 @@ def direct(wave, rate, hz, hop, filter_scale):
     return np.abs(frames @ filters.conj().T) * np.sqrt(lengths)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(("rate", "n", "options"), CASES)
 def test_equal_to_the_definition(rate, n, options):
     wave = music(n, rate)

@@ -81,7 +81,7 @@ def test_the_shares_of_a_batch_are_all_of_it_and_their_weighted_means_its_mean(m
 def test_settings_come_from_the_environment_and_wrong_ones_are_named(monkeypatch):
     for name in ("EARMARK_DEVICES", "EARMARK_NODES", "TORCHELASTIC_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
-    assert distributed.settings() == {"devices": 1}
+    assert distributed.settings() == {}
     monkeypatch.setenv("EARMARK_DEVICES", "4")
     monkeypatch.setenv("EARMARK_NODES", "2")
     assert (distributed.settings()["devices"], distributed.settings()["num_nodes"]) == (4, 2)

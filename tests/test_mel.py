@@ -41,6 +41,7 @@ def test_filters_are_librosas(htk):
     np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(("rate", "n", "options", "shape"), FRAMINGS)
 def test_equal_to_librosa(rate, n, options, shape):
     wave = music(n, rate)

@@ -53,6 +53,7 @@ def relative(S, G, axis=None):
     return np.linalg.norm(S - G, axis=axis) / np.linalg.norm(G, axis=axis)
 
 
+@pytest.mark.usefixtures("way")
 def test_scatnets_golden_output(golden, full):
     (wave, gold), (padding, s) = golden, full
     S = s(wave)
@@ -66,6 +67,7 @@ def test_scatnets_golden_output(golden, full):
     assert relative(S0, G, axis=1)[carries].max() <= PER_PATH[padding]
 
 
+@pytest.mark.usefixtures("way")
 def test_scatnets_golden_normalisations(golden, full):
     """From ScatNet's S to ScatNet's renormalised S and its logarithm, and from our own S within its error."""
     (wave, gold), (padding, s) = golden, full
@@ -102,6 +104,7 @@ def test_the_adaptor_transposes_and_normalises():
     assert np.isfinite(features.axes["hz"]).all()
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(
     ("n", "J", "Q", "T", "oversampling"),
     [(20_000, 8, (8, 1), 512, 1), (9_000, 7, (8, 1), 128, 0), (7_000, 7, (4, 2), 300, 1), (9_000, 7, (1, 1), 256, 2)],
@@ -218,6 +221,7 @@ def test_energy_does_not_grow(seed):
     assert S.square().sum() <= 1.05 * x.square().sum() * (small.n_frames * small.hop / small.n_samples)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.5])
 def test_silence_and_constants_are_finite(value):
     s = Scattering(20_000, T=1024)

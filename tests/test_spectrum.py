@@ -106,6 +106,7 @@ def test_bands_too_long_for_a_spectrum_are_cut_or_wrapped():
     assert band.on(16, wrap=False) is band
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(("width", "in_time"), [(6.0, True), (200.0, False)])
 def test_low_pass_in_time_and_on_the_spectrum_agree(width, in_time):
     M, step, first, frames = 512, 8, 6, 50
@@ -121,6 +122,7 @@ def test_low_pass_in_time_and_on_the_spectrum_agree(width, in_time):
     np.testing.assert_allclose(phi.of_spectrum(torch.fft.rfft(u)).numpy(), expected, atol=1e-9)
 
 
+@pytest.mark.usefixtures("way")
 def test_modulus_is_the_modulus():
     z = torch.tensor([[3 + 4j, 0j, -1e-3j]])
     assert modulus(z, torch.empty(1, 3)).tolist() == [[5.0, 0.0, pytest.approx(1e-3)]]

@@ -17,33 +17,13 @@ from earmark import provenance
 
 # A module imports only from those before it; a package's modules may import each other.
 ORDER = [
-    *(
-        "errors",
-        "progress",
-        "provenance",
-        "config",
-        "manifest",
-        "digests",
-        "corpora",
-        "labels",
-        "published_counts",
-        "audio",
-    ),
-    *(
-        "memory",
-        "halves",
-        "checksums",
-        "shards",
-        "decode",
-        "representations",
-        "cluster",
-        "extract",
-        "standardize",
-        "dataset",
-    ),
-    *("evaluation", "models", "systems", "schedules", "scoring", "comparison", "distributed", "tagger", "training"),
-    *("crossvalidation", "report", "reproduction", "predict", "trial", "papers", "check", "bench", "cli"),
-]
+    "errors", "progress", "provenance", "config", "manifest", "digests", "corpora", "labels", "published_counts",
+    "audio",
+    "memory", "devices", "halves", "checksums", "shards", "decode", "representations", "cluster", "extract",
+    "standardize", "dataset",
+    "evaluation", "models", "systems", "schedules", "scoring", "comparison", "distributed", "tagger", "training",
+    "crossvalidation", "report", "reproduction", "predict", "trial", "papers", "check", "bench", "cli",
+]  # fmt: skip
 
 
 def layer(file: Path) -> str:

@@ -36,7 +36,7 @@ def free(monkeypatch):
     each = trial.kept_bytes(systems.build(SYSTEM.name, 3, 60, 48), features, torch.zeros(2, 3)) / 2
 
     def leave(clips):
-        monkeypatch.setattr(trial.extract, "free_bytes", lambda _: int(clips * trial.TAKEN * each))
+        monkeypatch.setattr(trial.devices, "free_bytes", lambda _: int(clips * trial.TAKEN * each))
 
     return leave
 
@@ -57,7 +57,7 @@ def test_the_batch_is_halved_until_it_fits_with_a_message_but_batch_norm_needs_t
 def test_a_budget_leaves_the_epochs_that_fit_but_at_least_one_and_no_more_than_the_rules(monkeypatch):
     """An epoch of 40 clips in batches of 16 has 3 steps; all 40 are scored, 32 at a time: 3 x 2 s + 40 / 32 x 4 s."""
     took = iter([2, 4] * 3)
-    monkeypatch.setattr(trial, "_seconds", lambda work, _: (work(), next(took))[1])
+    monkeypatch.setattr(trial, "_seconds", lambda work, *_: (work(), next(took))[1])
     for minutes, epochs in ((0.01, 1), (45 / 60, 4), (100, 8)):
         assert trial.fitting(SYSTEM, EXPERIMENT, split(), split(), minutes) == {"epochs": epochs}
 
@@ -66,5 +66,5 @@ def test_a_time_is_the_median_of_those_after_the_first(monkeypatch):
     clock = iter([0, 100, 200, 201, 300, 309, 400, 402])
     monkeypatch.setattr(trial.progress.time, "perf_counter", lambda: next(clock))
     done = []
-    assert trial._seconds(lambda: done.append(1), 3) == 2
+    assert trial._seconds(lambda: done.append(1), 3, torch.device("cpu")) == 2
     assert len(done) == 4

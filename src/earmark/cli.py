@@ -62,8 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _doctor(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command takes its arguments
     import torch
 
+    from earmark import devices
     from earmark.decode import workers
-    from earmark.extract import device
+    from earmark.errors import EarmarkError
 
     print(f"python            {platform.python_version()} on {platform.machine()}")
     for name in (
@@ -79,14 +80,18 @@ def _doctor(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command ta
     ):
         print(f"{name:<17} {_version(name)}")
     print(f"cores             {workers()} for decoding (EARMARK_WORKERS), torch uses {torch.get_num_threads()}")
-    found = device()
-    shown = torch.cuda.get_device_name(found) if found.type == "cuda" else "no GPU that torch sees"
-    print(f"device            {found} (EARMARK_DEVICE), {shown}")
+    try:
+        found = devices.device()
+        shown = f"{found} (EARMARK_DEVICE), {devices.kind(found)}, {devices.free_bytes(found) / 2**30:.1f} GB free"
+        failed = 0
+    except EarmarkError as error:
+        shown, failed = f"error: {error}", 1
+    print(f"device            {shown}")
     missing = [name for name in ("music21", "pretty_midi") if _version(name) == "absent"]
     print(
         f"demo corpus       {'can be rendered' if not missing else 'needs ' + ', '.join(missing) + ': earmark[demo]'}"
     )
-    return 0
+    return failed
 
 
 def _version(name: str) -> str:

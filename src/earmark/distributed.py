@@ -21,13 +21,13 @@ T = TypeVar("T")
 
 
 def settings() -> dict[str, Any]:
-    """What Lightning's Trainer is told."""
+    """What Lightning's Trainer is told where several processes train; nothing for one."""
     local, world = _count("LOCAL_WORLD_SIZE", 1), _count("WORLD_SIZE", 1)  # set by torchrun alone
     under_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
     devices = local if under_torchrun else _count("EARMARK_DEVICES", 1)
     nodes = world // local if under_torchrun else _count("EARMARK_NODES", 1)
     if devices * nodes == 1:
-        return {"devices": 1}
+        return {}
     return {"devices": devices, "num_nodes": nodes, "strategy": "ddp", "use_distributed_sampler": False}
 
 

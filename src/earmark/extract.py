@@ -21,9 +21,8 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from earmark import cluster, memory, progress, provenance, representations, shards
+from earmark import cluster, devices, memory, progress, provenance, representations, shards
 from earmark.errors import EarmarkError
 
 _LARGEST_BATCH = {"cpu": 16, "cuda": 64}  # beyond these the measured time per clip no longer falls
@@ -33,7 +32,6 @@ Settings = dict[str, Any]
 P = ParamSpec("P")
 R = TypeVar("R")
 _ONE_AT_A_TIME = threading.Lock()  # a worker may have several threads; the transform uses all cores itself
-Ready = Callable[[], NDArray[np.float32]]  # waits for features (clips, frames, dims)
 
 
 def extract(waveforms: Path, out: Path, settings: Settings) -> dict[str, int]:
@@ -62,7 +60,7 @@ def compute_shard(
 ) -> None:
     """Write the features of one waveform shard: what a stage does for each, here or on a worker of a cluster."""
     with _ONE_AT_A_TIME:
-        _engine(json.dumps(settings), str(device())).run(source, target, fingerprint, done)
+        _engine(json.dumps(settings), str(devices.device())).run(source, target, fingerprint, done)
 
 
 @lru_cache(maxsize=1)
@@ -74,18 +72,7 @@ def _engine(settings: str, device: str) -> Extractor:  # noqa: ARG001 - another 
 
 def about() -> tuple[str, str]:
     """The code that computes features on this machine, and what else their bytes depend on: torch and the device."""
-    name = torch.cuda.get_device_name() if device().type == "cuda" else device().type
-    return provenance.code_version("earmark.extract"), f"torch {torch.__version__} on {name}"
-
-
-def device() -> torch.device:
-    """EARMARK_DEVICE, or the GPU where torch sees one, or the CPU."""
-    return torch.device(os.environ.get("EARMARK_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
-
-
-def free_bytes(where: torch.device) -> int:
-    """Memory that a new batch may use on a device."""
-    return int(torch.cuda.mem_get_info(where)[0]) if where.type == "cuda" else memory.available()
+    return provenance.code_version("earmark.extract"), f"torch {torch.__version__} on {devices.kind(devices.device())}"
 
 
 def code_version(kind: str) -> str:
@@ -113,8 +100,8 @@ class Extractor:
         options = {k: v for k, v in settings.items() if k not in ("kind", "rate", "samples", "dtype")}
         self.settings = settings
         self.seconds = dict.fromkeys(("read", "transform", "write"), 0.0)
-        self.device = device()
-        self.copies = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        self.device = devices.device()
+        self.copies = devices.Copies(self.device)
         try:
             transform = representations.build(
                 settings["kind"], rate=settings["rate"], n_samples=settings["samples"], **options
@@ -122,7 +109,7 @@ class Extractor:
         except ValueError as error:
             raise EarmarkError(str(error)) from None
         self.transform = transform.to(self.device)
-        fitting = free_bytes(self.device) // (2 * transform.bytes_per_clip)  # half of what is free
+        fitting = devices.free_bytes(self.device) // (2 * transform.bytes_per_clip)  # half of what is free
         self.batch = max(1, min(_LARGEST_BATCH.get(self.device.type, 16), fitting))
 
     def run(self, source: Path, target: Path, fingerprint: str, done: Callable[[int], object]) -> None:
@@ -189,44 +176,15 @@ class Extractor:
 
         return timed
 
-    def _compute(self, waves: NDArray[np.float32]) -> Ready:
+    def _compute(self, waves: NDArray[np.float32]) -> devices.Ready:
         """Features of one batch; where memory does not suffice, in halves, and all later batches so."""
         try:
             with torch.no_grad():
-                return self._download(self.transform(self._upload(waves)))
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            lacking = not isinstance(error, RuntimeError) or "memory" in str(error)
-            if not lacking or len(waves) == 1:
+                return self.copies.download(self.transform(self.copies.upload(waves)))
+        except (MemoryError, RuntimeError) as error:
+            if not devices.lacks_memory(error) or len(waves) == 1:
                 raise
         self.batch = half = len(waves) // 2
         print(f"features: {2 * half} clips at once do not fit into memory, going on with {half}", file=sys.stderr)
         parts = [self._compute(part) for part in np.array_split(waves, range(half, len(waves), half))]
         return lambda: np.concatenate([part() for part in parts])
-
-    def _upload(self, waves: NDArray[np.float32]) -> Tensor:
-        """Bring a batch to the device: on a GPU from pinned memory, beside what is computed there."""
-        host = torch.from_numpy(waves)
-        if self.copies is None:
-            return host.to(self.device)
-        with torch.cuda.stream(self.copies):
-            wave = host.pin_memory().to(self.device, non_blocking=True)
-        compute = torch.cuda.current_stream(self.device)
-        compute.wait_stream(self.copies)
-        wave.record_stream(compute)
-        return wave
-
-    def _download(self, features: Tensor) -> Ready:
-        """Bring features back; on a GPU the next batch need not wait for that, only who calls the result."""
-        if self.copies is None:
-            rows: NDArray[np.float32] = features.cpu().numpy()
-            return lambda: rows
-        host = torch.empty(features.shape, pin_memory=True)
-        host.copy_(features, non_blocking=True)
-        there = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        there.record()
-
-        def wait() -> NDArray[np.float32]:
-            there.synchronize()
-            return host.numpy()
-
-        return wait

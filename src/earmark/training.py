@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import sys
 import warnings
@@ -15,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from earmark import distributed, memory, progress, provenance, schedules, systems
+from earmark import devices, distributed, memory, progress, provenance, schedules, systems
 from earmark.config import ConfigError, ExperimentConfig
 from earmark.dataset import Batches, Split
 from earmark.schedules import Rule
@@ -108,11 +107,9 @@ def _fit_by_gradient(
     tagger = Tagger(model, rule, Batches(train, rule.batch, seed, rule.excerpt), valid, number, exclusive)
     best = BestWeights(rule, seed)
     resume, keeper = _resumption(checkpoints, rule, seed, train, valid)
-    accelerator = (os.environ.get("EARMARK_DEVICE") or "auto").split(":")[0]
     with _quiet():
         trainer = pl.Trainer(
             max_epochs=rule.epochs,
-            accelerator={"cuda": "gpu"}.get(accelerator, accelerator),
             callbacks=[best, *keeper],
             gradient_clip_val=rule.clip_norm,
             enable_progress_bar=sys.stderr.isatty() and distributed.leads(),
@@ -120,7 +117,7 @@ def _fit_by_gradient(
             enable_model_summary=False,
             logger=False,
             num_sanity_val_steps=0,
-            **distributed.settings(),
+            **devices.lightning(devices.device()) | distributed.settings(),
         )
         trainer.fit(tagger, tagger.batches, Batches(valid, 2 * rule.batch), ckpt_path=resume, weights_only=False)
     model.cpu().load_state_dict(best.weights)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earmark import extract, memory, progress, schedules, scoring, systems, training
+from earmark import devices, memory, progress, schedules, scoring, systems, training
 from earmark.config import ExperimentConfig
 from earmark.dataset import Batches, Split
 from earmark.systems import System
@@ -36,10 +36,10 @@ def fitting(
     frames, dims = train.features.shape[1:]
     rule = training.rule_of(system, experiment, frames)
     memory.keep()
-    where = extract.device()
+    where = devices.device()
     model = systems.build(system.name, len(train.tags), systems.piece(system, frames), dims).to(where)
     few = Batches(train, 2, experiment.seed, rule.excerpt)[0]
-    free, each = extract.free_bytes(where), TAKEN * kept_bytes(model, *(t.to(where) for t in few)) // len(few[0])
+    free, each = devices.free_bytes(where), TAKEN * kept_bytes(model, *(t.to(where) for t in few)) // len(few[0])
     batch = rule.batch
     while batch > 2 and batch * each > free:
         batch //= 2
@@ -91,18 +91,17 @@ def _seconds_of_an_epoch(
     def score() -> None:
         scoring.score(model, few, batches.frames)
 
-    learning = _seconds(step, 3) * len(batches)
+    learning = _seconds(step, 3, where) * len(batches)
     model.eval()
-    return learning + _seconds(score, 1) * len(valid.features) / len(few)
+    return learning + _seconds(score, 1, where) * len(valid.features) / len(few)
 
 
-def _seconds(work: Callable[[], object], times: int) -> float:
-    """How long it takes, the median of ``times`` after a first, slower one; on a GPU until it is done there."""
+def _seconds(work: Callable[[], object], times: int, where: torch.device) -> float:
+    """How long it takes, the median of ``times`` after a first, slower one; until it is done on the device."""
     taken = []
     for _ in range(1 + times):
         watch = progress.Stopwatch()
         work()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        devices.synchronize(where)
         taken.append(watch.seconds())
     return statistics.median(taken[1:])

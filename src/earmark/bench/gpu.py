@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from earmark import devices
 from earmark.bench import peers
 from earmark.bench.spectral import N_SAMPLES, RATE, clips
 from earmark.representations import build
@@ -131,10 +132,11 @@ def main() -> int:
     parser.add_argument("--golden", type=Path, default=Path("tests/golden"))
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    if not torch.cuda.is_available():
+    if not torch.cuda.is_available() or (where := devices.device()).type != "cuda":
         sys.stderr.write("no CUDA device: nothing measured\n")
         return 1
     torch.backends.cuda.matmul.allow_tf32 = False
+    torch.cuda.set_device(where)
     rows = [{"name": "device", "device": torch.cuda.get_device_name(), "torch": torch.__version__, "batch": args.batch}]
     sys.stdout.write(f"{rows[0]['device']}, torch {torch.__version__}, batch {args.batch}, {N_SAMPLES} samples\n")
     for row in measure(args.batch, args.golden):

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from earmark.representations.base import Representation, require
 from earmark.representations.spectrum import Floats, fold, good_length, modulus, window
-from earmark.representations.workspace import Workspace, Workspaces
+from earmark.representations.workspace import Workspace, Workspaces, suits_cpu
 
 C1 = 440.0 * 2 ** (-45 / 12)  # Hz, as in equal temperament at A4 = 440 Hz
 AMIN = 1e-5  # amplitude below which log-amplitude is flat, -100 dB
@@ -137,11 +137,12 @@ class CQT(Representation):
     def compute(self, wave: Tensor) -> Tensor:
         """Return (batch, n_frames, bins) for `wave` (batch, n_samples), mono at `rate` Hz."""
         out = wave.new_empty(len(wave), self.n_frames, self.n_dims, dtype=torch.float32)
-        size = CHUNK if wave.device.type == "cpu" else max(1, len(wave))
+        cpu = suits_cpu(wave)
+        size = CHUNK if cpu else max(1, len(wave))
         with self.spaces.lend(out) as space:
             for first in range(0, len(wave), size):
                 part, rows = wave[first : first + size], out[first : first + size]
-                if len(part) > 1 or wave.device.type != "cpu":
+                if len(part) > 1 or not cpu:
                     self._chunk(part, rows, space)
                 else:  # MKL rounds a single clip differently, depending on the threads: it goes twice
                     twice = rows.expand(2, -1, -1).contiguous()

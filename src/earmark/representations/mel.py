@@ -13,7 +13,7 @@ from torch import Tensor
 
 from earmark.representations.base import Representation, require
 from earmark.representations.spectrum import modulus
-from earmark.representations.workspace import Workspace, Workspaces
+from earmark.representations.workspace import Workspace, Workspaces, suits_cpu
 
 BLOCK = 32  # mel bands whose bins one matrix product covers: neighbours share most of them
 AMIN = 1e-10  # power below which log-amplitude is flat, -100 dB
@@ -103,7 +103,7 @@ class Mel(Representation):
     def compute(self, wave: Tensor) -> Tensor:
         """Return (batch, n_frames, n_mels) for `wave` (batch, n_samples), mono at `rate` Hz."""
         out = wave.new_empty(len(wave), self.n_frames, self.n_dims, dtype=torch.float32)
-        size = 1 if wave.device.type == "cpu" else max(1, len(wave))  # one clip stays in a CPU's cache
+        size = 1 if suits_cpu(wave) else max(1, len(wave))  # one clip stays in a CPU's cache
         with self.spaces.lend(out) as space:
             for first in range(0, len(wave), size):
                 self._chunk(wave[first : first + size], out[first : first + size], space)

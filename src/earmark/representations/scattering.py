@@ -19,7 +19,7 @@ from earmark.representations.base import Representation, check_wave, require
 from earmark.representations.cascade import Cascade, Kymatio, Paths, ScatNet
 from earmark.representations.orders import FirstOrder, LowPasses, reach
 from earmark.representations.spectrum import Mirror, long_rfft, window
-from earmark.representations.workspace import Workspace, Workspaces, over_chunks
+from earmark.representations.workspace import Workspace, Workspaces, over_chunks, suits_cpu
 
 EPSILON = 2.0**-20  # of the true average; ScatNet's coefficients are 2^(log2(hop) / 2) times it
 TILE = 2**19  # complex samples that one operator processes on a CPU: the caches hold them
@@ -119,7 +119,7 @@ class Scattering(nn.Module):
         """Do what `forward` does, without looking at the samples: on a GPU, without waiting for it."""
         wave = wave.to(self.dtype)
         out = wave.new_empty(len(wave), self.n_paths, self.n_frames)
-        cpu = wave.device.type == "cpu"
+        cpu = suits_cpu(wave)
 
         def work(first: int, last: int) -> None:
             with torch.no_grad(), self.spaces.lend(wave) as space:

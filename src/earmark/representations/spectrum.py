@@ -16,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from earmark.representations.workspace import suits_cpu
+
 MAX_TAPS = 16  # blocks of a low pass beyond which it is applied to the spectrum
 Floats = NDArray[np.float64]
 
@@ -189,7 +191,7 @@ def fold(spectrum: Tensor, at: int, weights: Tensor, out: Tensor) -> Tensor:
 
 def modulus(z: Tensor, out: Tensor) -> Tensor:
     """Write |z| to `out`. On a CPU by NumPy, whose complex modulus is vectorised (torch's calls hypot)."""
-    if z.device.type == "cpu":
+    if suits_cpu(z):
         np.abs(z.numpy(), out=out.numpy())
         return out
     return torch.abs(z, out=out)
@@ -256,7 +258,7 @@ def rfft(x: Tensor) -> Tensor:
 
     MKL has another method for a single long signal, slower and differently rounded, so a single one goes twice.
     """
-    if x.device.type == "cpu" and x.numel() == x.shape[-1]:
+    if suits_cpu(x) and x.numel() == x.shape[-1]:
         pair: Tensor = torch.fft.rfft(x.reshape(1, -1).expand(2, -1))
         return pair[0].view(*x.shape[:-1], -1)
     half: Tensor = torch.fft.rfft(x)
@@ -265,7 +267,7 @@ def rfft(x: Tensor) -> Tensor:
 
 def long_rfft(x: Tensor) -> Tensor:
     """Return the rfft of `x` (batch, n) for large n. On a CPU by SciPy, which runs several signals in one register."""
-    if x.device.type == "cpu":
+    if suits_cpu(x):
         return torch.from_numpy(scipy.fft.rfft(x.numpy()))
     half: Tensor = torch.fft.rfft(x)
     return half

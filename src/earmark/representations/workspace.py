@@ -1,4 +1,9 @@
-"""Where the transforms compute: chunks of clips on threads, and buffers that outlive a call."""
+"""Where the transforms compute: the way that suits a CPU, chunks of clips on threads, and buffers that outlive a call.
+
+A transform has two ways to the same values. On a CPU it takes NumPy's and SciPy's faster functions and a few clips at a
+time, which stay in the cache. On any other device it takes torch's operators alone and all clips at once. `suits_cpu`
+decides, and nothing else asks for the device.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,27 @@ import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
+
+_AS_ON_A_GPU: ContextVar[bool] = ContextVar("_AS_ON_A_GPU", default=False)
+
+
+def suits_cpu(x: Tensor) -> bool:
+    """Whether to transform `x` the way that suits a CPU; every transform asks here, and nowhere else."""
+    return x.device.type == "cpu" and not _AS_ON_A_GPU.get()
+
+
+@contextmanager
+def as_on_a_gpu() -> Iterator[None]:
+    """Take the way of other devices on a CPU, too: to hold it to the same errors where there is no GPU."""
+    before = _AS_ON_A_GPU.set(True)
+    try:
+        yield
+    finally:
+        _AS_ON_A_GPU.reset(before)
 
 
 def over_chunks(work: Callable[[int, int], None], n: int, size: int, threads: int) -> None:
