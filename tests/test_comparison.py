@@ -67,8 +67,7 @@ def several(clips=90):
     """Four experiments, ties and rare tags among their scores; two of them lack clips, each its own."""
     experiments, targets, songs = comparing.problem(4, clips, 30, 6)
     coarse = {name: Scored(found.clip_ids, np.round(found.scores, 1)) for name, found in experiments.items()}
-    first, second, third, fourth = coarse
-    lacking = {third: [7], fourth: [7, 60]}
+    lacking = {"experiment 2": [7], "experiment 3": [7, 60]}
     for name, rows in lacking.items():
         ids = [clip for row, clip in enumerate(coarse[name].clip_ids) if row not in rows]
         coarse[name] = Scored(ids, np.delete(coarse[name].scores, rows, axis=0))
@@ -105,8 +104,8 @@ def test_scores_that_are_no_numbers_or_belong_to_other_labels_are_refused_by_nam
     with pytest.raises(EvaluationError, match="diverged: scores must be finite, but 2 of 120 of tag number 2"):
         compare({"diverged": Scored(CLIPS, broken), "b": Scored(CLIPS, better)}, targets, SONGS, 20, 1)
     strange = Scored([*CLIPS[:-1], "gone"], weak)
-    with pytest.raises(EvaluationError, match="1 clips that old scored have no labels, 'gone'.*repro evaluate@old"):
+    with pytest.raises(EvaluationError, match=r"1 clips that old scored have no labels, 'gone'.*repro evaluate@old"):
         compare({"old": strange, "b": Scored(CLIPS, better)}, targets, SONGS, 20, 1)
+    halves = {"a": Scored(CLIPS[:60], weak[:60]), "b": Scored(CLIPS[60:], better[60:])}
     with pytest.raises(EvaluationError, match="a and b have no clip in common"):
-        halves = {"a": Scored(CLIPS[:60], weak[:60]), "b": Scored(CLIPS[60:], better[60:])}
         compare(halves, targets, SONGS, 20, 1)

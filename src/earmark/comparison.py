@@ -77,8 +77,8 @@ def compare(
     for name, clips in scored.items():
         if unknown := clips - targets.keys():
             raise EvaluationError(
-                f"{len(unknown)} clips that {name} scored have no labels, {min(unknown)!r} for one: its scores belong to "
-                f"other labels; run `dvc repro evaluate@{name}`"
+                f"{len(unknown)} clips that {name} scored have no labels, {min(unknown)!r} for one: its scores "
+                f"belong to other labels; run `dvc repro evaluate@{name}`"
             )
     common = {pair: scored[pair[0]] & scored[pair[1]] for pair in pairs}
     found: dict[tuple[str, str], Difference] = {}
@@ -147,9 +147,7 @@ class _Measured:
     samples: Array
 
 
-def _measure(
-    name: str, scored: Scored, clips: Sequence[str], labels: NDArray[np.uint8], drawn: Resamples
-) -> _Measured:
+def _measure(name: str, scored: Scored, clips: Sequence[str], labels: NDArray[np.uint8], drawn: Resamples) -> _Measured:
     """Measure one experiment on ``clips``, whose order labels and songs have."""
     row_of = {clip: row for row, clip in enumerate(scored.clip_ids)}
     scores = scored.scores[[row_of[clip] for clip in clips]]

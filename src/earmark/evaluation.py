@@ -39,8 +39,8 @@ def check_finite(scores: Array, tags: Sequence[str] | None = None) -> None:
         name = f"number {first}" if tags is None else repr(tags[first])
         more = f", and so are some of {others} other tag{'s' * (others > 1)}" if others else ""
         raise EvaluationError(
-            f"scores must be finite, but {bad[first]} of {len(scores)} of tag {name} are NaN or infinite{more}; did the "
-            "training diverge? A smaller learning_rate may help"
+            f"scores must be finite, but {bad[first]} of {len(scores)} of tag {name} are NaN or infinite{more}; did "
+            "the training diverge? A smaller learning_rate may help"
         )
 
 
@@ -114,7 +114,7 @@ def weighted_roc_auc(scores: Array, targets: NDArray[Any], drawn: Resamples) -> 
 
 
 def _auc(winners: csr_array, losers: csr_array, counts: NDArray[np.int32]) -> Array:
-    """ROC-AUC in a block of resamples, counts (songs, block); winners: (levels, songs), losers: (2 levels + 1, songs)."""
+    """ROC-AUC in a block of resamples (songs, block); winners: (levels, songs), losers: (2 levels + 1, songs)."""
     counts = np.ascontiguousarray(counts)
     positive = (winners @ counts).astype(np.float64)
     up_to = np.cumsum(losers @ counts, axis=0)  # negatives up to each place

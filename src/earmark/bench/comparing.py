@@ -47,7 +47,7 @@ def bench(
 def problem(
     experiments: int, clips: int, songs: int, tags: int
 ) -> tuple[dict[str, Scored], dict[str, NDArray[np.uint8]], dict[str, str]]:
-    """Return scores, targets and songs, the same at every call: tags that 1 to 20 % of the clips have, and some ties."""
+    """Return scores, targets and songs, the same at every call: tags that 1 to 20 % of the clips have, some ties."""
     rng = np.random.default_rng(0)
     names = [f"{i}" for i in range(clips)]
     labels = (rng.random((clips, tags)) < np.geomspace(0.2, 0.01, tags)).astype(np.uint8)
