@@ -68,8 +68,13 @@ def stages() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 def needed_code(script: Path, item: dict[str, Any]) -> set[Path]:
-    """What a stage runs for one item: the script's imports, and the model family that systems.py imports by name."""
+    """What a stage runs for one item: the script's imports, and the model family that systems.py imports by name.
+
+    reproduction.py counts the parameters of every system, and so imports all families.
+    """
     files = set(provenance.closure([script]))
+    if provenance.PACKAGE / "reproduction.py" in files:
+        files |= set(provenance.closure((provenance.PACKAGE / "models").glob("*.py")))
     if "model" in item and provenance.PACKAGE / "systems.py" in files:
         files |= set(provenance.closure([provenance.PACKAGE / "models" / f"{item['model']}.py"]))
     return files
