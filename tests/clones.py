@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from conftest import ROOT
 
-COPIED = ("dvc.yaml", "params.yaml", "stages", "src", ".dvcignore", ".gitignore")
+COPIED = ("dvc.yaml", "params.yaml", "stages", "src", ".dvcignore", ".gitignore", ".gitattributes")
 
 SMALL = {
     "corpus": {
