@@ -25,12 +25,13 @@ papers: $(READY) ## train every published system on the configured corpus, ten m
 	earmark papers --minutes $(MINUTES)
 	dvc repro report
 
-bench: $(READY) ## speed against kymatio and librosa, measured in the same run
+bench: $(READY) ## speed against kymatio, librosa and what was there before, measured in the same run
 	earmark bench scattering
 	earmark bench cqt
 	earmark bench mel
 	earmark bench decode
 	earmark bench extract
+	earmark bench compare
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

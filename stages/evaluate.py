@@ -42,7 +42,7 @@ def main() -> None:
             test.tags,
             config.evaluation.resamples,
             config.evaluation.seed,
-            evaluation.equal_error_thresholds(valid_scores, valid.targets.numpy()),
+            evaluation.equal_error_thresholds(valid_scores, valid.targets.numpy(), valid.tags),
         )
         scoring.write_scores(args.scores, test, scores)
         write_json(args.metrics, {"test": result.summary | {"missing_clips": test.missing}, "training": training})

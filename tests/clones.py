@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from conftest import ROOT
 
-COPIED = ("dvc.yaml", "params.yaml", "stages", "src", ".dvcignore", ".gitignore")
+COPIED = ("dvc.yaml", "params.yaml", "stages", "src", ".dvcignore", ".gitignore", ".gitattributes")
 
 SMALL = {
     "corpus": {
@@ -51,8 +51,9 @@ class Clone:
                 shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, folder / name)
-        (folder / "metrics/papers").mkdir(parents=True)
-        (folder / "metrics/papers/.gitkeep").touch()
+        for kept in ("papers", "crossvalidations"):
+            (folder / "metrics" / kept).mkdir(parents=True)
+            (folder / "metrics" / kept / ".gitkeep").touch()
         made = cls(folder, **environment)
         made.run("git", "init", "--quiet", "--initial-branch", "main")
         made.run("git", "config", "user.email", "someone@example.org")

@@ -8,10 +8,11 @@ import sys
 
 import pytest
 
-from earmark.bench import decoding, end_to_end
+from earmark.bench import comparing, decoding, end_to_end
 from earmark.cli import main
 
 ABSENT = {"pydantic", "yaml", "soundfile", "soxr", "librosa", "kymatio", "dvc", "music21", "tqdm", "sklearn"}
+SMALL = {"experiments": 3, "clips": 60, "songs": 20, "tags": 4, "resamples": 30}
 
 
 def test_a_benchmark_prints_ratios_and_errors_and_writes_them(tmp_path, capsys):
@@ -39,6 +40,15 @@ def test_the_decoding_benchmark_compares_one_core_with_all(tmp_path, capsys, mon
     result = json.loads((tmp_path / "b.json").read_text())
     assert result["clips"] == 4
     assert result["ratio"]["median"] == pytest.approx(result["one"]["median"] / result["all"]["median"])
+
+
+def test_the_comparing_benchmark_gets_what_a_pair_on_its_own_gets(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(comparing.bench, "__kwdefaults__", comparing.bench.__kwdefaults__ | SMALL)
+    assert main(["bench", "compare", "--rounds", "2", "--json", str(tmp_path / "b.json")]) == 0
+    assert "earmark, 3 pairs" in capsys.readouterr().out
+    result = json.loads((tmp_path / "b.json").read_text())
+    assert result["error"] == 0
+    assert result["ratio"]["n"] == 2
 
 
 def test_the_gpu_benchmark_needs_torch_numpy_scipy_and_h5py_alone():

@@ -8,6 +8,7 @@ from sklearn.metrics import accuracy_score, average_precision_score, log_loss, r
 
 from earmark.evaluation import (
     EvaluationError,
+    Resamples,
     at_half,
     bootstrap_macro_roc_auc,
     defined,
@@ -17,7 +18,7 @@ from earmark.evaluation import (
     macro_roc_auc,
     per_tag,
     rates,
-    song_weights,
+    resample,
     weighted_roc_auc,
 )
 
@@ -49,33 +50,41 @@ def test_the_weighted_auc_is_scikit_learns_with_ties_and_weights(seed):
     rng = np.random.default_rng(seed)
     targets = np.r_[0, 1, rng.integers(0, 2, 28)].astype(float)
     scores = np.round(rng.random(30), 1)
-    weights = rng.integers(0, 4, (3, 30)).astype(float)
-    weights[:, :2] = 1
-    expected = [roc_auc_score(targets, scores, sample_weight=w) for w in weights]
-    np.testing.assert_allclose(weighted_roc_auc(scores, targets, weights), expected, rtol=1e-12)
+    songs = np.r_[0, 1, rng.integers(0, 12, 28)]
+    counts = rng.integers(0, 4, (12, 3)).astype(np.int32)
+    counts[:2] = 1
+    expected = [roc_auc_score(targets, scores, sample_weight=counts[songs, i]) for i in range(3)]
+    np.testing.assert_allclose(weighted_roc_auc(scores, targets, Resamples(songs, counts)), expected, rtol=1e-12)
 
 
 def test_a_resample_that_lacks_a_class_is_undefined():
-    auc = weighted_roc_auc(np.r_[0.1, 0.9], np.r_[0.0, 1.0], np.array([[1.0, 0.0], [2.0, 1.0]]))
+    drawn = Resamples(np.arange(2), np.array([[1, 2], [0, 1]], np.int32))
+    auc = weighted_roc_auc(np.r_[0.1, 0.9], np.r_[0.0, 1.0], drawn)
     assert np.isnan(auc[0])
     assert auc[1] == 1
 
 
 def test_the_bootstrap_draws_songs_whole():
     songs = np.array([0, 0, 1, 2, 2, 2])
-    weights = song_weights(songs, 500, seed=3)
-    for song in range(3):
-        columns = weights[:, songs == song]
-        assert (columns == columns[:, :1]).all()
-    first = [weights[:, np.flatnonzero(songs == s)[0]] for s in range(3)]
-    np.testing.assert_array_equal(np.sum(first, axis=0), 3)
-    np.testing.assert_array_equal(song_weights(songs, 500, seed=3), weights)
+    drawn = resample(songs, 500, seed=3)
+    assert drawn.songs is songs
+    assert drawn.counts.shape == (3, 500)
+    np.testing.assert_array_equal(drawn.counts.sum(axis=0), 3)
+    np.testing.assert_array_equal(resample(songs, 500, seed=3).counts, drawn.counts)
+    assert (resample(songs, 500, seed=4).counts != drawn.counts).any()
+
+
+def test_more_resamples_than_a_block_begin_as_fewer_do():
+    scores, targets = random_problem()
+    few, many = (bootstrap_macro_roc_auc(scores, targets, resample(np.arange(60), n, 1)) for n in (50, 600))
+    assert len(many) == 600
+    np.testing.assert_array_equal(many[:50], few)
 
 
 def test_the_interval_holds_the_estimate_and_narrows_with_more_songs():
     def width(clips):
         scores, targets = random_problem(1, clips)
-        samples = bootstrap_macro_roc_auc(scores, targets, song_weights(np.arange(clips) // 2, 400, 1))
+        samples = bootstrap_macro_roc_auc(scores, targets, resample(np.arange(clips) // 2, 400, 1))
         low, high = interval(samples)
         assert low < macro_roc_auc(scores, targets) < high
         return high - low
@@ -148,3 +157,42 @@ def test_accuracy_and_loss_at_one_half_are_scikit_learns():
     found = at_half(scores, targets)
     assert found["accuracy"] == pytest.approx(accuracy_score(targets.ravel() > 0, scores.ravel() >= 0.5))
     assert found["loss"] == pytest.approx(log_loss(targets.ravel(), scores.ravel()))
+
+
+def test_a_tag_with_one_score_for_all_clips_has_no_threshold_and_is_left_out_of_the_rates():
+    scores, targets = random_problem()
+    scores[:, 1] = 0.25
+    thresholds = equal_error_thresholds(scores, targets)
+    assert np.isnan(thresholds).tolist() == [False, True, True, False, True, False]
+    assert not np.isinf(thresholds).any()
+    rest = [0, 3, 5]
+    assert rates(scores, targets, thresholds) == rates(scores[:, rest], targets[:, rest], thresholds[rest])
+    result = evaluate(scores, targets, np.arange(60), tuple("abcdef"), 9, 1, thresholds)
+    assert [result.summary["equal_error"][f"chosen_on_{split}"]["tags"] for split in ("test", "valid")] == [3, 3]
+    assert result.tags[1][2:] == [0.5, pytest.approx(targets[:, 1].mean(), abs=1e-6), ""]
+    assert rates(scores[:, [1]], targets[:, [1]], thresholds[[1]]) == {"tags": 0}
+
+
+def test_thresholds_are_finite_wherever_two_scores_differ():
+    rng = np.random.default_rng(4)
+    for _ in range(200):
+        targets = np.r_[0, 1, rng.integers(0, 2, 4)][:, None]
+        scores = rng.integers(0, 2, 6)[:, None] / 2
+        (threshold,) = equal_error_thresholds(scores, targets)
+        assert np.isnan(threshold) if np.ptp(scores) == 0 else threshold in scores
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_scores_that_are_no_numbers_are_refused_with_the_tag_and_how_many(value):
+    scores, targets = random_problem()
+    scores[[1, 2, 5], 3] = value
+    scores[0, 5] = value
+    with pytest.raises(EvaluationError, match=r"3 of 60 of tag 'd' are NaN or infinite, and .* 1 other tag;"):
+        evaluate(scores, targets, np.arange(60), tuple("abcdef"), 9, 1)
+    everything = {
+        per_tag: (), macro_roc_auc: (), at_half: (), equal_error_thresholds: (),
+        rates: (np.full(6, 0.5),), bootstrap_macro_roc_auc: (resample(np.arange(60), 9, 1),),
+    }  # fmt: skip
+    for measure, more in everything.items():
+        with pytest.raises(EvaluationError, match="3 of 60 of tag number 3 are NaN or infinite"):
+            measure(scores, targets, *more)

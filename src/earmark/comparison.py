@@ -16,7 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.evaluation import Array, bootstrap_macro_roc_auc, interval, macro_roc_auc, song_weights
+from earmark.evaluation import (
+    Array,
+    EvaluationError,
+    Resamples,
+    bootstrap_macro_roc_auc,
+    interval,
+    macro_roc_auc,
+    resample,
+)
 from earmark.labels import read_labels
 from earmark.scoring import read_scores
 
@@ -59,12 +67,33 @@ def compare(
 ) -> list[Difference]:
     """All pairs of experiments, in their order, so that a pair keeps its name whoever is ahead.
 
-    targets: clip id -> (tags,) in {0, 1}; songs: clip id -> song.
+    targets: clip id -> (tags,) in {0, 1}; songs: clip id -> song. A pair is compared on the clips that both scored: an
+    experiment at another rate may lack one that was rejected. An experiment is measured once on each set of clips that
+    a pair of it has in common, which is one where all scored the same. Raises EvaluationError where a clip has no
+    labels, where a pair has no clip in common, and for scores that are no numbers.
     """
-    return [
-        _pair(first, second, experiments, targets, songs, resamples, seed)
-        for first, second in itertools.combinations(experiments, 2)
-    ]
+    pairs = list(itertools.combinations(experiments, 2))
+    scored = {name: frozenset(found.clip_ids) for name, found in experiments.items()}
+    for name, clips in scored.items():
+        if unknown := clips - targets.keys():
+            raise EvaluationError(
+                f"{len(unknown)} clips that {name} scored have no labels, {min(unknown)!r} for one: its scores "
+                f"belong to other labels; run `dvc repro evaluate@{name}`"
+            )
+    common = {pair: scored[pair[0]] & scored[pair[1]] for pair in pairs}
+    found: dict[tuple[str, str], Difference] = {}
+    for clips in dict.fromkeys(common.values()):
+        here = [pair for pair in pairs if common[pair] == clips]
+        if not clips:
+            raise EvaluationError(f"{here[0][0]} and {here[0][1]} have no clip in common that both scored")
+        ordered = [clip for clip in targets if clip in clips]
+        numbers = {song: i for i, song in enumerate(dict.fromkeys(songs[clip] for clip in ordered))}
+        drawn = resample(np.array([numbers[songs[clip]] for clip in ordered]), resamples, seed)
+        labels = np.stack([targets[clip] for clip in ordered])
+        names = dict.fromkeys(name for pair in here for name in pair)
+        measured = {name: _measure(name, experiments[name], ordered, labels, drawn) for name in names}
+        found |= {pair: _difference(pair, measured, len(ordered)) for pair in here}
+    return [found[pair] for pair in pairs]
 
 
 def read(folder: Path, experiments: Sequence[str]) -> dict[str, Scored]:
@@ -75,7 +104,9 @@ def read(folder: Path, experiments: Sequence[str]) -> dict[str, Scored]:
 def compare_files(
     folder: Path, labels: Path, experiments: Sequence[str], resamples: int, seed: int
 ) -> list[Difference]:
-    """Compare what evaluate wrote."""
+    """Compare what evaluate wrote; fewer than two experiments are not compared, and need no labels."""
+    if len(experiments) < 2:
+        return []
     clips, table = read_labels(labels)
     targets = dict(zip((c.clip_id for c in clips), table.values, strict=True))
     return compare(read(folder, experiments), targets, {c.clip_id: c.song for c in clips}, resamples, seed)
@@ -110,27 +141,27 @@ def _row(row: Difference) -> tuple[str, ...]:
     )
 
 
-def _pair(
-    first: str,
-    second: str,
-    experiments: Mapping[str, Scored],
-    targets: Mapping[str, NDArray[np.uint8]],
-    songs: Mapping[str, str],
-    resamples: int,
-    seed: int,
-) -> Difference:
-    """The difference on the clips that both have: an experiment at another rate may lack a rejected clip."""
-    places = [{clip: row for row, clip in enumerate(experiments[name].clip_ids)} for name in (first, second)]
-    common = [clip for clip in experiments[first].clip_ids if clip in places[1]]
-    scores = [
-        experiments[name].scores[[place[clip] for clip in common]]
-        for name, place in zip((first, second), places, strict=True)
-    ]
-    labels = np.stack([targets[clip] for clip in common])
-    numbers = {song: i for i, song in enumerate(dict.fromkeys(songs[clip] for clip in common))}
-    weights = song_weights(np.array([numbers[songs[clip]] for clip in common]), resamples, seed)
-    means = [macro_roc_auc(s, labels) for s in scores]
-    samples = bootstrap_macro_roc_auc(scores[0], labels, weights) - bootstrap_macro_roc_auc(scores[1], labels, weights)
+@dataclass(frozen=True)
+class _Measured:
+    """Macro ROC-AUC of one experiment on a set of clips, and of each resample of it, (resamples,)."""
+
+    mean: float
+    samples: Array
+
+
+def _measure(name: str, scored: Scored, clips: Sequence[str], labels: NDArray[np.uint8], drawn: Resamples) -> _Measured:
+    """Measure one experiment on ``clips``, whose order labels and songs have."""
+    row_of = {clip: row for row, clip in enumerate(scored.clip_ids)}
+    scores = scored.scores[[row_of[clip] for clip in clips]]
+    try:
+        return _Measured(macro_roc_auc(scores, labels), bootstrap_macro_roc_auc(scores, labels, drawn))
+    except EvaluationError as error:
+        raise EvaluationError(f"{name}: {error}") from None
+
+
+def _difference(pair: tuple[str, str], measured: Mapping[str, _Measured], clips: int) -> Difference:
+    first, second = (measured[name] for name in pair)
+    samples = first.samples - second.samples
     low, high = interval(samples)
     ahead = float(np.mean(samples[~np.isnan(samples)] > 0))
-    return Difference(first, second, len(common), means[0] - means[1], low, high, ahead)
+    return Difference(*pair, clips, first.mean - second.mean, low, high, ahead)

@@ -101,7 +101,7 @@ class Papers:
         (valid, valid_scores), (test, scores) = (
             part.by_clip(scoring.score(fitted.model, part.features, *heard, **batch)) for part in (valid, test)
         )
-        thresholds = evaluation.equal_error_thresholds(valid_scores, valid.targets.numpy())
+        thresholds = evaluation.equal_error_thresholds(valid_scores, valid.targets.numpy(), valid.tags)
         drawn = self.config.evaluation
         result = evaluation.evaluate(
             scores, test.targets.numpy(), test.songs(), test.tags, drawn.resamples, drawn.seed, thresholds

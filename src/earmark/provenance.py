@@ -29,7 +29,8 @@ NEUTRAL = {
     "cluster": "where shards are computed; workers whose code or makers differ are refused",
     "provenance": "makes the digests: a change of it that matters changes them itself",
 }
-# What each consumer runs; "*" stands for the file of a kind of representation, or of a family of networks.
+# What each consumer runs; "*" stands for the file of its kind of representation, or of its family of networks, and "**"
+# for those of all of them.
 CONSUMERS = {
     "demo": ("corpora.demo.render", "config"),
     "corpus": ("corpora.read", "published_counts"),
@@ -40,7 +41,7 @@ CONSUMERS = {
     "train": ("training", "dataset", "config", "models.*"),
     "evaluate": ("scoring", "evaluation", "dataset", "config", "models.*"),
     "crossvalidate": ("crossvalidation", "models.*"),
-    "report": ("comparison", "report", "reproduction", "config"),
+    "report": ("comparison", "report", "reproduction", "config", "models.**"),
 }
 
 
@@ -48,7 +49,7 @@ def consumers() -> list[str]:
     """All consumers, by their full names: ``features-<kind>`` for every kind that is there, and so on."""
     found = []
     for stage, roots in CONSUMERS.items():
-        folder = next((root.removesuffix(".*") for root in roots if root.endswith(".*")), None)
+        folder = next((root.removesuffix(".*") for root in roots if _of_items(root)), None)
         found += [stage] if folder is None else [f"{stage}-{name}" for name in plugins(folder)]
     return found
 
@@ -83,8 +84,20 @@ def _roots(consumer: str) -> list[Path]:
     if consumer not in consumers():
         raise ValueError(f"no code is known for {consumer!r}: it must be one of {', '.join(consumers())}")
     stage, _, item = consumer.partition("-")
-    names = [f"{PACKAGE.name}.{root.replace('*', item)}" for root in CONSUMERS[stage]]
-    return [file for name in names if (file := module_file(name)) is not None]
+    names = [name for root in CONSUMERS[stage] for name in _expanded(root, item)]
+    return [file for name in names if (file := module_file(f"{PACKAGE.name}.{name}")) is not None]
+
+
+def _of_items(root: str) -> bool:
+    return root.endswith(".*")
+
+
+def _expanded(root: str, item: str) -> list[str]:
+    """The modules that a root of CONSUMERS stands for."""
+    folder, _, stars = root.rpartition(".")
+    if stars == "**":
+        return [f"{folder}.{name}" for name in plugins(folder)]
+    return [f"{folder}.{item}" if _of_items(root) else root]
 
 
 def closure(files: Iterable[Path]) -> list[Path]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from earmark import systems
 from earmark.config import Config
@@ -23,7 +26,6 @@ COLUMNS = (
     "paper",
     "measured on",
     "training",
-    "s per epoch",
 )
 CLASS_COLUMNS = tuple(
     {"ROC-AUC, ours": "accuracy, ours", "95 % interval": "folds"}.get(column, column) for column in COLUMNS
@@ -34,20 +36,26 @@ Written by `stages/report.py` from the metrics files, never by hand. The papers'
 row says what data ours was measured on, and by which representation of params.yaml where that is not the system's own:
 where the corpus is small, ours cannot be compared with the paper's, but the rows with each other can.
 
-"Parameters, ours" is the count for the paper's number of outputs, which the tests hold to the paper's; "training" says
-by which rule and for how many epochs, and the batch where the rule's did not fit into memory. Exclusive classes are
-judged by the accuracy normalised by class, its mean over the folds, and the lowest and the highest fold.
+"Parameters, ours" is the count for the paper's number of outputs, which the tests hold to the paper's. A network that
+is not the published one, because its layers or its input are others, is marked "changed" and has the count that was
+trained, for the corpus's number of outputs. "Training" says by which rule and for how many epochs, and the batch where
+the rule's did not fit into memory. Exclusive classes are judged by the accuracy normalised by class, its mean over the
+folds, and the lowest and the highest fold.
 """
 
 
 @dataclass(frozen=True)
 class Run:
-    """One trained system: its name, the content of its metrics file, the corpus and the rule it was trained by."""
+    """One trained system: its name, the content of its metrics file, the corpus and the rule it was trained by.
+
+    ``changed``: its network is known not to be the system's published one; a different count tells so, too.
+    """
 
     system: str
     content: Mapping[str, Any]
     corpus: str
     rule: str
+    changed: bool = False
 
 
 def corpus_name(kind: str, name: str | None, labels: Mapping[str, Any]) -> str:
@@ -70,10 +78,11 @@ def read_papers(folder: Path) -> list[Run]:
     return found
 
 
-def read_experiments(folder: Path, config: Config, corpus: str) -> list[Run]:
-    """The experiments of params.yaml: ``folder``/<experiment>.json; one that hears another input says which."""
+def read_experiments(folder: Path, names: Sequence[str], config: Config, corpus: str) -> list[Run]:
+    """Experiments of params.yaml: ``folder``/<experiment>.json; one that hears another input says which."""
     found = []
-    for name, experiment in config.experiments.items():
+    for name in names:
+        experiment = config.experiments[name]
         content = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         system = systems.get(experiment.system or name)
         own = _is_input_of(system, config.representations[experiment.representation].model_dump(mode="json"))
@@ -105,19 +114,35 @@ def _row(system: System, run: Run | None) -> tuple[str, ...]:
     metric = "roc_auc" if system.task == "tags" else "accuracy"
     printed = system.published.get(metric)
     count = "" if system.parameters is None else f"{system.parameters:,}"
-    ours = ("not trained yet", "", "", "", "")
+    ours = ("not trained yet", "", "", "")
     if run is not None:
+        count = _count(system, run)
         value, interval, data = _tagged(run) if system.task == "tags" else _classified(run)
         training = run.content["training"]
-        epochs, seconds = training["epochs"], training["seconds"]
-        each = f"{seconds / epochs:.1f}" if epochs else f"{seconds:.1f} in all"
+        epochs = training["epochs"]
         trained = f"{run.rule}, {epochs} epoch{'s' * (epochs != 1)}"
         trained += f" in {n} folds" if (n := training.get("folds")) else ""
         trained += f", batch {run.content['batch']}" if "batch" in run.content else ""
-        ours = (value, interval, f"{run.corpus}: {data}", trained, each)
-    value, interval, data, trained, each = ours
+        ours = (value, interval, f"{run.corpus}: {data}", trained)
+    value, interval, data, trained = ours
     paper = "" if printed is None else f"{printed:.3f}"
-    return (system.name, count, system.printed or "", value, interval, paper, data, trained, each)
+    return (system.name, count, system.printed or "", value, interval, paper, data, trained)
+
+
+def _count(system: System, run: Run) -> str:
+    """The published network's count for its own outputs, or that of the network which was trained where it differs."""
+    trained, content = run.content["training"]["parameters"], run.content
+    tags = content["test"]["tags"] if system.task == "tags" else {"classes": len(content["recall"])}
+    if run.changed or trained != _parameters(system.name, sum(tags.values())):
+        return f"{trained:,}, changed"
+    return f"{trained if system.parameters is None else system.parameters:,}"
+
+
+@cache
+def _parameters(name: str, outputs: int) -> int:
+    """How many a system's published network has with another number of outputs; no weight of it is drawn."""
+    with torch.device("meta"):
+        return systems.count_parameters(systems.build(name, outputs), systems.get(name).counting)
 
 
 def _tagged(run: Run) -> tuple[str, str, str]:

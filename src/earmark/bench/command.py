@@ -7,12 +7,12 @@ import json
 import sys
 from pathlib import Path
 
-from earmark.bench import decoding, end_to_end, spectral
+from earmark.bench import comparing, decoding, end_to_end, spectral
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `earmark bench` to `parser`."""
-    parser.add_argument("kind", choices=(*spectral.KINDS, "decode", "extract"), help="what to measure")
+    parser.add_argument("kind", choices=(*spectral.KINDS, "decode", "extract", "compare"), help="what to measure")
     parser.add_argument("--batch", type=int, default=16, help="clips per call of ours (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="alternations of ours and the peer (default %(default)s)")
     parser.add_argument("--threads", type=int, help="CPU threads of both (default: torch's)")
@@ -24,6 +24,9 @@ def run(args: argparse.Namespace) -> int:
     if args.kind == "extract":
         result = end_to_end.bench(batch=args.batch, rounds=args.rounds, threads=args.threads)
         sys.stdout.write(end_to_end.table(result))
+    elif args.kind == "compare":
+        result = comparing.bench(rounds=args.rounds)
+        sys.stdout.write(comparing.table(result))
     elif args.kind == "decode":
         result = decoding.bench(rounds=args.rounds)
         sys.stdout.write(decoding.table(result))
