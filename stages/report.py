@@ -1,13 +1,12 @@
 """Write the tables: all experiments, all pairs of them, the published systems beside their papers."""
 
 import argparse
-import json
 from pathlib import Path
 
-from earmark import comparison, progress, report, reproduction
+from earmark import comparison, progress, report, reproduction, validation
 from earmark.config import load
 from earmark.errors import explained
-from earmark.manifest import write_json, write_text
+from earmark.manifest import read_json, write_json, write_text
 
 
 def main() -> None:
@@ -25,17 +24,19 @@ def main() -> None:
     with explained():
         watch = progress.Stopwatch()
         config = load(Path("params.yaml"))
+        validation.require(config)
         names, drawn = list(config.experiments), config.evaluation
         pairs = comparison.compare_files(args.scores, args.labels, names, drawn.resamples, drawn.seed)
-        write_json(args.comparison, comparison.summary(pairs))
         tables = [report.markdown(report.table(args.metrics, names))]
         if pairs:
             tables.append(report.markdown(comparison.table(pairs), comparison.COLUMNS))
-        write_text(args.out, "\n".join(tables))
-        counts = json.loads(args.label_counts.read_text(encoding="utf-8"))
+        counts = read_json(args.label_counts)
         corpus = reproduction.corpus_name(config.corpus.kind, config.corpus.name, counts)
         runs = reproduction.read_experiments(args.metrics, config, corpus)
-        write_text(args.reproduction, reproduction.document([*runs, *reproduction.read_papers(args.papers)]))
+        page = reproduction.document([*runs, *reproduction.read_papers(args.papers)])
+        write_json(args.comparison, comparison.summary(pairs))
+        write_text(args.out, "\n".join(tables))
+        write_text(args.reproduction, page)
         watch.report("report", 0, f"{len(names)} experiments, see {args.out}")
 
 

@@ -109,8 +109,13 @@ def test_groups_that_do_not_fit_are_named(tmp_path):
         (tmp_path / "groups.yaml").write_text(text)
         with pytest.raises(CorpusError, match=message):
             read_synonyms(tmp_path / "groups.yaml")
-    with pytest.raises(CorpusError, match="cannot be read"):
+    with pytest.raises(CorpusError, match=r"labels\.synonyms: .*absent\.yaml does not exist"):
         read_synonyms(tmp_path / "absent.yaml")
+    with pytest.raises(CorpusError, match=r"labels\.synonyms: .*cannot be read: Is a directory"):
+        read_synonyms(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes("- [café, cafe]".encode("latin-1"))
+    with pytest.raises(CorpusError, match=r"labels\.synonyms: .*latin\.yaml is not UTF-8 at byte 6"):
+        read_synonyms(tmp_path / "latin.yaml")
 
 
 def test_the_shipped_groups_are_29_and_nothing_is_merged_by_default():
