@@ -136,13 +136,13 @@ def _chosen_labels(clips: list[Clip], kept: list[Clip], chosen: TagTable, found:
 def _headers(clips: list[Clip], audio: Path) -> list[Header]:
     with ThreadPoolExecutor(workers()) as pool, bar(len(clips), "headers", "file") as progress:
         found = []
-        for header in pool.map(lambda clip: _header(audio / clip.path), clips):
-            found.append(header)
+        for one in pool.map(lambda clip: header(audio / clip.path), clips):
+            found.append(one)
             progress.update()
         return found
 
 
-def _header(path: Path) -> Header:
+def header(path: Path) -> Header:
     """The header of one file; the reasons are those of ``audio.decode`` as far as a header shows them."""
     try:
         if not path.is_file():
