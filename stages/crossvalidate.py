@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from earmark import crossvalidation, progress
-from earmark.config import load
+from earmark import crossvalidation, progress, validation
+from earmark.config import entry, load
 from earmark.errors import explained
 from earmark.manifest import write_csv, write_json
 
@@ -19,7 +19,9 @@ def main() -> None:
     parser.add_argument("--confusion", type=Path, required=True)
     args = parser.parse_args()
     with explained():
-        config = load(Path("params.yaml")).crossvalidations[args.name]
+        settings = load(Path("params.yaml"))
+        validation.require(settings)
+        config = entry("crossvalidations", settings.crossvalidations, args.name)
         watch = progress.Stopwatch()
         outcome = crossvalidation.run(args.name, config, args.features, args.labels)
         write_json(args.metrics, outcome.summary)

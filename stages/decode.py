@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from earmark import progress
-from earmark.config import load
+from earmark.config import entry, load
 from earmark.decode import decode_corpus
 from earmark.errors import explained
 from earmark.manifest import read_manifest, write_json
@@ -20,10 +20,9 @@ def main() -> None:
     args = parser.parse_args()
     with explained():
         config = load(Path("params.yaml"))
+        waveform = entry("waveforms", config.waveforms, args.rate)
         watch = progress.Stopwatch()
-        counts = decode_corpus(
-            read_manifest(args.manifest), config.corpus.audio, args.rate, config.waveforms[args.rate], args.out
-        )
+        counts = decode_corpus(read_manifest(args.manifest), config.corpus.audio, args.rate, waveform, args.out)
         computed = counts.pop("computed")
         write_json(args.metrics, counts)
         watch.report(f"decode {args.rate} Hz", computed, f"{counts['clips']} usable, {counts['rejected']} rejected")

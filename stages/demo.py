@@ -17,9 +17,9 @@ def main() -> None:
     with explained():
         config = load(Path("params.yaml")).corpus
         watch = progress.Stopwatch()
-        if config.kind == "demo":
-            rendered = render.render(args.out, config.demo.clips, config.demo.seed)
-            watch.report("demo", len(rendered))
+        if config.kind == "demo" and config.demo is not None:
+            rendered = render.update(args.out, config.demo.clips, config.demo.seed)
+            watch.report("demo", rendered, "" if rendered else "up to date")
         else:
             args.out.mkdir(parents=True, exist_ok=True)
             watch.report("demo", 0, f"nothing to render, corpus.kind is {config.kind}")

@@ -1,13 +1,12 @@
 """Score the test split with a trained experiment and write its metrics."""
 
 import argparse
-import json
 from pathlib import Path
 
-from earmark import dataset, evaluation, progress, scoring
-from earmark.config import load
+from earmark import dataset, evaluation, progress, scoring, validation
+from earmark.config import entry, load
 from earmark.errors import explained
-from earmark.manifest import write_csv, write_json, write_text
+from earmark.manifest import read_json, write_csv, write_json, write_text
 
 
 def main() -> None:
@@ -26,11 +25,14 @@ def main() -> None:
     args = parser.parse_args()
     with explained():
         config = load(Path("params.yaml"))
+        validation.require(config)
+        experiment = entry("experiments", config.experiments, args.experiment)
         watch = progress.Stopwatch()
         valid, test = (dataset.load(args.features, args.labels, args.standardizer, part) for part in ("valid", "test"))
-        system = config.experiments[args.experiment].system or args.experiment
+        system = experiment.system or args.experiment
         model = scoring.load_model(system, args.model / "state.pt", len(test.tags), *test.features.shape[1:])
-        training = json.loads((args.model / "training.json").read_text(encoding="utf-8"))
+        training = read_json(args.model / "training.json")
+        curves = (args.model / "curves.csv").read_text(encoding="utf-8")
         heard = training["excerpt_frames"], training["excerpts"]
         (valid, valid_scores), (test, scores) = (
             part.by_clip(scoring.score(model, part.features, *heard)) for part in (valid, test)
@@ -48,7 +50,7 @@ def main() -> None:
         write_json(args.metrics, {"test": result.summary | {"missing_clips": test.missing}, "training": training})
         write_csv(args.tags, evaluation.TAG_COLUMNS, result.tags)
         write_csv(args.roc, ("fpr", "tpr"), result.roc)
-        write_text(args.curves, (args.model / "curves.csv").read_text(encoding="utf-8"))
+        write_text(args.curves, curves)
         watch.report(
             f"evaluate {args.experiment}", len(test.clips), f"ROC-AUC {result.summary['roc_auc']['macro']:.4f}"
         )

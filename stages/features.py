@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from earmark import progress
-from earmark.config import load
+from earmark.config import entry, load
 from earmark.errors import explained
 from earmark.extract import extract
 
@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     with explained():
-        settings = load(Path("params.yaml")).representations[args.representation]
+        settings = entry("representations", load(Path("params.yaml")).representations, args.representation)
         watch = progress.Stopwatch()
         counts = extract(args.waveforms, args.out, settings.model_dump(mode="json"))
         kept = counts["clips"] - counts["computed"]

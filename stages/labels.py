@@ -19,10 +19,11 @@ def main() -> None:
     parser.add_argument("--positives", type=Path, required=True)
     args = parser.parse_args()
     with explained():
-        config = load(Path("params.yaml")).labels
+        settings = load(Path("params.yaml"))
+        config, rule = settings.labels, settings.corpus.split
         watch = progress.Stopwatch()
         clips, table, summary = labels.make_labels(
-            args.corpus / "manifest.csv", args.corpus / "tags.csv", config.top, config.clean, config.synonyms
+            args.corpus / "manifest.csv", args.corpus / "tags.csv", config.top, config.clean, config.synonyms, rule
         )
         labels.write_labels(args.out, clips, table)
         write_json(args.metrics, summary)

@@ -1,13 +1,12 @@
 """Write the tables: experiments, all pairs of them, cross-validations, the published systems beside their papers."""
 
 import argparse
-import json
 from pathlib import Path
 
-from earmark import comparison, progress, report, reproduction
+from earmark import comparison, progress, report, reproduction, validation
 from earmark.config import load
 from earmark.errors import explained
-from earmark.manifest import write_json, write_text
+from earmark.manifest import read_json, write_json, write_text
 
 
 def main() -> None:
@@ -24,13 +23,14 @@ def main() -> None:
     with explained():
         watch = progress.Stopwatch()
         config = load(Path("params.yaml"))
+        validation.require(config)
         if gone := report.remove_leftovers(config, args.metrics, args.scores):
             print(f"report: removed what params.yaml no longer has: {', '.join(map(str, gone))}")
         present, drawn = report.survey(config, args.metrics, args.scores, args.labels), config.evaluation
         pairs = comparison.compare_files(args.scores, args.labels, present.compared, drawn.resamples, drawn.seed)
         write_json(args.comparison, comparison.summary(pairs))
         write_text(args.out, report.page(args.metrics, present, comparison.table(pairs), comparison.COLUMNS))
-        counts = json.loads((args.metrics / "labels.json").read_text(encoding="utf-8"))
+        counts = read_json(args.metrics / "labels.json")
         corpus = reproduction.corpus_name(config.corpus.kind, config.corpus.name, counts)
         runs = reproduction.read_experiments(args.metrics / "experiments", present.evaluated, config, corpus)
         runs += reproduction.read_papers(args.metrics / "papers")

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from earmark import dataset, distributed, progress, training
-from earmark.config import load
+from earmark import dataset, distributed, progress, training, validation
+from earmark.config import entry, load
 from earmark.errors import explained
 from earmark.manifest import write_csv, write_json
 
@@ -20,7 +20,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     with explained():
-        experiment = load(Path("params.yaml")).experiments[args.experiment]
+        config = load(Path("params.yaml"))
+        validation.require(config)
+        experiment = entry("experiments", config.experiments, args.experiment)
         watch = progress.Stopwatch()
         train, valid = (
             dataset.load(args.features, args.labels, args.standardizer, split) for split in ("train", "valid")

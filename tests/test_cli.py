@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import io
+import os
+import sys
+
 import pytest
 import soundfile as sf
+import yaml
 from conftest import ROOT, tone
 
 from earmark.cli import main
-from earmark.errors import EarmarkError, explained
+from earmark.decode import workers
 
 
 def test_doctor_names_the_device_and_the_versions(capsys):
@@ -27,13 +32,79 @@ def test_inspect_shows_the_file_and_every_representation_and_goes_on_after_a_bro
     assert "broken.mp3" in shown.err
 
 
-def test_an_error_that_the_user_can_mend_ends_with_exit_code_1_and_no_traceback(capsys):
-    with pytest.raises(SystemExit) as stop, explained():
-        raise EarmarkError("key x must be positive, got -1")
-    assert stop.value.code == 1
-    assert capsys.readouterr().err == "error: key x must be positive, got -1\n"
+def ended(capsys, *arguments):
+    """What a command says that ends on an error, without a traceback."""
+    with pytest.raises(SystemExit) as stop:
+        main([*map(str, arguments)])
+    assert stop.value.code in (1, 2)
+    return capsys.readouterr().err
 
 
-def test_other_errors_keep_their_traceback():
-    with pytest.raises(KeyError), explained():
-        raise KeyError("a bug")
+@pytest.mark.parametrize("command", [("inspect", "x.wav"), ("predict", "x.wav"), ("papers",), ("corpus", "check")])
+def test_outside_of_a_project_a_command_says_what_to_name(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    told = ended(capsys, *command)
+    assert told.startswith("error: params.yaml does not exist: run this in the root of the project")
+    assert "--params" in told
+
+
+def test_doctor_judges_the_settings_that_are_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["doctor"]) == 0
+    assert "settings          params.yaml does not exist: no project here" in capsys.readouterr().out
+    assert main(["doctor", "--params", str(ROOT / "params.yaml")]) == 0
+    assert "params.yaml can be used" in capsys.readouterr().out
+    (tmp_path / "params.yaml").write_text("corpus: [")
+    assert main(["doctor"]) == 1
+    assert "settings          error: params.yaml is not valid YAML" in capsys.readouterr().out
+
+
+def test_inspect_names_a_setting_that_cannot_be(tmp_path, capsys):
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["representations"] = {"deep": {"kind": "cqt", "rate": 16000, "samples": 464000, "bins": 500}}
+    content["experiments"] = {}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    assert "error: representations.deep: " in ended(capsys, "inspect", "--params", tmp_path / "params.yaml", "x.wav")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("papers", "--minutes", "nan"), "--minutes: must be a number above 0, got 'nan'"),
+        (("papers", "--minutes", "-1"), "--minutes: must be a number above 0, got '-1'"),
+        (("bench", "mel", "--rounds", "0"), "--rounds: must be a whole number of at least 1, got '0'"),
+        (("bench", "mel", "--batch", "x"), "--batch: must be a whole number of at least 1, got 'x'"),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused_with_its_option(capsys, arguments, told):
+    assert told in ended(capsys, *arguments)
+
+
+@pytest.mark.parametrize("value", ["abc", "0", "-1", "1.5", "²"])
+def test_workers_are_a_whole_number_of_at_least_1(monkeypatch, capsys, value):
+    monkeypatch.setenv("EARMARK_WORKERS", value)
+    assert ended(capsys, "doctor") == f"error: EARMARK_WORKERS must be a whole number of at least 1, got {value!r}\n"
+
+
+def test_workers_are_as_many_as_asked_for(monkeypatch):
+    monkeypatch.setenv("EARMARK_WORKERS", "3")
+    assert workers() == 3
+    monkeypatch.setenv("EARMARK_WORKERS", "")
+    assert workers() >= 1
+
+
+def test_a_file_whose_name_is_no_text_is_told_and_the_rest_goes_on(tmp_path, monkeypatch, capsys):
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content |= {"representations": {}, "experiments": {}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    odd, plain = tmp_path / os.fsdecode(b"\xff.wav"), tmp_path / "plain.wav"
+    for path in (odd, plain):
+        with path.open("wb") as file:
+            sf.write(file, tone(1, 440), 16_000, format="WAV")
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert main(["inspect", "--params", str(tmp_path / "params.yaml"), str(odd), str(plain)]) == 1
+    assert b"plain.wav: 1.00 s" in terminal.buffer.getvalue()
+    assert "\\udcff.wav: its name is not UTF-8: rename it" in capsys.readouterr().err
+    print(odd)  # what is printed of it is no error, either
+    assert b"\\udcff.wav" in terminal.buffer.getvalue()

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from earmark.config import ConfigError, load
+from earmark.config import ConfigError, entry, load
 
 
 def params() -> dict[str, Any]:
@@ -90,3 +90,104 @@ def test_text_that_is_no_yaml_is_an_error(tmp_path):
     (tmp_path / "params.yaml").write_text("labels: [", encoding="utf-8")
     with pytest.raises(ConfigError, match="not valid YAML"):
         load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"does not exist: run this in the root of the project, .*--params"),
+        (b"", r"must hold the sections corpus, labels, .*, got nothing"),
+        (b"# nothing but a comment\n", "got nothing"),
+        (b"- corpus\n- labels\n", "must hold the sections .*, got a list"),
+        (b"corpus", "must hold the sections .*, got a str"),
+        (b"\xff\xfec\x00o\x00", "is not UTF-8 at byte 0"),
+        (b"\x89PNG\r\n\x1a\n\x00", "is not UTF-8 at byte 0"),
+        (b"corpus: \x00", "not valid YAML"),
+        (b"corpus: !!python/object/apply:os.system [ls]", "not valid YAML: could not determine a constructor"),
+        (b"[" * 3000, "nested too deeply"),
+        (b"seed: " + b"9" * 5000, "holds a value that cannot be read"),
+        (b"day: 2018-13-45", "holds a value that cannot be read: month must be in 1..12"),
+        (b"a: 1\nb: 2\na: 3\n", "line 3: the key 'a' stands in line 1 already"),
+        (b"waveforms:\n  16000: {samples: 1}\n  '16000': {samples: 2}\n", "line 3: the key '16000' stands in line 2"),
+        (b"a: {b: 1, b: 2}\n", "line 1: the key 'b' stands in line 1 already"),
+        (b"a: &a [*a]\n", "line 1: an alias stands inside of what it stands for"),
+    ],
+)
+def test_a_file_that_is_no_params_yaml_is_explained(tmp_path, content, message):
+    file = tmp_path / "params.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        load(file)
+
+
+def test_a_file_that_cannot_be_opened_is_explained(tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory; a folder stands where a file is expected"):
+        load(tmp_path)
+
+    def refused(self, *_, **__):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_text", refused)  # root may read everything
+    with pytest.raises(ConfigError, match=r"params\.yaml cannot be read: Permission denied; .*owner and mode"):
+        load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("bomb", ["&{i} [{nine}]", "&{i} {{<<: [{nine}]}}"])
+def test_aliases_that_unfold_without_end_are_refused_at_once(tmp_path, bomb):
+    first = "a0: &0 {k: v}\n"
+    lines = [f"a{i}: " + bomb.format(i=i, nine=",".join([f"*{i - 1}"] * 9)) for i in range(1, 12)]
+    (tmp_path / "params.yaml").write_text(first + "\n".join(lines))
+    with pytest.raises(ConfigError, match="aliases unfold to over 1,000,000 values"):
+        load(tmp_path / "params.yaml")
+
+
+def test_anchors_and_merge_keys_are_still_yaml(tmp_path):
+    changed = params() | {"experiments": {}}
+    text = yaml.safe_dump(changed).replace("experiments: {}\n", "")
+    text += "experiments:\n  a: &a {representation: mel, model: linear}\n  b: {<<: *a, seed: 2}\n"
+    (tmp_path / "params.yaml").write_text(text)
+    found = load(tmp_path / "params.yaml").experiments
+    assert found["b"] == found["a"].model_copy(update={"seed": 2})
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("experiments",), ["linear"], r"experiments must be a mapping of settings, got \['linear'\]"),
+        (("corpus",), "demo", r"corpus must be a mapping of settings, got 'demo'"),
+        (("waveforms", "16000"), 5, r"waveforms\.16000 must be a mapping of settings, got 5"),
+        (("labels",), None, r"labels must be a mapping of settings, got None"),
+        (("experiments", "linear", "learning_rate"), float("nan"), r"learning_rate: .*finite number, got nan"),
+        (("experiments", "linear", "learning_rate"), float("inf"), r"learning_rate: .*finite number, got inf"),
+        (("waveforms", "16000", "min_seconds"), float("inf"), r"min_seconds: .*finite number, got inf"),
+        (("representations", "mel", "samples"), 10**30, r"samples: .*less than 2147483648, got 1000000000000"),
+        (("experiments", "linear", "seed"), 2**32, r"seed: .*less than 4294967296, got 4294967296"),
+        (("evaluation", "seed"), -1, r"evaluation\.seed: .*greater than or equal to 0, got -1"),
+    ],
+)
+def test_sections_and_numbers_that_cannot_be_are_named(tmp_path, path, value, message):
+    with pytest.raises(ConfigError, match=message):
+        loaded_with(tmp_path, *path, value=value)
+
+
+def test_a_long_value_is_shown_in_short(tmp_path):
+    with pytest.raises(ConfigError) as refused:
+        loaded_with(tmp_path, "labels", "topp", value=list(range(10_000)))
+    assert len(str(refused.value)) < 300
+
+
+def test_only_a_demo_needs_to_say_how_it_is_rendered(tmp_path):
+    mine = {"kind": "table", "audio": "music", "annotations": "music.csv"}
+    loaded_with(tmp_path, "corpus", value=mine)
+    with pytest.raises(ConfigError, match=r"corpus: kind: demo needs `demo: \{clips: 576, seed: 2018\}`"):
+        loaded_with(tmp_path, "corpus", value=mine | {"kind": "demo"})
+
+
+def test_an_entry_that_is_not_there_is_named_with_the_close_ones():
+    found = load(ROOT / "params.yaml").experiments
+    assert entry("experiments", found, "linear").model == "linear"
+    with pytest.raises(ConfigError, match=r"^experiments of params\.yaml has no 'linaer': close to linear$"):
+        entry("experiments", found, "linaer")
+    with pytest.raises(ConfigError, match=r"^crossvalidations of params\.yaml has no 'x': there are none$"):
+        entry("crossvalidations", {}, "x")

@@ -8,6 +8,8 @@ import pytest
 from conftest import ROOT
 
 from earmark.corpora import magnatagatune
+from earmark.corpora.read import split
+from earmark.corpora.rows import Row, tabulate
 from earmark.labels import (
     merge,
     positives,
@@ -19,7 +21,7 @@ from earmark.labels import (
     warnings,
     write_labels,
 )
-from earmark.manifest import Clip, CorpusError, TagTable
+from earmark.manifest import SPLITS, Clip, CorpusError, TagTable
 
 MTAT = ROOT.parent / "shared" / "mtat"
 needs_mtat = pytest.mark.skipif(not MTAT.is_dir(), reason="MagnaTagATune's tables are not at hand")
@@ -109,8 +111,13 @@ def test_groups_that_do_not_fit_are_named(tmp_path):
         (tmp_path / "groups.yaml").write_text(text)
         with pytest.raises(CorpusError, match=message):
             read_synonyms(tmp_path / "groups.yaml")
-    with pytest.raises(CorpusError, match="cannot be read"):
+    with pytest.raises(CorpusError, match=r"labels\.synonyms: .*absent\.yaml does not exist"):
         read_synonyms(tmp_path / "absent.yaml")
+    with pytest.raises(CorpusError, match=r"labels\.synonyms: .*cannot be read: Is a directory"):
+        read_synonyms(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes("- [café, cafe]".encode("latin-1"))
+    with pytest.raises(CorpusError, match=r"labels\.synonyms: .*latin\.yaml is not UTF-8 at byte 6"):
+        read_synonyms(tmp_path / "latin.yaml")
 
 
 def test_the_shipped_groups_are_29_and_nothing_is_merged_by_default():
@@ -169,3 +176,56 @@ def test_the_raw_top_50_of_valid_and_test_has_its_published_counts_and_merges_in
             assert all(
                 full[clip][name] == "1" for clip, v in zip(merged.clip_ids, merged.values[:, column], strict=True) if v
             )
+
+
+def dealt(artists: int, rule: str = "corpus", own: str = "") -> list[Clip]:
+    """Two clips of a song by each artist, dealt as the corpus stage deals them; ``own`` is a split column."""
+    rows = [
+        Row("table", f"x/{i}.wav", ["a"], artist=f"artist{i // 2}", song=f"song{i // 2}", split=own)
+        for i in range(2 * artists)
+    ]
+    return split(tabulate(rows)[0], rule, 1)
+
+
+def some(clips_: list[Clip], values: list[int] | None = None) -> TagTable:
+    column = np.array([[v] for v in values or [1] * len(clips_)], np.uint8)
+    return TagTable(tuple(c.clip_id for c in clips_), ("a",), column)
+
+
+def test_few_artists_whose_hash_leaves_a_split_empty_are_told_the_cause_and_the_cure():
+    few = dealt(7)
+    missing = next(s for s in SPLITS if s not in {c.split for c in few})
+    told = (
+        rf"the {missing} split has no clip .* a hash of the artist's name .* \(7 here\).*`corpus\.split: artist` or `co"
+    )
+    with pytest.raises(CorpusError, match=told):
+        select(few, some(few), 1, clean=True)
+    cured = dealt(7, "artist")
+    assert select(cured, some(cured), 1, clean=True, rule="artist")[0] == cured
+
+
+@pytest.mark.parametrize(
+    ("clips_", "rule", "told", "untold"),
+    [
+        (dealt(2), "corpus", r"\(2 here\).*; splits of your own", "`corpus.split: artist`"),
+        (dealt(2, "artist"), "artist", r"split: artist keeps each artist in one split, and there are 2", "hash"),
+        (dealt(9, own="train"), "corpus", r"the corpus's own splits .* put none there; `corpus.split: artist`", "hash"),
+        (dealt(2, "panwar-random"), "panwar-random", r"deals clips in shares, of which 4 clips are too few", "hash"),
+    ],
+)
+def test_each_cause_of_an_empty_split_is_told_apart(clips_, rule, told, untold):
+    with pytest.raises(CorpusError, match=told) as refused:
+        select(clips_, some(clips_), 1, clean=True, rule=rule)
+    assert untold not in str(refused.value)
+
+
+def test_a_split_that_lost_its_clips_for_want_of_tags_is_no_fault_of_the_dealing():
+    enough = dealt(7, "artist")
+    values = [int(c.split != "test") for c in enough]
+    lost = values.count(0)
+    with pytest.raises(CorpusError, match=rf"its {lost} clips have none of the 1 .*`labels\.clean: false`") as refused:
+        select(enough, some(enough, values), 1, clean=True, rule="artist")
+    assert "hash" not in str(refused.value)
+    assert select(enough, some(enough, values), 1, clean=False, rule="artist")
+    with pytest.raises(CorpusError, match="the corpus has no tag at all"):
+        select(enough, TagTable(some(enough).clip_ids, (), np.zeros((len(enough), 0), np.uint8)), 1, clean=True)

@@ -17,12 +17,12 @@ from earmark import provenance
 
 # A module imports only from those before it; a package's modules may import each other.
 ORDER = [
-    "merge", "errors", "progress", "provenance", "config", "manifest", "digests", "corpora", "labels",
-    "published_counts", "audio",
+    "merge", "errors", "environment", "strict_yaml", "progress", "provenance", "config", "manifest", "digests",
+    "corpora", "labels", "published_counts", "audio",
     "memory", "devices", "halves", "checksums", "shards", "decode", "representations", "cluster", "extract",
     "standardize", "dataset",
-    "evaluation", "models", "systems", "schedules", "scoring", "comparison", "distributed", "tagger", "training",
-    "crossvalidation", "report", "reproduction", "predict", "trial", "papers", "check", "bench", "cli",
+    "evaluation", "models", "systems", "schedules", "scoring", "comparison", "distributed", "validation", "tagger",
+    "training", "crossvalidation", "report", "reproduction", "predict", "trial", "papers", "check", "bench", "cli",
 ]  # fmt: skip
 
 

@@ -6,17 +6,21 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import soundfile
 
-from earmark import labels
+from earmark import labels, validation
+from earmark.audio import RejectedError, decode_whole
 from earmark.config import Config, Rule
 from earmark.corpora.read import read, split
 from earmark.decode import workers
-from earmark.manifest import SPLITS, Clip, CorpusError, described
+from earmark.errors import EarmarkError
+from earmark.manifest import SPLITS, Clip, CorpusError, TagTable, described
 from earmark.progress import bar
 from earmark.published_counts import verify_configured
+
+UNKNOWN = 1 << 62  # frames: what libsndfile says of a stream whose header does not tell (FLAC from a pipe)
 
 
 @dataclass(frozen=True)
@@ -49,16 +53,21 @@ class Check:
 
 
 def check(config: Config) -> Check:
-    """Read the tables of the configured corpus and the header of every file."""
+    """Read the tables of the configured corpus and the header of every file; look at the experiments' settings."""
     found = Check()
     try:
-        clips, table = read(config.corpus)
-    except CorpusError as error:
+        validation.require(config)
+    except EarmarkError as error:
+        found.stops.extend(str(error).splitlines())
+    try:
+        undealt, table = read(config.corpus.model_copy(update={"split": "corpus"}))
+    except EarmarkError as error:
         found.stops.append(str(error))
         return found
+    clips = split(undealt, config.corpus.split, config.corpus.seed)
     try:
         found.lines.extend(("", line) for line in verify_configured(config.corpus, clips, table))
-    except CorpusError as error:
+    except EarmarkError as error:
         found.stops.append(str(error))
     headers = _headers(clips, config.corpus.audio)
     fine = [h for h in headers if not h.reason]
@@ -84,53 +93,72 @@ def check(config: Config) -> Check:
                 f"waveforms.{rate}.max_rejected={waveform.max_rejected:g} of {len(clips)} clips, got {rejected} "
                 "rejected"
             )
-    _labels(config, clips, table, found)
+    _labels(config, undealt, table, found)
     return found
 
 
-def _labels(config: Config, clips: list[Clip], table: Any, found: Check) -> None:
-    """What the labels stage would make of it."""
+def _labels(config: Config, undealt: list[Clip], table: TagTable, found: Check) -> None:
+    """What the labels stage would make of it, by each of the rules that deal clips to the splits."""
+    chosen_rule, top, clean = config.corpus.split, config.labels.top, config.labels.clean
     try:
         merged = labels.merge(table, labels.read_synonyms(config.labels.synonyms))
-        kept, chosen = labels.select(clips, merged, config.labels.top, config.labels.clean)
-    except CorpusError as error:
+    except EarmarkError as error:
         found.stops.append(str(error))
         return
+    outcomes = []
+    for rule in get_args(Rule):
+        clips = split(undealt, rule, config.corpus.seed)  # all of them, as the corpus stage deals them
+        kept, chosen = labels.labelled(clips, merged, top, clean)
+        sizes = Counter(clip.split for clip in kept)
+        mark = " (chosen)" if rule == chosen_rule else ""
+        outcomes.append((f"split {rule}{mark}", f"{'/'.join(str(sizes[s]) for s in SPLITS)}; {described(kept)}"))
+        if rule == chosen_rule:
+            found.add("tags", f"{len(table.tags)}, {len(merged.tags)} after merging, {len(chosen.tags)} are learnt")
+            _chosen_labels(clips, kept, chosen, found)
+            try:
+                labels.require_splits(clips, kept, chosen, rule)
+            except CorpusError as error:
+                found.stops.append(str(error))
+    found.lines.extend(outcomes)
+
+
+def _chosen_labels(clips: list[Clip], kept: list[Clip], chosen: TagTable, found: Check) -> None:
+    """What the labels stage would count."""
     counted = labels.summary(kept, chosen, len(clips))
-    found.add("tags", f"{len(table.tags)}, {len(merged.tags)} after merging, {len(chosen.tags)} are learnt")
     found.add("without any of them", counted["without_tags"])
     for part in SPLITS:
         c = counted[part]
         absent = c["tags_without_positives"]
         warning = f", {absent} tags without a positive" if absent else ""
         found.add(part, f"{c['clips']} clips of {c['songs']} songs{warning}")
-    for rule in get_args(Rule):
-        dealt = split(kept, rule, config.corpus.seed)
-        sizes = Counter(clip.split for clip in dealt)
-        chosen_one = " (chosen)" if rule == config.corpus.split else ""
-        found.add(f"split {rule}{chosen_one}", f"{'/'.join(str(sizes[s]) for s in SPLITS)}; {described(dealt)}")
 
 
 def _headers(clips: list[Clip], audio: Path) -> list[Header]:
     with ThreadPoolExecutor(workers()) as pool, bar(len(clips), "headers", "file") as progress:
         found = []
-        for header in pool.map(lambda clip: _header(audio / clip.path), clips):
-            found.append(header)
+        for one in pool.map(lambda clip: header(audio / clip.path), clips):
+            found.append(one)
             progress.update()
         return found
 
 
-def _header(path: Path) -> Header:
+def header(path: Path) -> Header:
     """The header of one file; the reasons are those of ``audio.decode`` as far as a header shows them."""
-    if not path.is_file():
-        return Header(reason="no such file")
-    if path.stat().st_size == 0:
-        return Header(reason="empty file (0 bytes)")
     try:
+        if not path.is_file():
+            return Header(reason="no such file")
+        if path.stat().st_size == 0:
+            return Header(reason="empty file (0 bytes)")
         info = soundfile.info(path)
+        known = 0 < info.frames < UNKNOWN
+        seconds = info.duration if known else len(decode_whole(path, info.samplerate, 0.0)) / info.samplerate
     except soundfile.LibsndfileError as error:
         return Header(reason=f"not decodable: {error.error_string}")
-    return Header(info.duration, info.samplerate, info.channels, info.format)
+    except RejectedError as error:
+        return Header(reason=str(error))
+    except OSError as error:
+        return Header(reason=f"not readable: {error.strerror or error}")
+    return Header(seconds, info.samplerate, info.channels, info.format)
 
 
 def _counts(values: Counter[str]) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import io
 import platform
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from earmark.errors import explained
+from earmark.environment import positive
+from earmark.errors import EarmarkError, explained
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="earmark", description="Music tagging: features, taggers, honest metrics.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     doctor = commands.add_parser("doctor", help="what this machine offers, and whether the pipeline can run on it")
+    doctor.add_argument("--params", type=Path, default=Path("params.yaml"), help="settings to check, if they are there")
     doctor.set_defaults(run=_doctor)
     inspect = commands.add_parser("inspect", help="what an audio file holds, and how each representation sees it")
     inspect.add_argument("file", type=Path, nargs="+")
@@ -33,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     papers = commands.add_parser("papers", help="train every published system on the configured corpus")
     papers.add_argument("system", nargs="*", help="names of earmark.systems (default: all)")
     papers.add_argument("--preset", choices=("published", "demo"), default="demo", help="default: %(default)s")
-    papers.add_argument("--minutes", type=float, help="a system trains no longer than this (default: no limit)")
+    papers.add_argument("--minutes", type=positive, help="a system trains no longer than this (default: no limit)")
     papers.add_argument("--params", type=Path, default=Path("params.yaml"))
     papers.add_argument("--data", type=Path, default=Path("data"))
     papers.add_argument("--metrics", type=Path, default=Path("metrics/papers"))
@@ -55,16 +58,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         command.add_arguments(bench)
         bench.set_defaults(run=command.run)
     args = parser.parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # the name of a file need not be text
+            stream.reconfigure(errors="backslashreplace")
     with explained():
         return int(args.run(args))
 
 
-def _doctor(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command takes its arguments
+def _doctor(args: argparse.Namespace) -> int:
     import torch
 
-    from earmark import devices
+    from earmark import devices, validation
+    from earmark.config import load
     from earmark.decode import workers
-    from earmark.errors import EarmarkError
 
     print(f"python            {platform.python_version()} on {platform.machine()}")
     for name in (
@@ -91,6 +97,15 @@ def _doctor(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command ta
     print(
         f"demo corpus       {'can be rendered' if not missing else 'needs ' + ', '.join(missing) + ': earmark[demo]'}"
     )
+    if not args.params.exists():
+        print(f"settings          {args.params} does not exist: no project here, or --params names another one")
+        return failed
+    try:
+        validation.require(load(args.params))
+        print(f"settings          {args.params} can be used")
+    except EarmarkError as error:
+        print(f"settings          error: {error}")
+        failed = 1
     return failed
 
 
@@ -112,9 +127,9 @@ def _predict(args: argparse.Namespace) -> int:
             found.append(predictor.predict(path))
             if not args.json:
                 print(found[-1].table())
-        except RejectedError as error:
-            failed[str(path)] = str(error)
-            print(f"{path}: {error}", file=sys.stderr)
+        except (RejectedError, UnicodeEncodeError) as error:
+            failed[str(path)] = _why_not(error)
+            print(f"{path}: {_why_not(error)}", file=sys.stderr)
     if args.json:
         print(predict.as_json(found, failed), end="")
     return 1 if failed else 0
@@ -126,8 +141,8 @@ def _papers(args: argparse.Namespace) -> int:
     from earmark.papers import Papers, chosen
 
     names = [system.name for system in chosen(args.system or list(systems.SYSTEMS))]
+    papers = Papers.open(load(args.params), args.preset, args.minutes, args.data, args.metrics)
     if len(names) == 1:
-        papers = Papers.open(load(args.params), args.preset, args.minutes, args.data, args.metrics)
         print(papers.run(names[0]), flush=True)
         return 0
     # Each in a process of its own, which gives all its memory back; one that fails does not stop the others.
@@ -166,18 +181,22 @@ def _inspect(args: argparse.Namespace) -> int:
 
     from earmark import representations
     from earmark.audio import RejectedError, decode, describe
-    from earmark.config import load
+    from earmark.config import ConfigError, load
 
     settings = load(args.params).representations
+    transforms = {}
+    for name, r in settings.items():
+        try:
+            transforms[name] = representations.build(r.kind, rate=r.rate, n_samples=r.samples, **r.options())
+        except ValueError as error:
+            raise ConfigError(f"representations.{name}: {error}") from None
     failed = 0
     for path in args.file:
         try:
             print(f"{path}: {describe(path)}")
-            for name, setting in settings.items():
+            for name, transform in transforms.items():
+                setting = settings[name]
                 wave = decode(path, setting.rate, setting.samples, 0.0)
-                transform = representations.build(
-                    setting.kind, rate=setting.rate, n_samples=setting.samples, **setting.options()
-                )
                 with torch.no_grad():
                     features = transform(torch.from_numpy(wave.waves))[0]
                 padded = f", {wave.padded / setting.rate:.1f} s of zeros at the end" if wave.padded else ""
@@ -185,10 +204,15 @@ def _inspect(args: argparse.Namespace) -> int:
                     f"  {name:<12} {features.shape[0]} frames x {features.shape[1]} dims, "
                     f"{features.min():.3f} to {features.max():.3f}, mean {features.mean():.3f}{padded}"
                 )
-        except RejectedError as error:
-            print(f"{path}: {error}", file=sys.stderr)
+        except (RejectedError, UnicodeEncodeError) as error:
+            print(f"{path}: {_why_not(error)}", file=sys.stderr)
             failed += 1
     return 1 if failed else 0
+
+
+def _why_not(error: Exception) -> str:
+    """Why a file cannot be heard; libsndfile takes UTF-8 names alone."""
+    return "its name is not UTF-8: rename it" if isinstance(error, UnicodeEncodeError) else str(error)
 
 
 if __name__ == "__main__":

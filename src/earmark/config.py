@@ -6,15 +6,20 @@ Inside the library values are trusted. What is not a result is not a setting her
 
 from __future__ import annotations
 
+import difflib
+import reprlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from earmark import strict_yaml
 from earmark.errors import EarmarkError
 
-Positive = Annotated[int, Field(gt=0)]
+T = TypeVar("T")
+Positive = Annotated[int, Field(gt=0, lt=2**31)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Rule = Literal["corpus", "artist", "song", "panwar-random"]
 Rate = Annotated[int, Field(ge=1_000, le=192_000, description="samples per second")]
@@ -27,14 +32,14 @@ class ConfigError(EarmarkError):
 class Section(BaseModel):
     """Base of all sections: immutable, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DemoConfig(Section):
     """The rendered demo corpus: how many clips, and the seed of its plan."""
 
     clips: int = Field(ge=320, le=600)
-    seed: int = Field(ge=0)
+    seed: Seed
 
 
 class JamendoConfig(Section):
@@ -59,9 +64,15 @@ class CorpusConfig(Section):
     audio: Path
     annotations: Path
     split: Rule = "corpus"
-    seed: int = Field(default=1, ge=0)
+    seed: Seed = 1
     jamendo: JamendoConfig = JamendoConfig()
-    demo: DemoConfig
+    demo: DemoConfig | None = None
+
+    @model_validator(mode="after")
+    def _a_demo_says_how_it_is_rendered(self) -> CorpusConfig:
+        if self.kind == "demo" and self.demo is None:
+            raise ValueError("kind: demo needs `demo: {clips: 576, seed: 2018}`, which says what is rendered; got none")
+        return self
 
 
 class LabelsConfig(Section):
@@ -172,7 +183,7 @@ class ExperimentConfig(Section):
     model: str
     system: str | None = None
     preset: Literal["published", "demo"] = "published"
-    seed: int = Field(default=1, ge=0)
+    seed: Seed = 1
     epochs: Positive | None = None
     batch: Positive | None = None
     learning_rate: float | None = Field(default=None, gt=0)
@@ -198,7 +209,7 @@ class EvaluationConfig(Section):
     """Bootstrap over songs: how many resamples, and their seed."""
 
     resamples: Positive
-    seed: int = Field(ge=0)
+    seed: Seed
 
 
 class Config(Section):
@@ -236,12 +247,28 @@ class Config(Section):
 
 def load(path: Path) -> Config:
     """Read and validate params.yaml; a ConfigError names every key that is wrong, its limit and its value."""
+    hint = ": run this in the root of the project, where params.yaml lies, or name another file with --params"
     try:
-        return Config.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+        content = strict_yaml.read(path, hint)
+    except strict_yaml.YamlError as error:
+        raise ConfigError(str(error)) from None
+    if not isinstance(content, dict):
+        found = "nothing" if content is None else f"a {type(content).__name__}"
+        raise ConfigError(f"{path} must hold the sections {', '.join(Config.model_fields)}, got {found}")
+    try:
+        return Config.model_validate(content)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(path, e) for e in error.errors())) from None
+
+
+def entry(section: str, entries: Mapping[Any, T], name: object) -> T:
+    """The entry of that name of a section; ConfigError, with the names that come close, where there is none."""
+    if name in entries:
+        return entries[name]
+    names = list(map(str, entries))
+    close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
+    hint = f"close to {', '.join(close)}" if close else f"there are {', '.join(names) or 'none'}"
+    raise ConfigError(f"{section} of params.yaml has no {str(name)!r}: {hint}")
 
 
 def _explain(path: Path, error: Any) -> str:
@@ -251,11 +278,14 @@ def _explain(path: Path, error: Any) -> str:
     key = ".".join(
         p for i, p in enumerate(location) if not (i == 2 and location[0] == "representations" and p in kinds)
     )
+    got = reprlib.repr(error["input"])
     if error["type"] == "extra_forbidden":
-        return f"{path}: unknown key {key}, got {error['input']!r}: a typing mistake, or a setting of another section"
+        return f"{path}: unknown key {key}, got {got}: a typing mistake, or a setting of another section"
     if error["type"] == "missing":
         return f"{path}: key {key} is missing"
+    if error["type"] in ("model_type", "dict_type"):
+        return f"{path}: {key} must be a mapping of settings, got {got}"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
         return f"{path}: {key + ': ' if key else ''}{message}"
-    return f"{path}: {key}: {message[0].lower()}{message[1:]}, got {error['input']!r}"
+    return f"{path}: {key}: {message[0].lower()}{message[1:]}, got {got}"

@@ -19,6 +19,7 @@ from earmark import memory, progress, provenance, shards
 from earmark.audio import Decoded, RejectedError, decode
 from earmark.config import WaveformConfig
 from earmark.corpora.magnatagatune import BROKEN
+from earmark.environment import count
 from earmark.manifest import Clip, CorpusError, write_csv
 
 MENTIONED = 10  # rejects
@@ -74,9 +75,9 @@ def decode_corpus(clips: Iterable[Clip], audio: Path, rate: int, config: Wavefor
 
 
 def workers() -> int:
-    """How many files are decoded at once: EARMARK_WORKERS, or the cores this process may use."""
+    """How many files are decoded at once: EARMARK_WORKERS, at least 1, or the cores this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return int(os.environ.get("EARMARK_WORKERS", 0)) or cores
+    return count("EARMARK_WORKERS", cores)
 
 
 class WaveformShard:

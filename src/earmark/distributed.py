@@ -15,6 +15,7 @@ import torch.distributed
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
+from earmark.environment import count
 from earmark.errors import EarmarkError
 
 T = TypeVar("T")
@@ -22,20 +23,19 @@ T = TypeVar("T")
 
 def settings() -> dict[str, Any]:
     """What Lightning's Trainer is told where several processes train; nothing for one."""
-    local, world = _count("LOCAL_WORLD_SIZE", 1), _count("WORLD_SIZE", 1)  # set by torchrun alone
+    local, world = count("LOCAL_WORLD_SIZE", 1), count("WORLD_SIZE", 1)  # set by torchrun alone
     under_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
-    devices = local if under_torchrun else _count("EARMARK_DEVICES", 1)
-    nodes = world // local if under_torchrun else _count("EARMARK_NODES", 1)
+    devices = local if under_torchrun else count("EARMARK_DEVICES", 1)
+    nodes = world // local if under_torchrun else count("EARMARK_NODES", 1)
     if devices * nodes == 1:
         return {}
     return {"devices": devices, "num_nodes": nodes, "strategy": "ddp", "use_distributed_sampler": False}
 
 
-def _count(variable: str, default: int) -> int:
-    value = os.environ.get(variable) or str(default)
-    if not value.isdecimal() or int(value) < 1:
-        raise EarmarkError(f"{variable} must be a whole number of at least 1, got {value!r}")
-    return int(value)
+def processes() -> int:
+    """How many processes will train together."""
+    wanted = settings()
+    return int(wanted.get("devices", 1) * wanted.get("num_nodes", 1))
 
 
 def leads() -> bool:

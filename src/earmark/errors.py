@@ -2,20 +2,63 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# What a user does about an operating system's refusal, by errno; the rest is explained by its own text.
+_CAUSES = {
+    errno.ENOENT: "a typing mistake, or a stage that has not run yet (`dvc repro`, or `dvc pull` what others made)",
+    errno.EACCES: "this user may not use it: see its owner and mode (`ls -l`)",
+    errno.EPERM: "this user may not use it: see its owner and mode (`ls -l`)",
+    errno.EISDIR: "a folder stands where a file is expected",
+    errno.ENOTDIR: "a file stands where a folder is expected",
+    errno.EEXIST: "a file stands where a folder is expected",
+    errno.ENAMETOOLONG: "the file system takes no name of that length",
+    errno.EROFS: "the file system is mounted read-only",
+    errno.ENOSPC: "free some space and run it again",
+    errno.EDQUOT: "free some space and run it again",
+    errno.EIO: "the disk, or the share that it lies on, may be failing",
+}
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class EarmarkError(ValueError):
     """Something the user can mend: the text names the file or key, the limit, the value and the likely cause."""
 
 
+def reason(error: OSError) -> str:
+    """What the operating system refused, and its likely cause, without the file's name."""
+    refused = error.strerror or str(error)
+    return f"{refused}; {cause}" if (cause := _CAUSES.get(error.errno or 0)) else refused
+
+
 @contextmanager
 def explained() -> Iterator[None]:
-    """End the process with exit code 1 and the error's text, without a traceback, where the user can mend it."""
+    """End the process with exit code 1 and the error's text, without a traceback, where the user can mend it.
+
+    That is an EarmarkError, a file that the operating system refuses, and a disk that is full. A reader that went away
+    (``earmark predict ... | head``) needs no words. All else is a fault of the program and keeps its traceback.
+    """
     try:
         yield
+        sys.stdout.flush()
     except EarmarkError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _end(str(error))
+    except BrokenPipeError:
+        # what is still buffered must not fail again when the interpreter ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
+    except OSError as error:
+        if error.filename is not None and error.errno is not None:
+            _end(f"{os.fsdecode(error.filename)}: {reason(error)}")
+        if error.errno in _FULL:  # a write names no file
+            _end(reason(error))
+        raise
+
+
+def _end(text: str) -> None:
+    print(f"error: {text}", file=sys.stderr)
+    raise SystemExit(1) from None

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
 
-from earmark.manifest import SPLITS, Clip, CorpusError, TagTable, leaks, read_manifest, read_tags, write_csv
+from earmark import strict_yaml
+from earmark.config import Rule
+from earmark.corpora.splits import hashed
+from earmark.manifest import (
+    SPLITS,
+    Clip,
+    CorpusError,
+    TagTable,
+    binary,
+    leaks,
+    read_csv,
+    read_manifest,
+    read_tags,
+    write_csv,
+)
 
 
 class Labelled(NamedTuple):
@@ -29,9 +41,9 @@ _COLUMNS = Labelled._fields
 def read_synonyms(path: Path) -> list[list[str]]:
     """Groups of tags that mean the same, from a YAML list of lists; CorpusError where it is none, or a tag has two."""
     try:
-        groups = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise CorpusError(f"labels.synonyms: {path} cannot be read: {error}") from None
+        groups = strict_yaml.read(path)
+    except strict_yaml.YamlError as error:
+        raise CorpusError(f"labels.synonyms: {error}") from None
     if not isinstance(groups, list) or not all(
         isinstance(group, list) and len(group) > 1 and all(isinstance(tag, str) for tag in group) for group in groups
     ):
@@ -73,18 +85,66 @@ def top_tags(table: TagTable, top: int) -> TagTable:
     return TagTable(table.clip_ids, tuple(table.tags[i] for i in order), table.values[:, order])
 
 
-def select(clips: Sequence[Clip], table: TagTable, top: int, clean: bool) -> tuple[list[Clip], TagTable]:
+def select(
+    clips: Sequence[Clip], table: TagTable, top: int, clean: bool, rule: Rule = "corpus"
+) -> tuple[list[Clip], TagTable]:
     """Return the labelled clips and their tags; ``clean`` leaves out clips that have none of the top tags.
 
-    Raises CorpusError where a split is left without a clip.
+    Raises CorpusError where a split is left without a clip; ``rule``, by which the clips were dealt to the splits, is
+    what it names as the cause.
     """
+    kept, chosen = labelled(clips, table, top, clean)
+    require_splits(clips, kept, chosen, rule)
+    return kept, chosen
+
+
+def labelled(clips: Sequence[Clip], table: TagTable, top: int, clean: bool) -> tuple[list[Clip], TagTable]:
+    """What ``select`` returns, whatever its splits hold."""
     chosen = top_tags(table, top)
     rows = [i for i in range(len(clips)) if not clean or chosen.values[i].any()]
     kept = [clips[i] for i in rows]
+    return kept, TagTable(tuple(c.clip_id for c in kept), chosen.tags, chosen.values[rows])
+
+
+def require_splits(clips: Sequence[Clip], kept: Sequence[Clip], chosen: TagTable, rule: Rule) -> None:
+    """Refuse a split without a labelled clip: CorpusError with the cause and the cure."""
     for split in SPLITS:
         if not any(clip.split == split for clip in kept):
-            raise CorpusError(f"labels: the {split} split has no clip left out of {len(clips)} (labels.clean={clean})")
-    return kept, TagTable(tuple(c.clip_id for c in kept), chosen.tags, chosen.values[rows])
+            before = sum(clip.split == split for clip in clips)
+            why = _without_tags(before, len(chosen.tags)) if before else _not_dealt(clips, rule)
+            raise CorpusError(f"labels: the {split} split has no clip left out of {len(clips)}: {why}")
+
+
+def _without_tags(clips: int, tags: int) -> str:
+    if not tags:
+        return "the corpus has no tag at all"
+    return (
+        f"its {clips} clips have none of the {tags} most frequent tags (labels.top); `labels.clean: false` keeps clips "
+        "without any of them"
+    )
+
+
+def _not_dealt(clips: Sequence[Clip], rule: Rule) -> str:
+    """Why dealing left a split empty, and what would fill it."""
+    numbers = {"artist": len({c.artist for c in clips}), "song": len({c.song for c in clips})}
+    useful = [
+        f"`corpus.split: {group}`" for group, number in numbers.items() if number >= len(SPLITS) and group != rule
+    ]
+    cure = " or ".join([*useful, "splits of your own (for kind: table a `split` column)"])
+    if rule in numbers:
+        why = (
+            f"corpus.split: {rule} keeps each {rule} in one split, and there are {numbers[rule]} of them, fewer than 3"
+        )
+    elif rule != "corpus":
+        why = f"corpus.split: {rule} deals clips in shares, of which {len(clips)} clips are too few"
+    elif all(clip.split == hashed(clip.artist) for clip in clips):
+        why = (
+            "a hash of the artist's name chooses the split where the corpus names none, and of few artists "
+            f"({numbers['artist']} here) it may put none into a split"
+        )
+    else:
+        why = "the corpus's own splits (its folders, lists or `split` column) put none there"
+    return f"{why}; {cure} would fill it"
 
 
 def summary(clips: Sequence[Clip], table: TagTable, total: int) -> dict[str, Any]:
@@ -129,21 +189,19 @@ def write_labels(path: Path, clips: Sequence[Clip], table: TagTable) -> None:
 
 
 def make_labels(
-    manifest: Path, tags: Path, top: int, clean: bool, synonyms: Path | None = None
+    manifest: Path, tags: Path, top: int, clean: bool, synonyms: Path | None = None, rule: Rule = "corpus"
 ) -> tuple[list[Clip], TagTable, dict[str, Any]]:
     """Read a corpus's two tables and return the labelled clips, their tags and the summary."""
     clips = read_manifest(manifest)
     groups = [] if synonyms is None else read_synonyms(synonyms)
-    kept, table = select(clips, merge(read_tags(tags), groups), top, clean)
+    kept, table = select(clips, merge(read_tags(tags), groups), top, clean, rule)
     return kept, table, summary(kept, table, len(clips))
 
 
 def read_labels(path: Path) -> tuple[list[Labelled], TagTable]:
     """Read what ``write_labels`` wrote: who each clip is, and the tag table in the same order."""
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
-        tags = next(reader)[len(_COLUMNS) :]
-        rows = list(reader)
-    clips = [Labelled(*row[: len(_COLUMNS)]) for row in rows]
-    values = np.array([[int(v) for v in row[len(_COLUMNS) :]] for row in rows], np.uint8)
-    return clips, TagTable(tuple(c.clip_id for c in clips), tuple(tags), values.reshape(len(clips), len(tags)))
+    header, rows = read_csv(path, _COLUMNS)
+    tags, start = header[len(_COLUMNS) :], len(_COLUMNS)
+    clips = [Labelled(*row[:start]) for row in rows]
+    values = binary(path, tags, [row[start:] for row in rows])
+    return clips, TagTable(tuple(c.clip_id for c in clips), tuple(tags), values)

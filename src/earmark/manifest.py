@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, reason
 
 SPLITS = ("train", "valid", "test")
 
@@ -64,11 +65,19 @@ def described(clips: Sequence[Clip]) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file beside ``path`` and rename it into place, so that a killed stage leaves no half file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file beside ``path`` and rename it into place, so that a killed stage leaves no half file.
+
+    Raises EarmarkError where the disk is full or the place cannot be written; what stood there before stays.
+    """
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8", newline="")
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8", newline="")
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise EarmarkError(f"{path} cannot be written: {reason(error)}") from None
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -85,6 +94,52 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
     write_text(path, text.getvalue())
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Read what ``write_json`` wrote; EarmarkError where it is absent or something else."""
+    try:
+        content = json.loads(_own_text(path))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, EarmarkError):
+            raise
+        raise EarmarkError(f"{path} is no JSON: {error}; {_AGAIN}") from None
+    if not isinstance(content, dict):
+        raise EarmarkError(f"{path} must hold a JSON object, got {type(content).__name__}; {_AGAIN}")
+    return content
+
+
+def read_csv(path: Path, first: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows of what ``write_csv`` wrote, whose columns begin with ``first``.
+
+    Raises EarmarkError where it is absent, has other columns, or a row is cut short.
+    """
+    try:
+        rows = list(csv.reader(io.StringIO(_own_text(path), newline="")))
+    except csv.Error as error:
+        raise EarmarkError(f"{path} is no CSV: {error}; {_AGAIN}") from None
+    header = rows[0] if rows else []
+    if header[: len(first)] != list(first):
+        raise EarmarkError(f"{path}: the columns must begin with {', '.join(first)}, got {header[:6]}; {_AGAIN}")
+    for number, row in enumerate(rows[1:], 2):
+        if len(row) != len(header):
+            raise EarmarkError(f"{path}, row {number}: {len(header)} columns expected, got {len(row)}; {_AGAIN}")
+    return header, rows[1:]
+
+
+_AGAIN = "run the stage that makes it again, or `dvc checkout` it"
+
+
+def _own_text(path: Path) -> str:
+    """A text that a stage wrote."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise EarmarkError(
+            f"{path} does not exist; run the stage that makes it (`dvc repro`), or `dvc pull` it"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise EarmarkError(f"{path} is not UTF-8 at byte {error.start}; {_AGAIN}") from None
+
+
 def write_manifest(path: Path, clips: Sequence[Clip]) -> None:
     """Write the clip table in the order given."""
     write_csv(path, [f.name for f in fields(Clip)], (astuple(clip) for clip in clips))
@@ -92,8 +147,7 @@ def write_manifest(path: Path, clips: Sequence[Clip]) -> None:
 
 def read_manifest(path: Path) -> list[Clip]:
     """Read the clip table that ``write_manifest`` wrote."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return [Clip(**row) for row in csv.DictReader(file)]
+    return [Clip(*row) for row in read_csv(path, [f.name for f in fields(Clip)])[1]]
 
 
 def write_tags(path: Path, table: TagTable) -> None:
@@ -104,11 +158,14 @@ def write_tags(path: Path, table: TagTable) -> None:
 
 def read_tags(path: Path) -> TagTable:
     """Read the table that ``write_tags`` wrote."""
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
-        header = next(reader)
-        ids, values = [], []
-        for row in reader:
-            ids.append(row[0])
-            values.append([int(v) for v in row[1:]])
-    return TagTable(tuple(ids), tuple(header[1:]), np.array(values, np.uint8).reshape(len(ids), len(header) - 1))
+    header, rows = read_csv(path, ["clip_id"])
+    return TagTable(tuple(row[0] for row in rows), tuple(header[1:]), binary(path, header[1:], [r[1:] for r in rows]))
+
+
+def binary(path: Path, tags: Sequence[str], rows: Sequence[Sequence[str]]) -> NDArray[np.uint8]:
+    """Cells of 0 and 1 as (rows, tags); EarmarkError names the first that is something else."""
+    for number, row in enumerate(rows, 2):
+        if not set(row) <= {"0", "1"}:
+            place = next(i for i, cell in enumerate(row) if cell not in ("0", "1"))
+            raise EarmarkError(f"{path}, row {number}: {tags[place]!r} must be 0 or 1, got {row[place]!r}; {_AGAIN}")
+    return (np.array(rows, dtype=object).reshape(len(rows), len(tags)) == "1").astype(np.uint8)

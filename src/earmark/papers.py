@@ -9,7 +9,6 @@ stopped run goes on where it was.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +31,7 @@ from earmark.dataset import Split
 from earmark.decode import decode_corpus
 from earmark.errors import EarmarkError
 from earmark.labels import read_labels
-from earmark.manifest import read_manifest, write_csv, write_json
+from earmark.manifest import read_json, read_manifest, write_csv, write_json
 from earmark.reproduction import corpus_name
 from earmark.systems import Input, System
 
@@ -62,8 +61,11 @@ class Papers:
     def open(
         cls, config: Config, preset: Literal["published", "demo"], minutes: float | None, data: Path, metrics: Path
     ) -> Papers:
-        """Name the corpus as the report does."""
-        counts = json.loads((metrics.parent / "labels.json").read_text(encoding="utf-8"))
+        """Name the corpus as the report does; EarmarkError where no labels have been made yet."""
+        for needed in (data / "labels/labels.csv", metrics.parent / "labels.json"):
+            if not needed.is_file():
+                raise EarmarkError(f"{needed} does not exist; run `dvc repro labels decode` first")
+        counts = read_json(metrics.parent / "labels.json")
         name = corpus_name(config.corpus.kind, config.corpus.name, counts)
         return cls(config, name, preset, minutes, data, metrics)
 
@@ -207,4 +209,4 @@ def _digest(file: Path) -> str:
 
 def _done(path: Path, mark: str) -> bool:
     """Whether a result is there and still that of the same settings, code and data."""
-    return path.is_file() and json.loads(path.read_text(encoding="utf-8"))["fingerprint"] == mark
+    return path.is_file() and read_json(path).get("fingerprint") == mark

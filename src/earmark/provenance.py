@@ -24,9 +24,11 @@ PACKAGE = Path(__file__).parent
 # Modules that cannot change a result, and why. They and what they import belong to no digest.
 NEUTRAL = {
     "errors": "texts that end a command",
+    "environment": "EARMARK_* variables: which of them are refused",
     "progress": "what is shown while it runs",
     "memory": "how much is free and how freed memory is kept; results do not depend on the extraction's batches",
     "cluster": "where shards are computed; workers whose code or makers differ are refused",
+    "validation": "which settings are refused before anything is trained",
     "provenance": "makes the digests: a change of it that matters changes them itself",
 }
 # What each consumer runs; "*" stands for the file of its kind of representation, or of its family of networks, and "**"

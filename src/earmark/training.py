@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from earmark import devices, distributed, memory, progress, provenance, schedules, systems
+from earmark import devices, distributed, memory, progress, provenance, schedules, systems, validation
 from earmark.config import ConfigError, ExperimentConfig
 from earmark.dataset import Batches, Split
 from earmark.schedules import Rule
@@ -54,15 +54,8 @@ def fit(
     ``checkpoints``: a folder for the state of an unfinished run; a run that was killed goes on from its last full epoch
     with bit-identical results, provided that nothing it depends on has changed.
     """
-    try:
-        system = systems.get(experiment.system or name)
-    except ValueError as error:
-        raise ConfigError(f"experiments.{name}: {error}") from None
-    if system.family != experiment.model:
-        raise ConfigError(
-            f"experiments.{name}.model must be {system.family!r}, the family of system {system.name!r}, got "
-            f"{experiment.model!r}: the stage would not depend on the code that it runs"
-        )
+    section: validation.Section = "crossvalidations" if exclusive else "experiments"
+    system = validation.system_of(section, name, experiment)
     memory.keep()
     pl.seed_everything(experiment.seed, verbose=False)
     try:
@@ -70,7 +63,7 @@ def fit(
         model = systems.build(system.name, len(train.tags), systems.piece(system, frames), dims)
     except ValueError as error:
         raise ConfigError(
-            f"experiments.{name}.representation {experiment.representation!r} does not fit: {error}"
+            f"{section}.{name}.representation {experiment.representation!r} does not fit: {error}"
         ) from None
     watch = progress.Stopwatch()
     if system.family == "linear":
@@ -80,6 +73,8 @@ def fit(
         curves: list[list[float]] = []
     else:
         rule = rule_of(system, experiment, frames)
+        processes = distributed.processes()
+        validation.require_batches(f"{section}.{name}", model, rule.batch, len(train.targets), processes)
         number = system.segments if system.segments > 1 else None
         curves, summary = _fit_by_gradient(model, rule, number, experiment.seed, train, valid, checkpoints, exclusive)
     seconds, parameters = round(watch.seconds(), 1), systems.count_parameters(model, system.counting)

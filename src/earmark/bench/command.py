@@ -8,14 +8,17 @@ import sys
 from pathlib import Path
 
 from earmark.bench import comparing, decoding, end_to_end, spectral
+from earmark.environment import whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `earmark bench` to `parser`."""
     parser.add_argument("kind", choices=(*spectral.KINDS, "decode", "extract", "compare"), help="what to measure")
-    parser.add_argument("--batch", type=int, default=16, help="clips per call of ours (default %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="alternations of ours and the peer (default %(default)s)")
-    parser.add_argument("--threads", type=int, help="CPU threads of both (default: torch's)")
+    parser.add_argument("--batch", type=whole, default=16, help="clips per call of ours (default %(default)s)")
+    parser.add_argument(
+        "--rounds", type=whole, default=5, help="alternations of ours and the peer (default %(default)s)"
+    )
+    parser.add_argument("--threads", type=whole, help="CPU threads of both (default: torch's)")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write the result as JSON")
 
 

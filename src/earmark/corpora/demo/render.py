@@ -6,13 +6,14 @@ The scores come from music21's corpus, the sounds from pretty_midi's soundfont; 
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import hashlib
 import multiprocessing
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,14 +21,17 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
+from earmark import provenance
 from earmark.corpora.demo import arranging, demo_plan, scores, studio
 from earmark.corpora.demo.demo_plan import ClipPlan, SongPlan
 from earmark.corpora.demo.demo_tags import TAG_NAMES, Facts, tags_of
 from earmark.errors import EarmarkError
+from earmark.manifest import read_json, write_json
 from earmark.progress import bar
 
 ANNOTATIONS = "annotations_final.csv"
 AUDIO = "audio"
+MADE = "made.json"  # by which settings and code
 MIN_POSITIVES = {"train": 10, "valid": 2, "test": 3}
 PACKAGES = ("music21", "pretty_midi")
 
@@ -40,6 +44,30 @@ class DemoClip:
     mp3_path: str
     tags: tuple[str, ...]
     facts: Facts
+
+
+def update(target: Path, clips: int, seed: int) -> int:
+    """Render into ``target`` unless it holds this very corpus already; returns how many clips were rendered.
+
+    DVC runs the stage for a change of any setting of the corpus, of which few concern the demo.
+    """
+    made = {"clips": clips, "seed": seed, "code": provenance.digest("demo")}
+    note = target / MADE
+    with contextlib.suppress(EarmarkError):
+        if read_json(note) == made | {"content": _content(target)}:
+            return 0
+    rendered = render(target, clips, seed)
+    write_json(note, made | {"content": _content(target)})
+    return len(rendered)
+
+
+def _content(folder: Path) -> str:
+    """SHA-256 of all that lies in the folder but the note itself: a damaged file is rendered again, not kept."""
+    summary = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MADE):
+        summary.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode())
+        summary.update(path.read_bytes())
+    return summary.hexdigest()
 
 
 def render(target: Path, clips: int, seed: int, workers: int | None = None) -> list[DemoClip]:
@@ -156,7 +184,7 @@ def write_annotations(clips: Sequence[DemoClip], path: Path) -> None:
             writer.writerow([clip.clip_id, *row.tolist(), clip.mp3_path])
 
 
-@contextmanager
+@contextlib.contextmanager
 def _replacing(target: Path) -> Iterator[Path]:
     """Yield a new folder beside `target` that takes its place at the end, and vanishes where an error occurs."""
     _refuse_foreign(target)

@@ -1,0 +1,82 @@
+"""The settings of params.yaml against the published systems: what training or the report would find out too late."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from earmark import schedules, systems
+from earmark.config import Config, ConfigError, ExperimentConfig
+from earmark.systems import System
+
+Section = Literal["experiments", "crossvalidations"]
+
+
+def require(config: Config) -> None:
+    """Refuse experiments and cross-validations that no system can be trained as; the ConfigError names all of them."""
+    wrong = []
+    for section in ("experiments", "crossvalidations"):
+        for name, experiment in getattr(config, section).items():
+            try:
+                _require_one(cast(Section, section), name, experiment)
+            except ConfigError as error:
+                wrong.append(str(error))
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+
+
+def system_of(section: Section, name: str, experiment: ExperimentConfig) -> System:
+    """The system that an entry of params.yaml trains; ConfigError where it is none, or belongs elsewhere."""
+    where = f"{section}.{name}"
+    try:
+        system = systems.get(experiment.system or name)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    if system.family != experiment.model:
+        raise ConfigError(
+            f"{where}.model must be {system.family!r}, the family of system {system.name!r}, got "
+            f"{experiment.model!r}: the stage would not depend on the code that it runs"
+        )
+    if system.task == "classes" and section == "experiments":
+        raise ConfigError(
+            f"{where}: the system {system.name!r} tells exclusive classes apart, and experiments learn tags of which a "
+            "clip may have several; its place is crossvalidations, with `classes` (docs/classification.md)"
+        )
+    return system
+
+
+def require_batches(where: str, network: nn.Module, batch: int, clips: int | None = None, processes: int = 1) -> None:
+    """Refuse batches of which a process sees a single clip, where the network has batch norm.
+
+    where: the entry of params.yaml. clips: how many rows train, where that is known: they are dealt to batches of
+    nearly equal size (``dataset.Batches``), so that the smallest may lack one.
+    """
+    smallest = batch if clips is None else clips // -(-clips // batch)
+    if smallest // processes >= 2 or not has_batch_norm(network):
+        return
+    dealt = "" if clips is None else f" for {clips} training clips, of which the smallest batch holds {smallest}"
+    shared = "" if processes == 1 else f" on each of {processes} processes"
+    raise ConfigError(
+        f"{where}.batch must leave 2 clips or more in every batch{shared}, got {batch}{dealt}: the network has batch "
+        "norm, and a single clip has no deviation"
+    )
+
+
+def has_batch_norm(network: nn.Module) -> bool:
+    """Whether anything in the network normalises by the clips of a batch."""
+    kept = {name.rpartition(".")[2] for name, _ in network.named_buffers()}  # StepNorm is no nn.BatchNorm
+    return "running_mean" in kept or any(isinstance(module, _BatchNorm) for module in network.modules())
+
+
+def _require_one(section: Section, name: str, experiment: ExperimentConfig) -> None:
+    system = system_of(section, name, experiment)
+    if system.training == "none":  # it fits itself, without batches
+        return
+    batch = schedules.choose(system.training, experiment).batch
+    if batch < 2:
+        with torch.device("meta"):  # without storage, so that it costs nothing
+            network = systems.build(system.name, 2)
+        require_batches(f"{section}.{name}", network, batch)
