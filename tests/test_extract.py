@@ -25,6 +25,7 @@ from earmark.extract import Extractor, extract
 from earmark.manifest import Clip
 from earmark.shards import attribute, clip_ids, open_shard
 from earmark.standardize import fit_array
+from earmark.waveforms import Waveforms
 
 MEL = {"kind": "mel", "rate": 16_000, "samples": 20_000, "n_fft": 512, "hop": 256, "n_mels": 40}
 
@@ -37,20 +38,21 @@ def write_wave(path: Path, seconds: float, hz: float) -> None:
 @pytest.fixture
 def waveforms(make_corpus, tmp_path):
     audio, annotations = make_corpus()
-    decode_corpus(read(audio, annotations)[0], audio, 16_000, WaveformConfig(samples=24_000), tmp_path / "waves")
-    return tmp_path / "waves"
+    clips = read(audio, annotations)[0]
+    decode_corpus(clips, audio, 16_000, WaveformConfig(samples=24_000), tmp_path / "waves")
+    return Waveforms(tmp_path / "waves", clips, audio)
 
 
 def test_features_are_the_transform_of_each_wave_in_the_shards_order(waveforms, tmp_path):
     assert extract(waveforms, tmp_path / "mel", MEL) == {"clips": 12, "computed": 12}
     transform = representations.build("mel", rate=16_000, n_samples=20_000, n_fft=512, hop=256, n_mels=40)
-    with open_shard(waveforms / "0.h5") as source, open_shard(tmp_path / "mel" / "0.h5") as target:
+    with open_shard(waveforms.path("0")) as source, open_shard(tmp_path / "mel" / "0.h5") as target:
         waves = torch.from_numpy(source["waveform"][:, :20_000].astype(np.float32) / 32768)
         np.testing.assert_allclose(target["features"][:], transform(waves).numpy(), rtol=1e-5, atol=1e-5)
         assert attribute(target, "config") == MEL
         assert target["axes"]["hz"].shape == (40,)
         assert target["axes"]["seconds_per_frame"][()] == 256 / 16_000
-    assert clip_ids(waveforms / "0.h5") == clip_ids(tmp_path / "mel" / "0.h5")
+    assert clip_ids(waveforms.path("0")) == clip_ids(tmp_path / "mel" / "0.h5")
 
 
 def test_a_second_run_computes_nothing_and_other_settings_compute_everything(waveforms, tmp_path):

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from earmark import cluster, memory, progress, provenance, representations, shards
 from earmark.errors import EarmarkError
+from earmark.waveforms import Waveforms
 
 _LARGEST_BATCH = {"cpu": 16, "cuda": 64}  # beyond these the measured time per clip no longer falls
 _FULL_SCALE = 1 / 32768  # of int16 waveforms
@@ -36,24 +37,27 @@ _ONE_AT_A_TIME = threading.Lock()  # a worker may have several threads; the tran
 Ready = Callable[[], NDArray[np.float32]]  # waits for features (clips, frames, dims)
 
 
-def extract(waveforms: Path, out: Path, settings: Settings) -> dict[str, int]:
-    """Compute one representation of every waveform shard under ``waveforms`` into ``out``.
+def extract(waveforms: Waveforms, out: Path, settings: Settings) -> dict[str, int]:
+    """Compute one representation of every shard of ``waveforms`` into ``out``.
 
     settings: kind, rate (Hz), samples per clip, the kind's own options, and dtype: how features are stored. Returns how
-    many clips there are and how many of them were computed now.
+    many clips there are and how many of them were computed now. Only a shard that is not up to date
+    needs its waveforms.
     """
-    sources = shards.shard_files(waveforms)
-    counts = {path: len(shards.clip_ids(path)) for path in sources}
-    stale = {path: mark for path in sources if (mark := _fingerprint(path, settings)) != _existing(out, path)}
-    computed = sum(counts[path] for path in stale)
+    counts = {name: entry.rows for name, entry in waveforms.shards.items()}
+    marks = {name: _fingerprint(entry.fingerprint, settings) for name, entry in waveforms.shards.items()}
+    targets = {name: out / f"{name}.h5" for name in marks}
+    stale = [name for name, mark in marks.items() if shards.fingerprint_of(targets[name]) != mark]
+    computed = sum(counts[name] for name in stale)
+    sources = waveforms.ready(stale, out)
     with progress.bar(computed, f"features {out.name}", "clip") as bar:
         if stale and (address := os.environ.get("EARMARK_CLUSTER")):
-            tasks = [cluster.Task(path, out / path.name, mark, counts[path]) for path, mark in stale.items()]
+            tasks = [cluster.Task(sources[name], targets[name], marks[name], counts[name]) for name in stale]
             cluster.run(address, compute_shard, about, settings, tasks, bar.update)
         else:
-            for path, mark in stale.items():
-                compute_shard(settings, path, out / path.name, mark, bar.update)
-    shards.remove_others(out, {path.stem for path in sources})
+            for name in stale:
+                compute_shard(settings, sources[name], targets[name], marks[name], bar.update)
+    shards.remove_others(out, set(targets))
     return {"clips": sum(counts.values()), "computed": computed}
 
 
@@ -93,14 +97,8 @@ def code_version(kind: str) -> str:
     return provenance.digest(f"features-{kind}")
 
 
-def _fingerprint(source: Path, settings: Settings) -> str:
-    return provenance.fingerprint(
-        waveforms=shards.fingerprint_of(source), settings=settings, code=code_version(settings["kind"])
-    )
-
-
-def _existing(out: Path, source: Path) -> str | None:
-    return shards.fingerprint_of(out / source.name)
+def _fingerprint(waveforms: str, settings: Settings) -> str:
+    return provenance.fingerprint(waveforms=waveforms, settings=settings, code=code_version(settings["kind"]))
 
 
 class Extractor:

@@ -27,6 +27,8 @@ NEUTRAL = {
     "progress": "what is shown while it runs",
     "memory": "how much is free, how freed memory is kept: batches of the extraction, whose results do not depend on them",
     "cluster": "where shards are computed; workers whose code or makers differ are refused",
+    "waveform_store": "where waveforms lie; what is in them is told by their fingerprints",
+    "uniform": "which shards are made once more; what is in them is not decided there",
     "provenance": "makes the digests: a change of it that matters changes them itself",
 }
 # What each consumer runs; "*" stands for the file of a kind of representation, or of a family of networks.
