@@ -161,7 +161,7 @@ def test_a_worker_without_the_package_or_with_other_code_is_refused(waveforms, t
     copied = tmp_path / "changed"
     subprocess.run(["cp", "-r", str(ROOT / "src"), str(copied)], check=True)
     halves = copied / "earmark/halves.py"
-    halves.write_text(halves.read_text() + "# changed\n")
+    halves.write_text(halves.read_text() + "CHANGED = True\n")
     on_cluster.worker(path=copied)
     with pytest.raises(EarmarkError, match=r"has earmark's code \w{12}, not \w{12}; update it there"):
         extract(waveforms, tmp_path / "there", MEL)

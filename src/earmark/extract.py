@@ -79,7 +79,8 @@ def _engine(settings: str, device: str) -> Extractor:  # noqa: ARG001 - another 
 def about() -> tuple[str, str]:
     """The code that computes features on this machine, and what else their bytes depend on: torch and the device."""
     name = torch.cuda.get_device_name() if device().type == "cuda" else device().type
-    return provenance.code_version("earmark.extract"), f"torch {torch.__version__} on {name}"
+    code = {kind: code_version(kind) for kind in provenance.plugins("representations")}
+    return provenance.fingerprint(**code), f"torch {torch.__version__} on {name}"
 
 
 def device() -> torch.device:
