@@ -76,6 +76,11 @@ class Index:
             raise shards.ShardError(f"{path} is no index of waveforms ({error!r}); run the stage decode") from None
 
 
+def indices(data: Path) -> list[Path]:
+    """The folders of a data folder that hold an index: those of the pipeline, and those of ``earmark papers``."""
+    return sorted(path.parent for where in (data, data / "papers") for path in where.glob(f"waveforms/*/{INDEX}"))
+
+
 def decode_corpus(clips: Iterable[Clip], audio: Path, rate: int, config: WaveformConfig, out: Path) -> dict[str, Any]:
     """Decode every manifest shard into the store; write ``out``/index.json and ``out``/rejected.csv; return the counts.
 

@@ -55,7 +55,8 @@ def _cache_dir(file: Path) -> str | None:
         found.read(file, encoding="utf-8")
     except configparser.Error as error:
         raise EarmarkError(
-            f"{file} cannot be read ({error.message}), so that nothing tells where waveforms go; mend it, or set {VARIABLE}"
+            f"{file} cannot be read ({error.message}), and so it is not known where waveforms go; mend it, or set "
+            f"{VARIABLE}"
         ) from None
     value = found.get("cache", "dir", fallback=None)
     return value.strip("\"'") if value else None
