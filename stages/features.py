@@ -7,19 +7,24 @@ from earmark import progress
 from earmark.config import entry, load
 from earmark.errors import explained
 from earmark.extract import extract
+from earmark.manifest import read_manifest
+from earmark.waveforms import Waveforms
 
 
 def main() -> None:
     """Parse and call."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("representation", help="a key of representations in params.yaml")
-    parser.add_argument("--waveforms", type=Path, required=True)
+    parser.add_argument("--waveforms", type=Path, required=True, help="the folder with the index of its rate")
+    parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     with explained():
-        settings = entry("representations", load(Path("params.yaml")).representations, args.representation)
+        config = load(Path("params.yaml"))
+        settings = entry("representations", config.representations, args.representation)
+        waveforms = Waveforms(args.waveforms, read_manifest(args.manifest), config.corpus.audio)
         watch = progress.Stopwatch()
-        counts = extract(args.waveforms, args.out, settings.model_dump(mode="json"))
+        counts = extract(waveforms, args.out, settings.model_dump(mode="json"))
         kept = counts["clips"] - counts["computed"]
         watch.report(f"features {args.representation}", counts["computed"], f"{kept} were up to date")
 

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from earmark.extract import extract
+from earmark.waveforms import Waveforms
 
 SETTINGS = {"kind": "scattering", "rate": 16_000, "samples": 60_000, "T": 2048, "dtype": "float16"}
 
@@ -27,7 +28,7 @@ def attempt(waveforms: Path, out: Path, kill_at: tuple[int, float] | None) -> bo
     child = os.fork()
     if child == 0:
         os.environ["OMP_NUM_THREADS"] = "1"
-        extract(waveforms, out, SETTINGS)
+        extract(Waveforms(waveforms, [], Path()), out, SETTINGS)
         os._exit(0)
     if kill_at is not None:
         while len(finished(out)) < kill_at[0]:

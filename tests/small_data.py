@@ -11,6 +11,7 @@ from earmark import dataset, decode, extract, labels, provenance, standardize, t
 from earmark.config import Config, load
 from earmark.corpora import magnatagatune
 from earmark.manifest import write_json, write_manifest, write_tags
+from earmark.waveforms import Waveforms
 
 RATE, SAMPLES = 16_000, 30_000
 
@@ -60,7 +61,8 @@ def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24) -> Plac
     write_json(folder / "metrics/labels.json", summary)
     decode.decode_corpus(clips, audio, RATE, config.waveforms[RATE], data / "waveforms/16000")
     settings = config.representations["mel"].model_dump(mode="json")
-    extract.extract(data / "waveforms/16000", data / "features/mel", settings)
+    waveforms = Waveforms(data / "waveforms/16000", clips, audio)
+    extract.extract(waveforms, data / "features/mel", settings)
     (data / "standardize").mkdir()
     moments = data / "standardize/mel.json"
     standardize.fit(data / "features/mel", {c.clip_id for c in kept if c.split == "train"}).save(moments)

@@ -8,7 +8,9 @@ import pytest
 import soundfile as sf
 import yaml
 from conftest import ROOT, tone
+from small_data import fill
 
+from earmark import waveform_store
 from earmark.cli import main
 from earmark.decode import workers
 
@@ -108,3 +110,26 @@ def test_a_file_whose_name_is_no_text_is_told_and_the_rest_goes_on(tmp_path, mon
     assert "\\udcff.wav: its name is not UTF-8: rename it" in capsys.readouterr().err
     print(odd)  # what is printed of it is no error, either
     assert b"\\udcff.wav" in terminal.buffer.getvalue()
+
+
+def test_waveforms_are_counted_and_those_that_no_index_names_are_pruned(tmp_path, make_corpus, capsys, monkeypatch):
+    monkeypatch.setenv("EARMARK_WAVEFORMS", str(tmp_path / "store"))
+    place = fill(tmp_path, *make_corpus())
+    old = waveform_store.place(tmp_path / "store", "0" * 64)
+    old.parent.mkdir(exist_ok=True)
+    old.write_bytes(b"of other settings")
+    capsys.readouterr()
+
+    def shown(*options):
+        assert main(["waveforms", "--data", str(place.data), *options]) == 0
+        return capsys.readouterr().out
+
+    first = shown()
+    assert f"{tmp_path / 'store'}: 5 shards, 0.0 GB (EARMARK_WAVEFORMS)" in first
+    assert f"{place.data / 'waveforms/16000'}: 4 of 4 shards" in first
+    assert "others: 1 shards" in first
+    assert old.exists()
+    assert "deleted 1 shards" in shown("--prune")
+    assert not old.exists()
+    assert "others: 0 shards" in shown()
+    assert len(waveform_store.held(tmp_path / "store")) == 4

@@ -24,6 +24,7 @@ from earmark.decode import decode_corpus
 from earmark.errors import EarmarkError
 from earmark.extract import extract
 from earmark.shards import ShardWriter
+from earmark.waveforms import Waveforms
 
 MEL = {"kind": "mel", "rate": 16_000, "samples": 20_000, "n_fft": 512, "hop": 256, "n_mels": 40}
 SLOW = """
@@ -31,10 +32,10 @@ import time
 from earmark.extract import Extractor
 if not hasattr(Extractor, "original"):  # Dask runs this more than once
     Extractor.original = Extractor.run
-def run(self, source, *arguments):
-    print("begins", source.stem, flush=True)
+def run(self, source, target, *arguments):
+    print("begins", target.stem, flush=True)
     time.sleep(SECONDS)
-    self.original(source, *arguments)
+    self.original(source, target, *arguments)
 Extractor.run = run
 """
 
@@ -42,8 +43,9 @@ Extractor.run = run
 @pytest.fixture
 def waveforms(make_corpus, tmp_path):
     audio, annotations = make_corpus()
-    decode_corpus(read(audio, annotations)[0], audio, 16_000, WaveformConfig(samples=24_000), tmp_path / "waves")
-    return tmp_path / "waves"
+    clips = read(audio, annotations)[0]
+    decode_corpus(clips, audio, 16_000, WaveformConfig(samples=24_000), tmp_path / "waves")
+    return Waveforms(tmp_path / "waves", clips, audio)
 
 
 class Processes:
@@ -159,7 +161,7 @@ def test_a_worker_without_the_package_or_with_other_code_is_refused(waveforms, t
     copied = tmp_path / "changed"
     subprocess.run(["cp", "-r", str(ROOT / "src"), str(copied)], check=True)
     halves = copied / "earmark/halves.py"
-    halves.write_text(halves.read_text() + "# changed\n")
+    halves.write_text(halves.read_text() + "CHANGED = True\n")
     on_cluster.worker(path=copied)
     with pytest.raises(EarmarkError, match=r"has earmark's code \w{12}, not \w{12}; update it there"):
         extract(waveforms, tmp_path / "there", MEL)

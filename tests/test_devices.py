@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 import numpy as np
 import pytest
 import torch
@@ -25,7 +27,7 @@ def test_without_a_gpu_the_device_is_the_cpu(monkeypatch):
     monkeypatch.delenv("EARMARK_DEVICE", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert devices.device() == torch.device("cpu")
-    assert devices.kind(devices.device()) == "cpu"
+    assert devices.kind(devices.device()) == f"cpu {platform.machine()}"
 
 
 @pytest.mark.usefixtures("machine")

@@ -25,6 +25,7 @@ from earmark.extract import Extractor, extract
 from earmark.manifest import Clip
 from earmark.shards import attribute, clip_ids, open_shard
 from earmark.standardize import fit_array
+from earmark.waveforms import Waveforms
 
 MEL = {"kind": "mel", "rate": 16_000, "samples": 20_000, "n_fft": 512, "hop": 256, "n_mels": 40}
 
@@ -37,20 +38,21 @@ def write_wave(path: Path, seconds: float, hz: float) -> None:
 @pytest.fixture
 def waveforms(make_corpus, tmp_path):
     audio, annotations = make_corpus()
-    decode_corpus(read(audio, annotations)[0], audio, 16_000, WaveformConfig(samples=24_000), tmp_path / "waves")
-    return tmp_path / "waves"
+    clips = read(audio, annotations)[0]
+    decode_corpus(clips, audio, 16_000, WaveformConfig(samples=24_000), tmp_path / "waves")
+    return Waveforms(tmp_path / "waves", clips, audio)
 
 
 def test_features_are_the_transform_of_each_wave_in_the_shards_order(waveforms, tmp_path):
     assert extract(waveforms, tmp_path / "mel", MEL) == {"clips": 12, "computed": 12}
     transform = representations.build("mel", rate=16_000, n_samples=20_000, n_fft=512, hop=256, n_mels=40)
-    with open_shard(waveforms / "0.h5") as source, open_shard(tmp_path / "mel" / "0.h5") as target:
+    with open_shard(waveforms.path("0")) as source, open_shard(tmp_path / "mel" / "0.h5") as target:
         waves = torch.from_numpy(source["waveform"][:, :20_000].astype(np.float32) / 32768)
         np.testing.assert_allclose(target["features"][:], transform(waves).numpy(), rtol=1e-5, atol=1e-5)
         assert attribute(target, "config") == MEL
         assert target["axes"]["hz"].shape == (40,)
         assert target["axes"]["seconds_per_frame"][()] == 256 / 16_000
-    assert clip_ids(waveforms / "0.h5") == clip_ids(tmp_path / "mel" / "0.h5")
+    assert clip_ids(waveforms.path("0")) == clip_ids(tmp_path / "mel" / "0.h5")
 
 
 def test_a_second_run_computes_nothing_and_other_settings_compute_everything(waveforms, tmp_path):
@@ -70,8 +72,52 @@ def test_a_lost_or_damaged_shard_alone_is_computed_again_with_the_same_bytes(wav
     assert sorted(p.name for p in (tmp_path / "mel").iterdir()) == ["0.h5", "1.h5", "c.h5", "d.h5"]
 
 
-def test_code_of_another_kind_changes_nothing_of_this_kind():
-    assert module.code_version("mel") != module.code_version("cqt")
+def by(version: str) -> dict[str, str]:
+    return {"torch": version, "device": "cpu"}
+
+
+def makers_in(folder: Path) -> dict[str, str]:
+    found = {}
+    for path in sorted(folder.glob("*.h5")):
+        with open_shard(path) as file:
+            found[path.stem] = attribute(file, "makers")["torch"]
+    return found
+
+
+def test_a_shard_tells_who_made_it_and_its_waveforms(waveforms, tmp_path):
+    extract(waveforms, tmp_path / "mel", MEL)
+    with open_shard(tmp_path / "mel/0.h5") as file:
+        assert set(attribute(file, "makers")) == {"torch", "numpy", "scipy", "device", "soxr", "libsndfile"}
+
+
+def test_shards_of_other_makers_stay_where_nothing_must_be_computed(waveforms, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "makers", lambda: by("1"))
+    extract(waveforms, tmp_path / "mel", MEL)
+    monkeypatch.setattr(module, "makers", lambda: by("2"))
+    assert extract(waveforms, tmp_path / "mel", MEL)["computed"] == 0
+    assert set(makers_in(tmp_path / "mel").values()) == {"1"}
+
+
+def test_where_one_shard_must_be_computed_those_of_other_makers_are_and_it_is_said(
+    waveforms, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(module, "makers", lambda: by("1"))
+    extract(waveforms, tmp_path / "mel", MEL)
+    (tmp_path / "mel/c.h5").unlink()
+    monkeypatch.setattr(module, "makers", lambda: by("2"))
+    capsys.readouterr()
+    assert extract(waveforms, tmp_path / "mel", MEL)["computed"] == 12
+    assert makers_in(tmp_path / "mel") == dict.fromkeys("01cd", "2")
+    assert "features mel: 3 shards of other makers (torch 1, here 2) must be made again" in capsys.readouterr().out
+
+
+def test_a_mixture_that_is_found_is_made_uniform(waveforms, tmp_path, monkeypatch):
+    for version in ("1", "2"):
+        monkeypatch.setattr(module, "makers", lambda version=version: by(version))
+        extract(waveforms, tmp_path / version, MEL)
+    (tmp_path / "1/0.h5").replace(tmp_path / "2/0.h5")
+    assert extract(waveforms, tmp_path / "2", MEL)["computed"] == 4
+    assert set(makers_in(tmp_path / "2").values()) == {"2"}
 
 
 class Hungry(torch.nn.Module):

@@ -51,6 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     fetch.add_argument("--to", type=Path, default=Path("data/magnatagatune"), help="default: %(default)s")
     fetch.add_argument("--base-url", default=None, help="where the files lie, in place of the usual address")
     fetch.set_defaults(run=_magnatagatune)
+    waveforms = commands.add_parser("waveforms", help="how much the decoded waveforms take on this machine")
+    waveforms.add_argument("--prune", action="store_true", help="delete those that no index of the data folder names")
+    waveforms.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
+    waveforms.set_defaults(run=_waveforms)
     bench = commands.add_parser("bench", help="speed against kymatio and librosa, measured in the same run")
     if "bench" in (argv if argv is not None else sys.argv)[:2]:  # the peers take seconds to import
         from earmark.bench import command
@@ -173,6 +177,28 @@ def _magnatagatune(args: argparse.Namespace) -> int:
     from earmark.corpora import fetch_magnatagatune
 
     print(fetch_magnatagatune.prepare(args.to, args.download, args.base_url), end="")
+    return 0
+
+
+def _waveforms(args: argparse.Namespace) -> int:
+    from earmark import waveform_store
+    from earmark.decode import Index, indices
+
+    named = {
+        folder: {entry.fingerprint for entry in Index.read(folder).shards.values()} for folder in indices(args.data)
+    }
+    keep = set[str]().union(*named.values())
+    size = waveform_store.size
+    for store in sorted({waveform_store.root(folder) for folder in (args.data / "waveforms/any", *named)}):
+        held = waveform_store.held(store)
+        print(f"{store}: {len(held)} shards, {size(held.values())} ({waveform_store.VARIABLE})")
+        for folder, marks in named.items():
+            here = [path for mark, path in held.items() if mark in marks]
+            print(f"  {folder}: {len(here)} of {len(marks)} shards, {size(here)}")
+        others = [path for mark, path in held.items() if mark not in keep]
+        print(f"  others: {len(others)} shards, {size(others)}; of other branches, settings or working copies")
+        if args.prune:
+            print(f"  deleted {len(waveform_store.prune(store, keep))} shards; those that are needed again come back")
     return 0
 
 

@@ -7,6 +7,7 @@ a device acts.
 from __future__ import annotations
 
 import os
+import platform
 import re
 from collections.abc import Callable
 from typing import Any
@@ -50,8 +51,8 @@ def device() -> torch.device:
 
 
 def kind(where: torch.device) -> str:
-    """The model of a GPU, or the device's type: what the bytes of a result may depend on."""
-    return torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
+    """The model of a GPU, or the device's type and the machine's: what the bytes of a result may depend on."""
+    return torch.cuda.get_device_name(where) if where.type == "cuda" else f"{where.type} {platform.machine()}"
 
 
 def free_bytes(where: torch.device) -> int:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -22,8 +22,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earmark import cluster, devices, memory, progress, provenance, representations, shards
+from earmark import cluster, decode, devices, memory, progress, provenance, representations, shards, uniform
 from earmark.errors import EarmarkError
+from earmark.waveforms import Waveforms
 
 _LARGEST_BATCH = {"cpu": 16, "cuda": 64}  # beyond these the measured time per clip no longer falls
 _FULL_SCALE = 1 / 32768  # of int16 waveforms
@@ -34,25 +35,50 @@ R = TypeVar("R")
 _ONE_AT_A_TIME = threading.Lock()  # a worker may have several threads; the transform uses all cores itself
 
 
-def extract(waveforms: Path, out: Path, settings: Settings) -> dict[str, int]:
-    """Compute one representation of every waveform shard under ``waveforms`` into ``out``.
+def extract(waveforms: Waveforms, out: Path, settings: Settings) -> dict[str, int]:
+    """Compute one representation of every shard of ``waveforms`` into ``out``.
 
     settings: kind, rate (Hz), samples per clip, the kind's own options, and dtype: how features are stored. Returns how
-    many clips there are and how many of them were computed now.
+    many clips there are and how many of them were computed now. A shard that is damaged is none; only one that is not
+    up to date needs its waveforms. In the end all shards are of the same makers, as ``uniform`` has it: those of what
+    is computed now are known when the first is done, for it may be another machine that does it.
     """
-    sources = shards.shard_files(waveforms)
-    counts = {path: len(shards.clip_ids(path)) for path in sources}
-    stale = {path: mark for path in sources if (mark := _fingerprint(path, settings)) != _existing(out, path)}
-    computed = sum(counts[path] for path in stale)
-    with progress.bar(computed, f"features {out.name}", "clip") as bar:
-        if stale and (address := os.environ.get("EARMARK_CLUSTER")):
-            tasks = [cluster.Task(path, out / path.name, mark, counts[path]) for path, mark in stale.items()]
-            cluster.run(address, compute_shard, about, settings, tasks, bar.update)
-        else:
-            for path, mark in stale.items():
-                compute_shard(settings, path, out / path.name, mark, bar.update)
-    shards.remove_others(out, {path.stem for path in sources})
+    counts = {name: entry.rows for name, entry in waveforms.shards.items()}
+    marks = {name: _fingerprint(entry.fingerprint, settings) for name, entry in waveforms.shards.items()}
+    targets = {name: out / f"{name}.h5" for name in marks}
+    held = {name: _made_by(targets[name], mark) for name, mark in marks.items()}
+    computed, here = 0, makers() | decode.makers()
+    while again := sorted(uniform.stale(held, here)):
+        if line := uniform.reason(held, again, here):
+            progress.say(f"features {out.name}", line)
+        if first := [name for name in again if held[name] is None]:
+            again = first  # by whose makers the others are judged then
+        sources = waveforms.ready(again, out)
+        tasks = [cluster.Task(sources[name], targets[name], marks[name], counts[name]) for name in again]
+        _compute(settings, tasks, f"features {out.name}")
+        computed += sum(task.clips for task in tasks)
+        held |= {name: _made_by(targets[name], marks[name]) for name in again}
+        if lost := [name for name in again if held[name] is None]:
+            raise shards.ShardError(f"{targets[lost[0]]} is not what was written a moment ago; its disk may be failing")
+        here = held[again[0]] or here
+    shards.remove_others(out, set(targets))
     return {"clips": sum(counts.values()), "computed": computed}
+
+
+def _made_by(path: Path, mark: str) -> dict[str, str] | None:
+    """Who made a shard of that fingerprint; None where there is none, or a damaged one."""
+    fingerprint, found = shards.marks_of(path)
+    return json.loads(found or "{}") if fingerprint == mark else None
+
+
+def _compute(settings: Settings, tasks: list[cluster.Task], label: str) -> None:
+    """Compute shards here, or on the cluster that EARMARK_CLUSTER names."""
+    with progress.bar(sum(task.clips for task in tasks), label, "clip") as bar:
+        if address := os.environ.get("EARMARK_CLUSTER"):
+            cluster.run(address, compute_shard, partial(about, settings["kind"]), settings, tasks, bar.update)
+            return
+        for task in tasks:
+            compute_shard(settings, task.source, task.target, task.fingerprint, bar.update)
 
 
 def compute_shard(
@@ -70,24 +96,19 @@ def _engine(settings: str, device: str) -> Extractor:  # noqa: ARG001 - another 
     return Extractor(json.loads(settings))
 
 
-def about() -> tuple[str, str]:
-    """The code that computes features on this machine, and what else their bytes depend on: torch and the device."""
-    return provenance.code_version("earmark.extract"), f"torch {torch.__version__} on {devices.kind(devices.device())}"
+def about(kind: str) -> tuple[str, str]:
+    """The code that computes features of a kind on this machine, and what else their bytes depend on."""
+    return provenance.digest(f"features-{kind}"), json.dumps(makers(), sort_keys=True)
 
 
-def code_version(kind: str) -> str:
-    """The version of the code that makes features of this kind; editing another kind's module does not change it."""
-    return provenance.digest(f"features-{kind}")
+def makers() -> dict[str, str]:
+    """The libraries and the device that compute features here."""
+    return provenance.makers("torch", "numpy", "scipy", device=devices.kind(devices.device()))
 
 
-def _fingerprint(source: Path, settings: Settings) -> str:
-    return provenance.fingerprint(
-        waveforms=shards.fingerprint_of(source), settings=settings, code=code_version(settings["kind"])
-    )
-
-
-def _existing(out: Path, source: Path) -> str | None:
-    return shards.fingerprint_of(out / source.name)
+def _fingerprint(waveforms: str, settings: Settings) -> str:
+    code = provenance.digest(f"features-{settings['kind']}")
+    return provenance.fingerprint(waveforms=waveforms, settings=settings, code=code)
 
 
 class Extractor:
@@ -134,9 +155,10 @@ class Extractor:
                     pending.result()
                 writer.axes = transform.axes
                 writer.attributes = {
-                    "code": code_version(self.settings["kind"]),
+                    "code": provenance.digest(f"features-{self.settings['kind']}"),
                     "config": self.settings,
                     "fingerprint": fingerprint,
+                    "makers": makers() | shards.attribute(file, "makers"),
                     "waveforms": str(file.attrs["fingerprint"]),
                 }
 

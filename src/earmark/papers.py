@@ -34,6 +34,7 @@ from earmark.labels import read_labels
 from earmark.manifest import read_json, read_manifest, write_csv, write_json
 from earmark.reproduction import corpus_name
 from earmark.systems import Input, System
+from earmark.waveforms import Waveforms
 
 LEARNING = ("training", "tagger", "distributed", "schedules", "scoring", "dataset", "evaluation")
 
@@ -184,18 +185,18 @@ class Papers:
         standardize.fit(features, {c.clip_id for c in clips if c.split == "train"}).save(moments)
         return features, moments
 
-    def _waveforms(self, heard: Input) -> Path:
+    def _waveforms(self, heard: Input) -> Waveforms:
         """The waveforms of the pipeline where they are long enough, or else those of this command."""
+        clips, audio = read_manifest(self.data / "corpus/manifest.csv"), self.config.corpus.audio
         configured = self.config.waveforms.get(heard.rate)
         if configured is not None and configured.samples >= heard.n_samples:
-            return self.data / "waveforms" / str(heard.rate)
+            return Waveforms(self.data / "waveforms" / str(heard.rate), clips, audio)
         longest = max(
             s.representation.n_samples for s in systems.SYSTEMS.values() if s.representation.rate == heard.rate
         )
         folder = self.data / "papers/waveforms" / str(heard.rate)
-        clips = read_manifest(self.data / "corpus/manifest.csv")
-        decode_corpus(clips, self.config.corpus.audio, heard.rate, WaveformConfig(samples=longest), folder)
-        return folder
+        decode_corpus(clips, audio, heard.rate, WaveformConfig(samples=longest), folder)
+        return Waveforms(folder, clips, audio)
 
 
 def _batch(fitting: Mapping[str, int]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import tokenize
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import TypeGuard
 
 PACKAGE = Path(__file__).parent
 
@@ -29,6 +30,8 @@ NEUTRAL = {
     "memory": "how much is free and how freed memory is kept; results do not depend on the extraction's batches",
     "cluster": "where shards are computed; workers whose code or makers differ are refused",
     "validation": "which settings are refused before anything is trained",
+    "waveform_store": "where waveforms lie; what is in them is told by their fingerprints",
+    "uniform": "which shards are made once more; what is in them is not decided there",
     "provenance": "makes the digests: a change of it that matters changes them itself",
 }
 # What each consumer runs; "*" stands for the file of its kind of representation, or of its family of networks, and "**"
@@ -231,7 +234,6 @@ def _docstrings(source: str, lines: list[str]) -> Iterator[tuple[tuple[int, int]
     """Where the statements that are only a string begin and end, as the tokeniser counts: lines from 1, characters."""
     for node in ast.walk(ast.parse(source)):
         if _is_docstring(node):
-            assert isinstance(node, ast.Expr)
             assert node.end_lineno is not None
             assert node.end_col_offset is not None
             first = _characters(lines[node.lineno - 1], node.col_offset)
@@ -239,7 +241,7 @@ def _docstrings(source: str, lines: list[str]) -> Iterator[tuple[tuple[int, int]
             yield (node.lineno, first), (node.end_lineno, last)
 
 
-def _is_docstring(node: ast.AST) -> bool:
+def _is_docstring(node: ast.AST) -> TypeGuard[ast.Expr]:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 

@@ -64,8 +64,8 @@ class Pipeline:
 
         def decode(members: list[Clip]) -> Path:
             begun = time.perf_counter()
-            shard = WaveformShard(out / "waveforms" / f"{members[0].shard}.h5", members, self.audio, RATE, config)
-            shard.update(pool, lambda _: None)
+            shard = WaveformShard.of(members[0].shard, members, self.audio, RATE, config, out / "waveforms", pool)
+            shard.write(pool, lambda _: None)
             spent["decode"] += time.perf_counter() - begun
             return shard.path
 

@@ -1,0 +1,97 @@
+"""Where waveforms lie: in a store of this machine, one file per shard, named by its fingerprint.
+
+All working copies that share a DVC cache share the store, and so do the copies in which DVC runs queued experiments.
+Neither git nor DVC knows of it: waveforms are large, quickly made again, and often not the user's to give away. So any
+file of it may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import socket
+from collections.abc import Container, Iterable
+from pathlib import Path
+
+import platformdirs
+import psutil
+
+from earmark.errors import EarmarkError
+
+VARIABLE = "EARMARK_WAVEFORMS"
+FOLDER = "earmark-waveforms"
+
+
+def root(folder: Path) -> Path:
+    """The store for the waveforms whose index lies in ``folder``.
+
+    EARMARK_WAVEFORMS; or else beside the cache of the DVC repository that ``folder`` lies in; or else, outside of any,
+    beside ``folder``.
+    """
+    if named := os.environ.get(VARIABLE):
+        return Path(named).expanduser().absolute()
+    inside = folder.absolute()
+    repository = next((parent for parent in inside.parents if (parent / ".dvc").is_dir()), None)
+    return inside.with_name(f".{FOLDER}") if repository is None else _cache(repository / ".dvc").parent / FOLDER
+
+
+def _cache(dvc: Path) -> Path:
+    """The folder of DVC's cache, by its own rules: the first setting that is found, relative to the file it is in.
+
+    In the copy of a repository in which DVC runs a queued experiment ``config.local`` names the repository's own cache.
+    """
+    everyone = os.environ.get("DVC_GLOBAL_CONFIG_DIR") or platformdirs.user_config_dir("dvc", "iterative")
+    system = os.environ.get("DVC_SYSTEM_CONFIG_DIR") or platformdirs.site_config_dir("dvc", "iterative")
+    for file in (dvc / "config.local", dvc / "config", Path(everyone) / "config", Path(system) / "config"):
+        if named := _cache_dir(file):
+            return (file.parent / Path(named).expanduser()).resolve()
+    return (dvc / "cache").resolve()
+
+
+def _cache_dir(file: Path) -> str | None:
+    """``cache.dir`` of one of DVC's configuration files, which need not exist."""
+    found = configparser.RawConfigParser(strict=False, allow_no_value=True, inline_comment_prefixes=("#",))
+    try:
+        found.read(file, encoding="utf-8")
+    except configparser.Error as error:
+        raise EarmarkError(
+            f"{file} cannot be read ({error.message}), and so it is not known where waveforms go; mend it, or set "
+            f"{VARIABLE}"
+        ) from None
+    value = found.get("cache", "dir", fallback=None)
+    return value.strip("\"'") if value else None
+
+
+def place(store: Path, fingerprint: str) -> Path:
+    """Where the shard of a fingerprint lies, or would lie."""
+    return store / fingerprint[:2] / f"{fingerprint}.h5"
+
+
+def held(store: Path) -> dict[str, Path]:
+    """The shards that are there, by their fingerprints."""
+    return {path.stem: path for path in sorted(store.glob("??/*.h5"))}
+
+
+def sweep(path: Path) -> None:
+    """Delete what a process of this machine left beside the place of a shard when it was killed while writing it."""
+    start = f".{path.name}.{socket.gethostname()}-"
+    for leftover in path.parent.glob(f"{start}*"):
+        process = leftover.name.removeprefix(start).partition(".")[0]
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
+            leftover.unlink(missing_ok=True)
+
+
+def prune(store: Path, keep: Container[str]) -> list[Path]:
+    """Delete all shards but those of the fingerprints ``keep``, and whatever killed processes left; return the shards.
+
+    What another process is writing goes too, and fails there.
+    """
+    gone = [path for fingerprint, path in held(store).items() if fingerprint not in keep]
+    for path in (*gone, *store.glob("??/.*.h5.*")):
+        path.unlink(missing_ok=True)
+    return gone
+
+
+def size(files: Iterable[Path]) -> str:
+    """How much files take, for a reader."""
+    return f"{sum(path.stat().st_size for path in files) / 1e9:.1f} GB"
