@@ -74,7 +74,7 @@ IDLE = {
     "a blank line": ("src/earmark/labels.py", "\n_COLUMNS = ", "\n\n\n\n_COLUMNS = "),
     "white space": ("src/earmark/evaluation.py", "np.linspace(0, 1, 101)", "np.linspace( 0,1,101 )"),
     "a neutral module": ("src/earmark/progress.py", "leave=False", "leave=True"),
-    "texts of errors": ("src/earmark/errors.py", "error: {error}", "fault: {error}"),
+    "texts of errors": ("src/earmark/errors.py", "error: ", "fault: "),
     "a comment in a script": ("stages/train.py", "def main(", "# a comment\ndef main("),
 }  # fmt: skip
 
@@ -128,7 +128,7 @@ def test_a_new_family_and_a_new_kind_need_no_line_in_the_pipeline(clone):
     models, kinds = (clone.folder / "src/earmark" / name for name in ("models", "representations"))
     shutil.copy(models / "convolutional.py", models / "mine.py")
     shutil.copy(kinds / "waveform.py", kinds / "own.py")
-    assert rerun(clone) == set()
+    assert rerun(clone) <= {"report"}  # which counts the parameters of every system
     written = {path.name for path in (clone.folder / "data/code").iterdir()}
     assert {"train-mine", "evaluate-mine", "crossvalidate-mine", "features-own"} <= written
 
