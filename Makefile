@@ -5,7 +5,9 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test check bench papers clean
+.PHONY: setup repro test check bench papers clean
+
+setup: $(READY) ## the environment, and in this clone git's drivers for merging what the pipeline writes
 
 repro: $(READY) ## run the pipeline and print the table of all experiments
 	dvc repro
@@ -33,9 +35,10 @@ bench: $(READY) ## speed against kymatio, librosa and what was there before, mea
 	earmark bench extract
 	earmark bench compare
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt .gitattributes
 	$(PYTHON) -m venv $(VENV)
 	python -m pip install --quiet --constraint constraints.txt --editable '.[demo,test,s3,ssh,distributed]'
+	python -m earmark.merge install
 	touch $@
 
 clean: ## remove the environment; data and metrics stay
