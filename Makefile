@@ -5,9 +5,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: setup repro test check bench papers clean
-
-setup: $(READY) ## the environment, and in this clone git's drivers for merging what the pipeline writes
+.PHONY: repro test setup check bench papers clean
 
 repro: $(READY) ## run the pipeline and print the table of all experiments
 	dvc repro
@@ -15,6 +13,8 @@ repro: $(READY) ## run the pipeline and print the table of all experiments
 
 test: $(READY) ## run the tests
 	python -m pytest
+
+setup: $(READY) ## the environment, and in this clone git's drivers for merging what the pipeline writes
 
 check: $(READY) ## style, types, import order, true dependencies of the stages
 	ruff check .
