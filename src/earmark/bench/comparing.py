@@ -56,11 +56,8 @@ def problem(
         for i in range(experiments)
     }
     of_song = np.sort(rng.integers(0, songs, clips))
-    return (
-        found,
-        dict(zip(names, labels.astype(np.uint8), strict=True)),
-        {name: f"{s}" for name, s in zip(names, of_song, strict=True)},
-    )
+    targets = dict(zip(names, labels.astype(np.uint8), strict=True))
+    return found, targets, {name: f"{song}" for name, song in zip(names, of_song, strict=True)}
 
 
 def pairwise(
