@@ -5,7 +5,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test check bench papers clean
+.PHONY: repro test setup check bench papers clean
 
 repro: $(READY) ## run the pipeline and print the table of all experiments
 	dvc repro
@@ -13,6 +13,8 @@ repro: $(READY) ## run the pipeline and print the table of all experiments
 
 test: $(READY) ## run the tests
 	python -m pytest
+
+setup: $(READY) ## the environment, and in this clone git's drivers for merging what the pipeline writes
 
 check: $(READY) ## style, types, import order, true dependencies of the stages
 	ruff check .
@@ -33,9 +35,10 @@ bench: $(READY) ## speed against kymatio, librosa and what was there before, mea
 	earmark bench extract
 	earmark bench compare
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt .gitattributes
 	$(PYTHON) -m venv $(VENV)
 	python -m pip install --quiet --constraint constraints.txt --editable '.[demo,test,s3,ssh,distributed]'
+	python -m earmark.merge install
 	touch $@
 
 clean: ## remove the environment; data and metrics stay

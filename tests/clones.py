@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from conftest import ROOT
+from conftest import ROOT, tone, write_annotations, write_mp3
 
 COPIED = ("dvc.yaml", "params.yaml", "stages", "src", ".dvcignore", ".gitignore", ".gitattributes")
 
@@ -98,6 +98,18 @@ class Clone:
 
     def times(self, folder: str) -> dict[str, int]:
         return {p.name: p.stat().st_mtime_ns for p in (self.folder / folder).glob("*.h5")}
+
+
+def six_songs(folder: Path) -> None:
+    """Six songs of two clips each over the splits: training has clips of all three tags, whose sound they follow."""
+    rows = []
+    for song in range(6):
+        for part in range(2):
+            high = (song + part) % 2
+            path = f"{'01cd01'[song]}/artist_{song}-album-0{song}-title-{29 * part}-{29 * part + 29}.mp3"
+            write_mp3(folder / "audio" / path, tone(2, (300, 2400)[high] * (1 + 0.01 * song)))
+            rows.append((str(10 + 2 * song + part), [high, 1 - high, part], path))
+    write_annotations(folder / "annotations_final.csv", ["high", "low", "loud"], rows)
 
 
 def experiments(**changes: object) -> dict[str, object]:

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 import yaml
-from clones import Clone
+from clones import Clone, six_songs
+from conftest import ROOT
 
 from earmark import merge
 from earmark.merge import ABSENT, ClashError, main, united
@@ -59,8 +60,6 @@ def test_a_lock_is_united_by_stage_and_ours_stays_where_both_ran_a_stage(tmp_pat
 
 
 def test_a_lock_is_written_as_dvc_writes_it(tmp_path):
-    from conftest import ROOT
-
     text = (ROOT / "dvc.lock").read_text()
     assert main(["lock", *three(tmp_path, text, text, text.replace("nfiles: 9", "nfiles: 8"))]) == 0
     assert (tmp_path / "A").read_text() == text.replace("nfiles: 9", "nfiles: 8")
@@ -111,8 +110,6 @@ def test_a_key_that_stands_twice_after_gits_own_merge_is_a_conflict_that_says_so
 
 
 def test_the_drivers_of_gitattributes_are_those_that_install_names(tmp_path, monkeypatch):
-    from conftest import ROOT
-
     lines = (ROOT / ".gitattributes").read_text().splitlines()
     rows = [line.split() for line in lines if not line.startswith("#")]
     assert {row[1].removeprefix("merge=") for row in rows} == set(merge.DRIVERS)
@@ -134,19 +131,10 @@ def test_merging_waits_for_no_heavy_library():
 @pytest.fixture(scope="module")
 def team(tmp_path_factory):
     """A clone with one experiment, run and committed, whose params.yaml has a line for each."""
-    from conftest import tone, write_annotations, write_mp3
-
     folder = tmp_path_factory.mktemp("merge") / "project"
     folder.mkdir()
     clone = Clone.of_this(folder)
-    rows = []
-    for song in range(6):
-        for part in range(2):
-            high = (song + part) % 2
-            path = f"{'01cd01'[song]}/artist_{song}-album-0{song}-title-{29 * part}-{29 * part + 29}.mp3"
-            write_mp3(folder / "corpus/audio" / path, tone(2, (300, 2400)[high] * (1 + 0.01 * song)))
-            rows.append((str(10 + 2 * song + part), [high, 1 - high, part], path))
-    write_annotations(folder / "corpus/annotations_final.csv", ["high", "low", "loud"], rows)
+    six_songs(folder / "corpus")
     clone.small(experiments={"linear": {"representation": "mel", "model": "linear"}})
     one_line = "experiments:\n  linear: {representation: mel, model: linear}\n"
     params = clone.folder / "params.yaml"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from clones import SMALL, Clone, experiments
+from clones import SMALL, Clone, experiments, six_songs
 from conftest import tone, write_mp3
 
 TWO = {
@@ -80,19 +80,10 @@ def sftp_server(folder: Path) -> Iterator[int]:
 @pytest.fixture(scope="module")
 def extracted(tmp_path_factory):
     """Clone A: two representations of six songs, two experiments, all run and committed; no remote yet."""
-    from conftest import write_annotations
-
     folder = tmp_path_factory.mktemp("team") / "a"
     folder.mkdir()
     clone = Clone.of_this(folder)
-    rows = []
-    for song in range(6):
-        for part in range(2):
-            high = (song + part) % 2
-            path = f"{'01cd01'[song]}/artist_{song}-album-0{song}-title-{29 * part}-{29 * part + 29}.mp3"
-            write_mp3(folder / "corpus/audio" / path, tone(2, (300, 2400)[high] * (1 + 0.01 * song)))
-            rows.append((str(10 + 2 * song + part), [high, 1 - high, part], path))
-    write_annotations(folder / "corpus/annotations_final.csv", ["high", "low", "loud"], rows)
+    six_songs(folder / "corpus")
     clone.small(**TWO)
     clone.repro()
     clone.commit("extracted")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array  # type: ignore[import-untyped]
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from earmark.errors import EarmarkError

@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 DRIVERS = {  # the names in .gitattributes
     "earmark-lock": "{python} -m earmark.merge lock %O %A %B",
@@ -52,7 +53,7 @@ def united(base: object, ours: object, theirs: object, depth: int | None = None)
 def merge_lock(base: Path, ours: Path, theirs: Path) -> bool:
     """Unite dvc.lock stage by stage into ``ours``; a stage that both ran differently is ours, for DVC to check."""
     try:
-        content = united(*(_load(path.read_text(encoding="utf-8")) for path in (base, ours, theirs)), depth=2)
+        content = united(_read(base), _read(ours), _read(theirs), depth=2)
     except (ClashError, YAMLError):
         return _as_git_does(base, ours, theirs)
     yaml = YAML()  # as DVC writes it
@@ -75,8 +76,7 @@ def merge_params(base: Path, ours: Path, theirs: Path) -> bool:
         return _is_yaml(merged.stdout.decode())
     both = subprocess.run(["git", "merge-file", "--stdout", "--union", *files], capture_output=True, check=False)
     try:
-        wanted = united(*(_load(path.read_text(encoding="utf-8")) for path in (base, ours, theirs)))
-        if _load(both.stdout.decode()) == wanted:
+        if _load(both.stdout.decode()) == united(_read(base), _read(ours), _read(theirs)):
             ours.write_bytes(both.stdout)
             return True
     except (ClashError, YAMLError):
@@ -90,6 +90,10 @@ def _as_git_does(base: Path, ours: Path, theirs: Path) -> bool:
     return (
         subprocess.run(["git", "merge-file", *labels, str(ours), str(base), str(theirs)], check=False).returncode == 0
     )
+
+
+def _read(path: Path) -> Any:
+    return _load(path.read_text(encoding="utf-8"))
 
 
 def _load(text: str) -> Any:

@@ -31,7 +31,7 @@ class Present:
 
 def survey(config: Config, metrics: Path, scores: Path, labels: Path) -> Present:
     """Look for the files of every experiment and cross-validation: a clone need not have pulled them all."""
-    notes = []
+    notes: list[str] = []
 
     def having(names: Iterable[str], folder: Path, suffix: str, lack: str) -> list[str]:
         files = {name: folder / f"{name}{suffix}" for name in names}

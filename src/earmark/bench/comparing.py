@@ -50,13 +50,14 @@ def problem(
     """Return scores, targets and songs, the same at every call: tags that 1 to 20 % of the clips have, some ties."""
     rng = np.random.default_rng(0)
     names = [f"{i}" for i in range(clips)]
-    labels = (rng.random((clips, tags)) < np.geomspace(0.2, 0.01, tags)).astype(np.uint8)
+    labels = (rng.random((clips, tags)) < np.geomspace(0.2, 0.01, tags)).astype(float)
     found = {
         f"experiment {i}": Scored(names, np.round(rng.random(labels.shape) + (0.2 + 0.02 * i) * labels, 4))
         for i in range(experiments)
     }
     of_song = np.sort(rng.integers(0, songs, clips))
-    return found, dict(zip(names, labels, strict=True)), {name: f"{s}" for name, s in zip(names, of_song, strict=True)}
+    targets = dict(zip(names, labels.astype(np.uint8), strict=True))
+    return found, targets, {name: f"{song}" for name, song in zip(names, of_song, strict=True)}
 
 
 def pairwise(
