@@ -290,18 +290,6 @@ def test_options_out_of_their_limits(options, message):
         build("scattering", rate=16_000, n_samples=20_000, **options)
 
 
-def test_unknown_kinds_are_named():
-    with pytest.raises(ValueError, match="kind must be one of scattering, mel, cqt, waveform, got 'chroma'"):
-        build("chroma", rate=16_000, n_samples=100)
-
-
-def test_waveform_is_the_identity():
-    wave = torch.randn(2, 100)
-    same = build("waveform", rate=16_000, n_samples=100)
-    assert torch.equal(same(wave)[..., 0], wave)
-    assert (same.n_frames, same.n_dims) == (100, 1)
-
-
 def test_filters_are_kept_on_their_support_and_a_clip_takes_little_memory():
     s = Scattering(464_000)
     dense = s.total * (76 + 13)

@@ -176,7 +176,7 @@ def _inspect(args: argparse.Namespace) -> int:
             for name, setting in settings.items():
                 wave = decode(path, setting.rate, setting.samples, 0.0)
                 transform = representations.build(
-                    setting.kind, rate=setting.rate, n_samples=setting.samples, **setting.options()
+                    setting.kind, rate=setting.rate, n_samples=setting.samples, name=name, **setting.options()
                 )
                 with torch.no_grad():
                     features = transform(torch.from_numpy(wave.waves))[0]

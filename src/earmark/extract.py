@@ -58,26 +58,36 @@ def extract(waveforms: Path, out: Path, settings: Settings) -> dict[str, int]:
 def compute_shard(
     settings: Settings, source: Path, target: Path, fingerprint: str, done: Callable[[int], object] = lambda _: None
 ) -> None:
-    """Write the features of one waveform shard: what a stage does for each, here or on a worker of a cluster."""
+    """Write the features of one waveform shard: what a stage does for each, here or on a worker of a cluster.
+
+    The folder of ``target`` is named as the representation, and errors name that.
+    """
     with _ONE_AT_A_TIME:
-        _engine(json.dumps(settings), str(devices.device())).run(source, target, fingerprint, done)
+        _engine(json.dumps(settings), str(devices.device()), target.parent.name).run(source, target, fingerprint, done)
 
 
 @lru_cache(maxsize=1)
-def _engine(settings: str, device: str) -> Extractor:  # noqa: ARG001 - another device is another engine
+def _engine(settings: str, device: str, name: str) -> Extractor:  # noqa: ARG001 - another device is another engine
     """The transform of those settings, kept for the next shard."""
     memory.keep()
-    return Extractor(json.loads(settings))
+    return Extractor(json.loads(settings), name)
 
 
 def about() -> tuple[str, str]:
     """The code that computes features on this machine, and what else their bytes depend on: torch and the device."""
-    return provenance.code_version("earmark.extract"), f"torch {torch.__version__} on {devices.kind(devices.device())}"
+    return provenance.code_version("earmark.extract", *_modules(*representations.kinds())), (
+        f"torch {torch.__version__} on {devices.kind(devices.device())}"
+    )
 
 
 def code_version(kind: str) -> str:
     """The version of the code that makes features of this kind; editing another kind's module does not change it."""
-    return provenance.code_version(f"earmark.representations.{kind}", "earmark.shards")
+    return provenance.code_version(*_modules(kind), "earmark.shards")
+
+
+def _modules(*kinds: str) -> list[str]:
+    """The modules that the registry imports by name, which no import statement tells."""
+    return [f"earmark.representations.{kind}" for kind in kinds]
 
 
 def _fingerprint(source: Path, settings: Settings) -> str:
@@ -91,12 +101,12 @@ def _existing(out: Path, source: Path) -> str | None:
 
 
 class Extractor:
-    """One transform on one device, used for many shards.
+    """One transform on one device, used for many shards. ``name``: what errors call it (default: its kind).
 
     ``seconds``: how long it has read, transformed and written so far; these overlap.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, name: str | None = None) -> None:
         options = {k: v for k, v in settings.items() if k not in ("kind", "rate", "samples", "dtype")}
         self.settings = settings
         self.seconds = dict.fromkeys(("read", "transform", "write"), 0.0)
@@ -104,7 +114,7 @@ class Extractor:
         self.copies = devices.Copies(self.device)
         try:
             transform = representations.build(
-                settings["kind"], rate=settings["rate"], n_samples=settings["samples"], **options
+                settings["kind"], rate=settings["rate"], n_samples=settings["samples"], name=name, **options
             )
         except ValueError as error:
             raise EarmarkError(str(error)) from None

@@ -184,3 +184,6 @@ class CQT(Representation):
         bins = atoms.shape[1] // 2
         z = torch.view_as_complex(product.view(len(padded), self.n_frames, bins, 2))
         out.copy_(modulus(z, space.real("moduli", *z.shape)))
+
+
+build = CQT

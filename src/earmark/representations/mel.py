@@ -133,3 +133,6 @@ def column_blocks(filters: NDArray[np.float64], width: int) -> list[tuple[int, i
         bins = np.flatnonzero(filters[first : first + width].any(axis=0))
         found.append((first, min(first + width, len(filters)), int(bins[0]), int(bins[-1]) + 1))
     return found
+
+
+build = Mel

@@ -235,3 +235,6 @@ class ScatteringFeatures(Representation):
         if self.normalization.endswith("log"):
             S = log(S, transform.epsilon)
         return S.transpose(1, 2).contiguous()
+
+
+build = ScatteringFeatures

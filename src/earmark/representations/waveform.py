@@ -20,3 +20,6 @@ class Waveform(Representation):
     def compute(self, wave: Tensor) -> Tensor:
         """Return `wave` (batch, n_samples) as (batch, n_samples, 1)."""
         return wave.contiguous().unsqueeze(-1)
+
+
+build = Waveform
