@@ -164,9 +164,12 @@ def test_waveforms_that_cannot_be_read_are_not_taken_for_features_that_cannot_be
 
 
 def test_settings_that_the_transform_refuses_are_an_error_for_the_user(waveforms, tmp_path):
-    with pytest.raises(EarmarkError, match=r"representations\.mel\.n_mels"):
-        extract(waveforms, tmp_path / "mel", MEL | {"n_mels": -1})
-    assert not list((tmp_path / "mel").glob("*"))
+    """By the name of their entry, which the folder has, and not of their kind."""
+    with pytest.raises(EarmarkError, match=r"^representations\.mel-song\.n_mels must be at least 1, got -1$"):
+        extract(waveforms, tmp_path / "mel-song", MEL | {"n_mels": -1})
+    with pytest.raises(EarmarkError, match=r"^representations\.mel-song: got an unexpected keyword argument 'hops'$"):
+        extract(waveforms, tmp_path / "mel-song", MEL | {"hops": 3})
+    assert not list((tmp_path / "mel-song").glob("*"))
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from earmark.bench import peers
 from earmark.representations import build
-from earmark.representations.scattering import Scattering, log, renorm
+from earmark.representations.scattering import RENORM_BOUND, Scattering, log, renorm
 
 GOLDEN = ROOT / "tests" / "golden"
 SHARED = ROOT.parent / "shared" / "golden"
@@ -290,20 +290,71 @@ def test_options_out_of_their_limits(options, message):
         build("scattering", rate=16_000, n_samples=20_000, **options)
 
 
-def test_unknown_kinds_are_named():
-    with pytest.raises(ValueError, match="kind must be one of scattering, mel, cqt, waveform, got 'chroma'"):
-        build("chroma", rate=16_000, n_samples=100)
-
-
-def test_waveform_is_the_identity():
-    wave = torch.randn(2, 100)
-    same = build("waveform", rate=16_000, n_samples=100)
-    assert torch.equal(same(wave)[..., 0], wave)
-    assert (same.n_frames, same.n_dims) == (100, 1)
-
-
 def test_filters_are_kept_on_their_support_and_a_clip_takes_little_memory():
     s = Scattering(464_000)
     dense = s.total * (76 + 13)
     assert sum(buffer.numel() for buffer in s.buffers()) < dense / 4
     assert s.bytes_per_clip < 64e6
+
+
+def burst(kind):
+    """Two seconds that hold little or nothing for most of their length."""
+    n = 32_000
+    hiss = 0.1 * torch.randn(n, generator=torch.Generator().manual_seed(5))
+    t = torch.arange(n) / 16_000
+    made = {
+        "silence": torch.zeros(n),
+        "noise, then silence": hiss * (t < 1),
+        "fade to silence": hiss * torch.exp(-20 * t),
+        "a burst of a tone": torch.sin(2 * torch.pi * 1000 * t) * ((t > 0.6) & (t < 0.8)),
+        "a burst of noise": 5 * hiss * ((t > 0.6) & (t < 0.62)),
+        "a click": (t == 0.75).float(),
+        "a steady tone": torch.sin(2 * torch.pi * 1000 * t),
+        "very quiet noise": 1e-6 * hiss,
+        "the last bit": (hiss.sign() * (hiss.abs() > 0.25)) / 32768,
+        "DC": torch.ones(n),
+        "DC and a very quiet noise": 0.5 + 1e-7 * hiss,
+    }
+    return made[kind][None]
+
+
+SPARSE = [
+    *("silence", "noise, then silence", "fade to silence", "a burst of a tone", "a burst of noise", "a click"),
+    *("a steady tone", "very quiet noise", "the last bit", "DC", "DC and a very quiet noise"),
+]
+
+
+@pytest.fixture(scope="module", params=["scatnet", "kymatio"])
+def short(request):
+    return Scattering(32_000, T=1024, bank=request.param)
+
+
+@pytest.mark.parametrize("kind", SPARSE)
+def test_renormalised_coefficients_are_bounded_where_there_is_next_to_nothing(short, kind):
+    S = short(burst(kind))
+    second = short.paths.order == 2
+    R = renorm(S, short.paths, short.epsilon)
+    assert torch.isfinite(R).all()
+    assert torch.isfinite(log(R, short.epsilon)).all()
+    assert torch.equal(R[:, ~second], S[:, ~second])
+    assert R[:, second].min() >= 0
+    assert R[:, second].max() <= RENORM_BOUND * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("kind", ["silence", "very quiet noise", "DC", "DC and a very quiet noise"])
+def test_what_lies_below_the_noise_floor_renormalises_to_nothing(short, kind):
+    R = renorm(short(burst(kind)), short.paths, short.epsilon)
+    assert R[:, short.paths.order == 2].max() <= 0.1
+
+
+def test_in_the_silence_after_music_renormalised_coefficients_vanish_and_in_the_music_they_are_the_quotient(short):
+    S = short(burst("noise, then silence"))
+    second = np.flatnonzero(short.paths.order == 2)
+    R = renorm(S, short.paths, short.epsilon)[0, second]
+    middle, late = short.n_frames // 4, 3 * short.n_frames // 4
+    assert R[:, late].max() <= 0.5
+    assert R[:, late].median() <= 0.01
+    first = {xi: row for row, xi in enumerate(short.paths.xi1) if short.paths.order[row] == 1}
+    parents = [first[xi] for xi in short.paths.xi1[second]]
+    assert torch.equal(R[:, middle], S[0, second, middle] / (S[0, parents, middle] + short.epsilon))
+    assert R[:, middle].max() <= 1.31  # the l1 norm of ScatNet's second wavelets: what a steady sound cannot exceed

@@ -210,12 +210,13 @@ def _inspect(args: argparse.Namespace) -> int:
     from earmark.config import ConfigError, load
 
     settings = load(args.params).representations
-    transforms = {}
-    for name, r in settings.items():
-        try:
-            transforms[name] = representations.build(r.kind, rate=r.rate, n_samples=r.samples, **r.options())
-        except ValueError as error:
-            raise ConfigError(f"representations.{name}: {error}") from None
+    try:
+        transforms = {
+            name: representations.build(r.kind, rate=r.rate, n_samples=r.samples, name=name, **r.options())
+            for name, r in settings.items()
+        }
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     failed = 0
     for path in args.file:
         try:

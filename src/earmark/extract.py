@@ -84,16 +84,19 @@ def _compute(settings: Settings, tasks: list[cluster.Task], label: str) -> None:
 def compute_shard(
     settings: Settings, source: Path, target: Path, fingerprint: str, done: Callable[[int], object] = lambda _: None
 ) -> None:
-    """Write the features of one waveform shard: what a stage does for each, here or on a worker of a cluster."""
+    """Write the features of one waveform shard: what a stage does for each, here or on a worker of a cluster.
+
+    The folder of ``target`` is named as the representation, and errors name that.
+    """
     with _ONE_AT_A_TIME:
-        _engine(json.dumps(settings), str(devices.device())).run(source, target, fingerprint, done)
+        _engine(json.dumps(settings), str(devices.device()), target.parent.name).run(source, target, fingerprint, done)
 
 
 @lru_cache(maxsize=1)
-def _engine(settings: str, device: str) -> Extractor:  # noqa: ARG001 - another device is another engine
+def _engine(settings: str, device: str, name: str) -> Extractor:  # noqa: ARG001 - another device is another engine
     """The transform of those settings, kept for the next shard."""
     memory.keep()
-    return Extractor(json.loads(settings))
+    return Extractor(json.loads(settings), name)
 
 
 def about(kind: str) -> tuple[str, str]:
@@ -112,12 +115,12 @@ def _fingerprint(waveforms: str, settings: Settings) -> str:
 
 
 class Extractor:
-    """One transform on one device, used for many shards.
+    """One transform on one device, used for many shards. ``name``: what errors call it (default: its kind).
 
     ``seconds``: how long it has read, transformed and written so far; these overlap.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, name: str | None = None) -> None:
         options = {k: v for k, v in settings.items() if k not in ("kind", "rate", "samples", "dtype")}
         self.settings = settings
         self.seconds = dict.fromkeys(("read", "transform", "write"), 0.0)
@@ -125,7 +128,7 @@ class Extractor:
         self.copies = devices.Copies(self.device)
         try:
             transform = representations.build(
-                settings["kind"], rate=settings["rate"], n_samples=settings["samples"], **options
+                settings["kind"], rate=settings["rate"], n_samples=settings["samples"], name=name, **options
             )
         except ValueError as error:
             raise EarmarkError(str(error)) from None

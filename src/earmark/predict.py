@@ -86,7 +86,9 @@ class Predictor:
         settings = config.experiments[experiment]
         self.representation = config.representations[settings.representation]
         r = self.representation
-        self.transform = representations.build(r.kind, rate=r.rate, n_samples=r.samples, **r.options())
+        self.transform = representations.build(
+            r.kind, rate=r.rate, n_samples=r.samples, name=settings.representation, **r.options()
+        )
         folder = data / "models" / experiment
         for needed in (folder / "state.pt", folder / "training.json", data / "labels/labels.csv"):
             if not needed.is_file():

@@ -60,12 +60,14 @@ def consumers() -> list[str]:
 
 
 def plugins(folder: str) -> list[str]:
-    """The modules of a folder of the package that can be built by name: those with a ``build`` of their own."""
-    return sorted(path.stem for path in (PACKAGE / folder).glob("*.py") if path.stem != "__init__" and _builds(path))
+    """The modules and packages of a folder that can be built by name: those with a ``build`` of their own."""
+    modules = {path.stem: path for path in (PACKAGE / folder).glob("*.py") if path.stem != "__init__"}
+    modules |= {path.parent.name: path for path in (PACKAGE / folder).glob("*/__init__.py")}
+    return sorted(name for name, path in modules.items() if _builds(path))
 
 
 def _builds(file: Path) -> bool:
-    return re.search(r"^(def build\(|build\s*(:.*)?=)", file.read_text(encoding="utf-8"), re.M) is not None
+    return re.search(r"^(def build\(|build\s*(:.*)?=)|\bimport .*\bbuild\b", _text(file), re.M) is not None
 
 
 @cache

@@ -48,11 +48,26 @@ class Representation(nn.Module):
         raise NotImplementedError
 
 
+class OptionError(ValueError):
+    """An option out of its limits: which one of what kind, and what is wrong with it."""
+
+    def __init__(self, kind: str, key: str, wrong: str) -> None:
+        super().__init__(kind, key, wrong)
+        self.kind, self.key, self.wrong = kind, key, wrong
+
+    def __str__(self) -> str:
+        return self.of(self.kind)
+
+    def of(self, name: str) -> str:
+        """The text, with the entry of params.yaml that has the option."""
+        return f"representations.{name}.{self.key} {self.wrong}"
+
+
 def require(condition: bool, kind: str, key: str, limit: str, value: object, cause: str = "") -> None:
-    """Raise a ValueError that names the option, its limit, its value and the likely cause, unless `condition`."""
+    """Raise an OptionError that names the option, its limit, its value and the likely cause, unless `condition`."""
     if not condition:
         hint = f" ({cause})" if cause else ""
-        raise ValueError(f"representations.{kind}.{key} must {limit}, got {value!r}{hint}")
+        raise OptionError(kind, key, f"must {limit}, got {value!r}{hint}")
 
 
 def check_wave(wave: Tensor, n_samples: int) -> None:

@@ -22,6 +22,7 @@ from earmark.representations.spectrum import Mirror, long_rfft, window
 from earmark.representations.workspace import Workspace, Workspaces, over_chunks, suits_cpu
 
 EPSILON = 2.0**-20  # of the true average; ScatNet's coefficients are 2^(log2(hop) / 2) times it
+RENORM_BOUND = 24.0  # of S2 / S1; music reaches 22 just before or after silence
 TILE = 2**19  # complex samples that one operator processes on a CPU: the caches hold them
 CHUNK = 8  # clips that one CPU thread takes at a time
 
@@ -146,6 +147,12 @@ def renorm(S: Tensor, paths: Paths, epsilon: float) -> Tensor:
     """Divide every S2[k, j] by S1[k] + epsilon: Song et al. 2018, Eq. 4.
 
     S: (..., paths, frames) with the rows of `paths`; epsilon: `Scattering.epsilon`.
+
+    Averages of a modulus are not negative, but as computed they are, slightly, where there is next to nothing: the low
+    pass has side lobes, the FFT rounds. They count as 0. Since ||x * psi1| * psi2| <= |x * psi1| * |psi2|, a steady
+    sound has S2 <= |psi2|_1 S1, 1.3 S1 with ScatNet's wavelets. Beside a burst S2 may exceed any multiple of S1: the
+    widest psi2 are longer than phi, so that S1 has ended where S2 has not. There S2 counts as `RENORM_BOUND` S1 at
+    most. So the result lies in [0, RENORM_BOUND], and falls to 0 with S1 below epsilon.
     """
     first = np.flatnonzero(paths.order == 1)
     second = np.flatnonzero(paths.order == 2)
@@ -154,7 +161,8 @@ def renorm(S: Tensor, paths: Paths, epsilon: float) -> Tensor:
     if len(second) == 0:
         return S.clone()
     low, index = int(second[0]), torch.tensor(parents, device=S.device)  # order 2 comes last
-    return torch.cat([S[..., :low, :], S[..., low:, :] / (S.index_select(-2, index) + epsilon)], dim=-2)
+    S1, S2 = S.index_select(-2, index).clamp_(min=0), S[..., low:, :].clamp(min=0)
+    return torch.cat([S[..., :low, :], torch.minimum(S2, RENORM_BOUND * S1) / (S1 + epsilon)], dim=-2)
 
 
 def log(S: Tensor, epsilon: float) -> Tensor:
