@@ -10,6 +10,7 @@ import pytest
 
 from earmark.corpora import archive
 from earmark.corpora.archive import ArchiveError, Joined, parts_of, unpack
+from earmark.errors import explained
 
 FILES = {f"{i:x}/clip {i} 'quoted'.mp3": np.random.default_rng(i).bytes(20_000 + i) for i in range(6)}
 
@@ -120,8 +121,86 @@ def test_a_full_disk_is_named_and_nothing_is_left_half_written(tmp_path, monkeyp
         real(source, file, block)
 
     monkeypatch.setattr(archive.shutil, "copyfileobj", full)
-    with pytest.raises(ArchiveError, match=r"No space left on device; what was unpacked stays"):
+    with pytest.raises(ArchiveError, match=r"No space left on device; .*; what was unpacked stays"):
         unpack(found, tmp_path / "audio")
     monkeypatch.undo()
     assert len([p for p in (tmp_path / "audio").rglob("*") if p.is_file()]) == 2
     assert unpack(found, tmp_path / "audio") == {"written": 4, "kept": 2}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_bytes_are_told_whatever_the_compression_and_what_was_good_stays(tmp_path, method):
+    """Sixty places of one member are destroyed in turn: the decompressors differ in what they raise, and where."""
+    name = "1/clip 1 'quoted'.mp3"
+    plain = {**FILES, name: np.random.default_rng(9).integers(0, 16, 3000, np.uint8).tobytes()}
+    data = packed(plain, method)
+    with zipfile.ZipFile(io.BytesIO(data)) as content:
+        member = content.getinfo(name)
+    start = member.header_offset + 30 + len(member.filename.encode())
+    told: list[str] = []
+    for number, place in enumerate(range(start, start + member.compress_size, member.compress_size // 60)):
+        damaged = bytearray(data)
+        damaged[place] ^= 0xFF
+        (tmp_path / "mp3.zip.001").write_bytes(damaged)
+        target = tmp_path / f"audio{number}"
+        try:
+            unpack([tmp_path / "mp3.zip.001"], target)
+            assert (target / name).read_bytes() == plain[name]  # a byte that does not matter: LZMA's version
+        except ArchiveError as error:
+            told.append(str(error))
+        left = {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()}
+        assert left in ({sorted(FILES)[0]}, set(FILES))
+    assert len(told) > 50
+    assert all("damaged: fetch it again" in text for text in told)
+
+
+def test_an_archive_cut_short_is_told_wherever_it_ends(tmp_path):
+    data = packed()
+    for share in (0, 1, 21, len(data) // 2, len(data) - 30, len(data) - 1):
+        (tmp_path / "mp3.zip.001").write_bytes(data[:share])
+        with pytest.raises(ArchiveError, match="a part is missing, cut short or damaged"):
+            unpack([tmp_path / "mp3.zip.001"], tmp_path / "audio")
+
+
+def with_field(data, offset, value):
+    """``data`` with two bytes of the first member's entry in the zip's directory set to another value."""
+    place = data.index(b"PK\x01\x02") + offset
+    return data[:place] + value.to_bytes(2, "little") + data[place + 2 :]
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "message"),
+    [
+        (8, 1, "is encrypted and needs a password; nothing was unpacked"),
+        (10, 97, "is compressed by method 97, known are 0, 8, 12, 14; nothing was unpacked"),
+        (6, 99, "zip file version 9.9; this archive cannot be unpacked here"),
+    ],
+)
+def test_what_python_cannot_unpack_is_told_before_anything_is_written(tmp_path, offset, value, message):
+    (tmp_path / "mp3.zip.001").write_bytes(with_field(packed(), offset, value))
+    with pytest.raises(ArchiveError, match=message):
+        unpack([tmp_path / "mp3.zip.001"], tmp_path / "audio")
+    assert not (tmp_path / "audio").exists()
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_members_that_stand_in_each_others_way_are_told(tmp_path):
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as content:
+        content.writestr("0/a.mp3", "one")
+        content.writestr("0/a.mp3", "two")
+    (tmp_path / "x.zip").write_bytes(held.getvalue())
+    with pytest.raises(ArchiveError, match=r"'0/a\.mp3' is in it twice; nothing was unpacked"):
+        unpack([tmp_path / "x.zip"], tmp_path / "audio")
+    (tmp_path / "x.zip").write_bytes(packed({"0": b"a file", "0/a.mp3": b"below it"}))
+    with pytest.raises(ArchiveError, match="a file stands where a folder is expected; what was unpacked stays"):
+        unpack([tmp_path / "x.zip"], tmp_path / "audio")
+    (tmp_path / "x.zip").write_bytes(packed({"./": b"", ".": b"no name"}))
+    with pytest.raises(ArchiveError, match=r"'\.' would leave the target folder"):
+        unpack([tmp_path / "x.zip"], tmp_path / "other")
+
+
+def test_what_a_folder_of_the_target_cannot_take_is_told(tmp_path):
+    (tmp_path / "audio").touch()
+    with pytest.raises(SystemExit), explained():
+        unpack(parts(tmp_path, packed()), tmp_path / "audio")

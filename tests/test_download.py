@@ -155,3 +155,16 @@ def test_a_disk_that_is_too_small_is_named_before_anything_is_written(server, tm
     with pytest.raises(DownloadError, match=r"300000 bytes are to come, .* has room for 1000"):
         fetch(server.url, tmp_path / "x", QUICK)
     assert not (tmp_path / "x.part").exists()
+
+
+def test_an_address_that_is_none_and_a_disk_that_is_full_are_told_at_once(tmp_path, monkeypatch):
+    never = Patience(attempts=9, wait=1e6)
+    with pytest.raises(DownloadError, match=r"--base-url: unknown url type: 'example\.org/x'; it begins with https"):
+        fetch("example.org/x", tmp_path / "x", never)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(download, "_continue", full)
+    with pytest.raises(DownloadError, match=r"x\.part: No space left on device; free some space .*; 0 bytes are kept"):
+        fetch("https://example.org/x", tmp_path / "x", never)

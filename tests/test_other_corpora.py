@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from earmark.corpora import folders, jamendo, table
+from earmark.corpora import folders, jamendo, magnatagatune, table
 from earmark.corpora.rows import shard_of
 from earmark.manifest import CorpusError
 
@@ -162,3 +165,73 @@ def test_text_that_is_not_utf8_is_named_whatever_the_corpus(gtzan, metadata, tmp
     (tmp_path / "latin").replace(metadata / "splits/split-2/autotagging_top50tags-test.tsv")
     with pytest.raises(CorpusError, match=r"autotagging_top50tags-test\.tsv is not UTF-8"):
         jamendo.read(metadata, split=2)
+
+
+def test_a_name_may_hold_a_line_separator_of_unicode(tmp_path, metadata):
+    """U+2028 and its like end a line for ``str.splitlines``, and for no CSV."""
+    name = "Sigur\u2028Rós\x0b\x85"
+    clips, _ = table.read(write(tmp_path / "t.csv", f"path,tags,artist\r\na.mp3,x,{name}\r\nb.mp3,x,Ann\r\n"))
+    assert [c.artist for c in clips] == [name.strip(), "Ann"]
+    file = metadata / "splits/split-2/autotagging_top50tags-test.tsv"
+    file.write_text(file.read_text().replace("artist_000016", "artist\u2028"), encoding="utf-8", newline="")
+    assert jamendo.read(metadata, split=2)[0][2].artist == "artist\u2028"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,tags,tags\na.mp3,x,y\n", r"t\.csv: column 'tags' stands in the header more than once"),
+        ('path,tags\na.mp3,"x\nb.mp3,x\n', r"line 2: unexpected end of data; is there a quotation mark too many\?"),
+        ('path,tags\na.mp3,"x\nb.mp3,x"\n', r"lines 2 to 3: a cell goes over several lines; is there a quotation"),
+        ('path,tags\na.mp3,"x"y\n', "line 2: ',' expected after '\"'; is there a quotation mark"),
+        ("path,tags\n0\\a.mp3,x\n", r"line 2: the path must have forward slashes, as '0/a\.mp3', got '0\\\\a\.mp3'"),
+        ("path,tags\na\0.mp3,x\n", "line 2: the path must lie inside"),
+    ],
+)
+def test_what_a_spreadsheet_gets_wrong_is_named_with_its_line(tmp_path, text, message):
+    with pytest.raises(CorpusError, match=message):
+        table.read(write(tmp_path / "t.csv", text))
+
+
+def test_a_table_of_any_of_the_kinds_that_cannot_be_read_names_the_key_and_the_cause(tmp_path, monkeypatch):
+    audio = write(tmp_path / "audio/0/x.mp3", "").parent.parent
+    for read in (table.read, lambda folder: magnatagatune.read(audio, folder)):
+        with pytest.raises(CorpusError, match=r"corpus\.annotations: .* cannot be read: Is a directory; a folder"):
+            read(tmp_path)
+    with pytest.raises(CorpusError, match=r"corpus\.annotations: 'a\\x00b' cannot be read: embedded null byte"):
+        table.read(Path("a\0b"))
+
+    def refused(self, **_):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_text", refused)  # root may read everything
+    with pytest.raises(CorpusError, match=r"corpus\.annotations: .*t\.csv cannot be read: Permission denied"):
+        table.read(tmp_path / "t.csv")
+
+
+def test_jamendos_errors_name_keys_that_are_there(metadata):
+    with pytest.raises(CorpusError, match=r"^corpus\.jamendo\.subset must be one of"):
+        jamendo.read(metadata, subset="rock")
+    with pytest.raises(
+        CorpusError, match=r"^corpus\.annotations: .*does not exist; is it the repository's data folder"
+    ):
+        jamendo.read(metadata)
+
+
+def test_lists_and_an_index_that_fit_no_file_name_themselves(gtzan, tmp_path):
+    """An index of a corpus of .au files, for one of .wav: no artist would be known, and artists would leak."""
+    index = write(tmp_path / "artists.csv", "blues/blues.00000.au,Ann\nrock/rock.00000.au,Bob\n")
+    told = r"artists\.csv: none of its 2 paths is below .*, the first being 'blues/blues\.00000\.au' where 'blues/bl"
+    with pytest.raises(CorpusError, match=told):
+        folders.read(gtzan, {}, index)
+    absent = write(tmp_path / "train.txt", "rock/rock.00000.au\n")
+    with pytest.raises(CorpusError, match=r"train\.txt: 'rock/rock\.00000\.au' and 0 more are not below"):
+        folders.read(gtzan, {"train": absent})
+
+
+def test_hidden_files_are_no_clips_and_a_name_that_is_no_text_is_told(gtzan):
+    write(gtzan / "rock/._rock.00000.mp3", "")
+    assert len(folders.read(gtzan)[0]) == 3
+    write(gtzan / "rock" / os.fsdecode(b"Caf\xe9.mp3"), "")
+    with pytest.raises(CorpusError, match=r"the name 'rock/Caf\\udce9\.mp3' is not UTF-8; rename the file"):
+        folders.read(gtzan)

@@ -100,3 +100,14 @@ def test_a_system_whose_process_is_killed_is_named(place, capsys, monkeypatch):
     monkeypatch.setattr("earmark.cli.subprocess.run", lambda *_, **__: SimpleNamespace(returncode=next(ended)))
     assert papers(place, "sample-cnn-song", "linear") == 9
     assert capsys.readouterr().err == "sample-cnn-song: killed by signal 9, of lack of memory perhaps\n"
+
+
+@pytest.mark.parametrize("missing", ["data/labels/labels.csv", "metrics/labels.json"])
+def test_without_labels_the_stages_that_make_them_are_named_once(place, capsys, missing):
+    (place.folder / missing).unlink()
+    for names in (("linear",), ("linear", "mel-2d-cnn")):
+        with pytest.raises(SystemExit):
+            papers(place, *names)
+        shown = capsys.readouterr()
+        told = f"error: {place.folder / missing} does not exist; run `dvc repro labels decode` first\n"
+        assert (shown.out, shown.err) == ("", told)

@@ -127,6 +127,21 @@ def test_an_unknown_system_is_refused_with_its_neighbours():
         training.fit("scat-5l-512h-gro", experiment, split(), split(16, 1))
 
 
+def test_a_system_of_exclusive_classes_is_refused_as_an_experiment():
+    experiment = ExperimentConfig(representation="mel", model="recurrent", epochs=1)
+    with pytest.raises(ConfigError, match=r"^experiments\.mirex-5l-512h-lstm: .* its place is crossvalidations"):
+        training.fit("mirex-5l-512h-lstm", experiment, split(), split(16, 1))
+
+
+@pytest.mark.parametrize(("batch", "clips"), [(1, 40), (2, 41)])
+def test_a_clip_alone_in_its_batch_is_refused_where_there_is_batch_norm(batch, clips):
+    experiment = ExperimentConfig(representation="mel", model="convolutional", batch=batch, epochs=1)
+    large = Split(torch.zeros(clips, 60, 48), torch.ones(clips, 2), (), ("a", "b"), 0)
+    told = rf"^experiments\.mel-2d-cnn\.batch must leave 2 clips .*, got {batch} for {clips} training clips"
+    with pytest.raises(ConfigError, match=told):
+        training.fit("mel-2d-cnn", experiment, large, large)
+
+
 def test_the_linear_baseline_is_fitted_without_epochs():
     fitted = training.fit("linear", ExperimentConfig(representation="mel", model="linear"), split(), split(16, 1))
     assert fitted.curves == []

@@ -8,7 +8,7 @@ from torch import nn
 
 from earmark import systems, trial
 from earmark.config import ExperimentConfig
-from earmark.dataset import Split
+from earmark.dataset import Batches, Split
 from earmark.labels import Labelled
 
 SYSTEM = systems.get("mel-2d-cnn")
@@ -52,6 +52,13 @@ def test_the_batch_is_halved_until_it_fits_with_a_message_but_batch_norm_needs_t
     free(clips)
     assert trial.fitting(SYSTEM, EXPERIMENT, split(), split(), None) == {"batch": batch}
     assert capsys.readouterr().err.startswith(f"mel-2d-cnn: batches of {batch} clips, not 16: a clip takes about ")
+
+
+def test_an_odd_number_of_clips_leaves_none_alone_in_its_batch(free):
+    free(0)
+    assert trial.fitting(SYSTEM, EXPERIMENT, split(41), split(), None) == {"batch": 3}
+    batches = Batches(split(41), 3, 1)
+    assert min(len(batches[i][0]) for i in range(len(batches))) >= 2
 
 
 def test_a_budget_leaves_the_epochs_that_fit_but_at_least_one_and_no_more_than_the_rules(monkeypatch):

@@ -41,8 +41,9 @@ def fitting(
     few = Batches(train, 2, experiment.seed, rule.excerpt)[0]
     free, each = devices.free_bytes(where), TAKEN * kept_bytes(model, *(t.to(where) for t in few)) // len(few[0])
     batch = rule.batch
-    while batch > 2 and batch * each > free:
-        batch //= 2
+    least = 2 + len(train.targets) % 2  # an odd number in twos would leave one alone, which batch norm cannot take
+    while batch > least and batch * each > free:
+        batch = max(least, batch // 2)
     changes: dict[str, int] = {}
     if batch < rule.batch:
         changes["batch"] = batch

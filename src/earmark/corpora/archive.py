@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import io
 import itertools
+import lzma
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, reason
 from earmark.progress import bar
 
 MAX_RATIO = 100  # of unpacked to packed size; music hardly shrinks at all
 BLOCK = 1 << 20
+ENCRYPTED = 0x1  # of a member's flags
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
 class ArchiveError(EarmarkError):
@@ -90,28 +95,55 @@ def unpack(parts: Sequence[Path], target: Path) -> dict[str, int]:
     stays; the others are written beside their place and renamed, so that a second run goes on where one was stopped.
     """
     name = f"{parts[0]}" + (f" and {len(parts) - 1} more" if len(parts) > 1 else "")
-    try:
-        with Joined(parts) as whole, zipfile.ZipFile(io.BufferedReader(whole, BLOCK)) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
-            for member in members:
-                _require_safe(member, name)
-            target.mkdir(parents=True, exist_ok=True)
-            wanted = [m for m in members if not _is_there(m, target)]
-            _require_space(wanted, target, name)
-            with bar(len(members), f"unpack {parts[0].stem}", "file") as progress:
-                progress.update(len(members) - len(wanted))
-                for member in wanted:
-                    _write(archive, member, target)
-                    progress.update()
-    except zipfile.BadZipFile as error:
-        raise ArchiveError(f"{name}: {error}; a part is missing, cut short or damaged: fetch it again") from None
+    with (
+        _damage_explained(name),
+        Joined(parts) as whole,
+        zipfile.ZipFile(io.BufferedReader(whole, BLOCK)) as archive,
+    ):
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        seen: set[str] = set()
+        for member in members:
+            _require_safe(member, name)
+            if member.filename in seen:
+                raise ArchiveError(f"{name}: {member.filename!r} is in it twice; nothing was unpacked")
+            seen.add(member.filename)
+        target.mkdir(parents=True, exist_ok=True)
+        wanted = [m for m in members if not _is_there(m, target)]
+        _require_space(wanted, target, name)
+        with bar(len(members), f"unpack {parts[0].stem}", "file") as progress:
+            progress.update(len(members) - len(wanted))
+            for member in wanted:
+                _write(archive, member, target)
+                progress.update()
     return {"written": len(wanted), "kept": len(members) - len(wanted)}
 
 
+@contextlib.contextmanager
+def _damage_explained(name: str) -> Iterator[None]:
+    """Turn what zipfile and its decompressors raise on damaged bytes into an ArchiveError."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error) as error:
+        raise ArchiveError(
+            f"{name}: {error or 'it ends too early'}; a part is missing, cut short or damaged: fetch it again"
+        ) from None
+    except (NotImplementedError, RuntimeError) as error:  # a later version of the format, another disk of several
+        raise ArchiveError(
+            f"{name}: {error}; this archive cannot be unpacked here, unpack it with another tool"
+        ) from None
+
+
 def _require_safe(member: zipfile.ZipInfo, name: str) -> None:
-    """Refuse what would leave the target, link elsewhere, or unpack to far more than it takes."""
+    """Refuse what cannot be read, would leave the target, link elsewhere, or unpack to far more than it takes."""
+    if member.flag_bits & ENCRYPTED:
+        raise ArchiveError(f"{name}: {member.filename!r} is encrypted and needs a password; nothing was unpacked")
+    if member.compress_type not in METHODS:
+        raise ArchiveError(
+            f"{name}: {member.filename!r} is compressed by method {member.compress_type}, known are "
+            f"{', '.join(map(str, METHODS))}; nothing was unpacked, unpack it with another tool"
+        )
     path = PurePosixPath(member.filename)
-    if path.is_absolute() or ".." in path.parts or "\\" in member.filename or ":" in path.parts[0]:
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in member.filename or ":" in path.parts[0]:
         raise ArchiveError(f"{name}: {member.filename!r} would leave the target folder; nothing was unpacked")
     if stat.S_ISLNK(member.external_attr >> 16):
         raise ArchiveError(f"{name}: {member.filename!r} is a link; nothing was unpacked")
@@ -142,15 +174,20 @@ def _is_there(member: zipfile.ZipInfo, target: Path) -> bool:
 def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
     """Write one file beside its place and rename it; its CRC is checked on the way."""
     path = target / member.filename
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with archive.open(member) as source, temporary.open("wb") as file:
             shutil.copyfileobj(source, file, BLOCK)
         temporary.replace(path)
     except OSError as error:
+        if error.errno is None:  # bz2's word for damaged bytes
+            raise zipfile.BadZipFile(f"{member.filename!r}: {error}") from None
         raise ArchiveError(
-            f"{path}: {error.strerror or error}; what was unpacked stays, run it again to go on"
+            f"{path}: {reason(error)}; what was unpacked stays, and a second run goes on after it"
         ) from None
+    except (zlib.error, lzma.LZMAError, EOFError) as error:
+        raise zipfile.BadZipFile(f"{member.filename!r}: {error or 'it ends too early'}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import shutil
@@ -12,12 +13,13 @@ from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, reason
 from earmark.progress import bar
 
 CHECKSUMS = "SHA256SUMS"  # as `sha256sum` writes and checks it
 BLOCK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte
+FINAL = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EISDIR, errno.ENOTDIR)  # no use to try again
 
 
 class DownloadError(EarmarkError):
@@ -55,6 +57,10 @@ def fetch(url: str, target: Path, patience: Patience = Patience()) -> Path:
             _continue(url, part)
             break
         except (_AgainError, OSError, http.client.HTTPException) as error:
+            if isinstance(error, OSError) and error.errno in FINAL:
+                raise DownloadError(
+                    f"{part}: {reason(error)}; {_size(part)} bytes are kept there, run the command again to go on"
+                ) from None
             failures = 0 if _size(part) > before else failures + 1
             if failures >= patience.attempts:
                 raise DownloadError(
@@ -71,7 +77,10 @@ def fetch(url: str, target: Path, patience: Patience = Patience()) -> Path:
 def _continue(url: str, part: Path) -> None:
     """Ask for what is missing of ``part`` and append it; _AgainError or OSError where it breaks off."""
     have = _size(part)
-    request = urllib.request.Request(url)
+    try:
+        request = urllib.request.Request(url)
+    except ValueError as error:
+        raise DownloadError(f"--base-url: {error}; it begins with https:// or http://") from None
     if have:
         request.add_header("Range", f"bytes={have}-")
         if _tag(part).is_file():  # another version of the file must not be appended to this one

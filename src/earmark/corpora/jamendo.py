@@ -27,7 +27,7 @@ def read(metadata: Path, split: int = 0, subset: str = "top50") -> tuple[list[Cl
     categories have the name. Raises CorpusError for a missing file, a wrong header and a short line.
     """
     if subset not in SUBSETS:
-        raise CorpusError(f"corpus.subset must be one of {', '.join(SUBSETS)}, got {subset!r}")
+        raise CorpusError(f"corpus.jamendo.subset must be one of {', '.join(SUBSETS)}, got {subset!r}")
     folder = metadata / "splits" / f"split-{split}"
     rows = [row for name in SPLITS for row in _rows(folder / f"{SUBSETS[subset]}-{FILES[name]}.tsv", name)]
     categories: dict[str, set[str]] = {}
@@ -42,7 +42,10 @@ def read(metadata: Path, split: int = 0, subset: str = "top50") -> tuple[list[Cl
 
 
 def _rows(file: Path, split: str) -> Iterator[Row]:
-    lines = read_text(file, "corpus.metadata", "; is it the repository's data folder?").splitlines()
+    lines = read_text(file, hint="; is it the repository's data folder?").split("\n")
+    lines = [line.removesuffix("\r") for line in lines]
+    while lines and not lines[-1]:
+        lines.pop()
     if not lines or lines[0].split("\t") != COLUMNS:
         raise CorpusError(f"{file}: the columns must be {', '.join(COLUMNS)}, got {lines[:1]}")
     for number, line in enumerate(lines[1:], 2):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from earmark.corpora.text import read_text
+from earmark.corpora.text import csv_rows, read_text
 from earmark.manifest import Clip, CorpusError, TagTable
 
 FOLDERS = "0123456789abcdef"
@@ -49,9 +48,8 @@ def read(audio: Path, annotations: Path) -> tuple[list[Clip], TagTable]:
 
 def _rows(annotations: Path) -> Iterator[tuple[int, tuple[str, ...], str, list[str], str]]:
     """Yield line number, tag names, clip id, tag values and path of every row."""
-    text = read_text(annotations)
-    reader = csv.reader(text.splitlines(), delimiter="\t", quotechar='"')
-    header = next(reader, [])
+    lines = csv_rows(read_text(annotations), annotations, delimiter="\t")
+    _, header = next(lines, (0, []))
     for column, place in (("clip_id", 0), ("mp3_path", -1)):
         if not header or header[place] != column:
             at = "first" if place == 0 else "last"
@@ -61,10 +59,10 @@ def _rows(annotations: Path) -> Iterator[tuple[int, tuple[str, ...], str, list[s
     tags = tuple(header[1:-1])
     if not tags or len(set(tags)) < len(tags):
         raise CorpusError(f"{annotations}: needs tag columns, each once, between clip_id and mp3_path, got {tags[:5]}")
-    for row in reader:
+    for number, row in lines:
         if len(row) != len(header):
-            raise CorpusError(f"{annotations}, line {reader.line_num}: {len(header)} columns expected, got {len(row)}")
-        yield reader.line_num, tags, row[0], row[1:-1], row[-1]
+            raise CorpusError(f"{annotations}, line {number}: {len(header)} columns expected, got {len(row)}")
+        yield number, tags, row[0], row[1:-1], row[-1]
 
 
 def _clip(clip_id: str, path: str, where: str) -> Clip:

@@ -62,10 +62,15 @@ def tabulate(rows: Iterable[Row]) -> tuple[list[Clip], TagTable]:
 
 
 def safe(path: str, where: str) -> str:
-    """``path`` with forward slashes; CorpusError where it is absolute or leaves its folder."""
+    """``path`` without detours; CorpusError where it is absolute, leaves its folder, or is no text."""
     parts = PurePosixPath(path)
-    if not path or parts.is_absolute() or ".." in parts.parts or "\\" in path:
+    if "\\" in path:
+        forward = path.replace("\\", "/")
+        raise CorpusError(f"{where}: the path must have forward slashes, as {forward!r}, got {path!r}")
+    if not path or parts.is_absolute() or ".." in parts.parts or "\0" in path:
         raise CorpusError(f"{where}: the path must lie inside the audio folder, got {path!r}")
+    if any("\ud800" <= letter <= "\udfff" for letter in path):
+        raise CorpusError(f"{where}: the name {path!r} is not UTF-8; rename the file")
     return parts.as_posix()
 
 

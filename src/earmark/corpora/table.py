@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 from earmark.corpora.rows import Row, tabulate
-from earmark.corpora.text import read_text
+from earmark.corpora.text import csv_rows, read_text
 from earmark.manifest import Clip, CorpusError, TagTable
 
 NEEDED = ("path", "tags")
@@ -20,16 +19,18 @@ def read(table: Path) -> tuple[list[Clip], TagTable]:
 
 
 def _rows(table: Path) -> Iterator[Row]:
-    text = read_text(table, encoding="utf-8-sig")
-    reader = csv.DictReader(text.splitlines())
-    header = reader.fieldnames or []
+    lines = csv_rows(read_text(table, encoding="utf-8-sig"), table)
+    _, header = next(lines, (0, []))
     if missing := [name for name in NEEDED if name not in header]:
         raise CorpusError(f"{table}: column {missing[0]!r} is missing, got {', '.join(header) or 'an empty file'}")
     if unknown := [name for name in header if name not in KNOWN]:
         raise CorpusError(f"{table}: column {unknown[0]!r} is none of {', '.join(KNOWN)}")
-    for cells in reader:
-        where = f"{table}, line {reader.line_num}"
-        if None in cells or None in cells.values():
-            raise CorpusError(f"{where}: {len(header)} columns expected")
+    if twice := [name for name in header if header.count(name) > 1]:
+        raise CorpusError(f"{table}: column {twice[0]!r} stands in the header more than once")
+    for number, values in lines:
+        where = f"{table}, line {number}"
+        if len(values) != len(header):
+            raise CorpusError(f"{where}: {len(header)} columns expected, got {len(values)}")
+        cells = {name: value.strip() for name, value in zip(header, values, strict=True)}
         tags = [tag for part in cells.pop("tags").split("|") if (tag := part.strip())]
-        yield Row(where, tags=tags, **{name: value.strip() for name, value in cells.items()})
+        yield Row(where, tags=tags, **cells)
