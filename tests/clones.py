@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -41,6 +42,7 @@ class Clone:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(folder / "src"),
         } | environment  # fmt: skip
+        self.environment.pop("EARMARK_WAVEFORMS", None)
 
     @classmethod
     def of_this(cls, folder: Path, **environment: str) -> Clone:
@@ -95,6 +97,21 @@ class Clone:
     def params_now(self) -> dict[str, Any]:
         """The settings as they are."""
         return yaml.safe_load((self.folder / "params.yaml").read_text())
+
+    @property
+    def store(self) -> Path:
+        """Where the waveforms lie, as nothing says otherwise."""
+        return self.folder / ".dvc/earmark-waveforms"
+
+    def waveforms(self, rate: int = 16_000) -> dict[str, Path]:
+        """The files of the waveform shards that the index names, by shard; they need not be there."""
+        index = json.loads((self.folder / f"data/waveforms/{rate}/index.json").read_text())
+        marks = {name: entry["fingerprint"] for name, entry in index["shards"].items()}
+        return {name: self.store / mark[:2] / f"{mark}.h5" for name, mark in marks.items()}
+
+    def decoded(self, rate: int = 16_000) -> dict[str, int]:
+        """When each waveform shard that is there was written."""
+        return {name: path.stat().st_mtime_ns for name, path in self.waveforms(rate).items() if path.exists()}
 
     def times(self, folder: str) -> dict[str, int]:
         return {p.name: p.stat().st_mtime_ns for p in (self.folder / folder).glob("*.h5")}

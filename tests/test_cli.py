@@ -66,7 +66,9 @@ def test_inspect_names_a_setting_that_cannot_be(tmp_path, capsys):
     content["representations"] = {"deep": {"kind": "cqt", "rate": 16000, "samples": 464000, "bins": 500}}
     content["experiments"] = {}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
-    assert "error: representations.deep.bins must" in ended(capsys, "inspect", "--params", tmp_path / "params.yaml", "x.wav")
+    assert "error: representations.deep.bins must" in ended(
+        capsys, "inspect", "--params", tmp_path / "params.yaml", "x.wav"
+    )
 
 
 @pytest.mark.parametrize(

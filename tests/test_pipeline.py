@@ -7,9 +7,11 @@ import io
 import json
 import os
 import re
+import shutil
 import sys
 import time
 
+import h5py
 import pytest
 import yaml
 from clones import Clone, experiments
@@ -69,12 +71,12 @@ def test_a_changed_training_parameter_recomputes_no_feature(small):
 
 
 def test_a_changed_clip_recomputes_its_shard_alone(small):
-    waves, features = small.times("data/waveforms/16000"), small.times("data/features/mel")
+    waves, features = small.decoded(), small.times("data/features/mel")
     write_mp3(next((small.folder / "corpus/audio/1").glob("*-0-29.mp3")), tone(2, 1234))
     small.repro("features@mel")
-    for folder, before in (("data/waveforms/16000", waves), ("data/features/mel", features)):
-        after = small.times(folder)
-        assert {name for name in after if after[name] != before[name]} == {"1.h5"}
+    decoded, computed = small.decoded(), small.times("data/features/mel")
+    assert {name for name in decoded if decoded[name] != waves[name]} == {"1"}
+    assert {name for name in computed if computed[name] != features[name]} == {"1.h5"}
     assert re.search(r"^features mel: 4 clips", small.output, re.M)
 
 
@@ -90,6 +92,65 @@ def test_a_flipped_bit_in_a_feature_shard_is_mended_and_trains_nothing(small):
     assert re.search(r"^features mel: 4 clips in .*; 8 were up to date$", small.output, re.M)
     assert path.read_bytes() == content
     assert (small.folder / "dvc.lock").read_bytes() == lock
+
+
+def test_waveforms_stand_on_the_disk_once_and_neither_git_nor_dvc_knows_them(small):
+    kept = small.decoded()
+    outside = [path for path in small.folder.rglob("*") if path.is_file() and small.store not in path.parents]
+    contents = [path.read_bytes() for path in outside]
+    for path in small.waveforms().values():
+        with h5py.File(path) as file:
+            wave = file["waveform"][0].tobytes()
+        assert wave in path.read_bytes()
+        assert not any(wave in content for content in contents)
+    assert sorted(kept) == ["0", "1", "c", "d"]
+    assert "earmark-waveforms" not in small.run("git", "status", "--short", "--untracked-files=all")
+    small.run("dvc", "gc", "--workspace", "--force")
+    assert small.decoded() == kept
+
+
+def test_deleted_waveforms_come_back_where_a_representation_changes_and_not_before(small):
+    small.repro()
+    shutil.rmtree(small.store)
+    assert small.repro() == []
+    small.repro("--force", "decode@16000", "features@mel")
+    assert not small.store.exists()
+    before = small.params_now()["representations"]
+    small.params(representations={"mel": before["mel"] | {"n_mels": 40}})
+    assert small.repro("features@mel") == ["features@mel"]
+    assert "decode 16000 Hz: 4 shards that" in small.output
+    first = small.decoded()
+    assert sorted(first) == ["0", "1", "c", "d"]
+    small.params(representations={"mel": before["mel"] | {"n_mels": 24}})
+    small.repro("features@mel")
+    assert small.decoded() == first
+    small.params(representations=before)
+    small.repro()
+
+
+def test_an_experiment_in_a_copy_decodes_nothing_that_was_decoded_and_leaves_what_it_decodes(small):
+    before, music = small.params_now(), small.folder.parent / "music"
+    shutil.copytree(small.folder / "corpus", music)  # the copy has what git holds: an absolute path names the rest
+    where = {"audio": str(music / "audio"), "annotations": str(music / "annotations_final.csv")}
+    small.params(corpus=before["corpus"] | where)
+    small.repro()
+    assert "decode 16000 Hz: 0 clips" in small.output
+    small.commit("a state to start from")
+    kept, held = small.decoded(), list(small.store.rglob("*.h5"))
+    output = small.run("dvc", "exp", "run", "--temp", "--set-param", "representations.mel.n_mels=32", "features@mel")
+    assert "Running stage 'features@mel'" in output
+    assert "Running stage 'decode" not in output
+    assert (small.decoded(), list(small.store.rglob("*.h5"))) == (kept, held)
+    output = small.run("dvc", "exp", "run", "--temp", "--set-param", "waveforms.16000.samples=29000", "decode@16000")
+    assert "decode 16000 Hz: 12 clips" in output
+    assert small.decoded() == kept
+    assert len(list(small.store.rglob("*.h5"))) == len(held) + 4
+    small.params(waveforms={"16000": before["waveforms"]["16000"] | {"samples": 29_000}})
+    small.repro("--no-run-cache", "decode@16000")
+    assert "decode 16000 Hz: 0 clips" in small.output
+    small.params(**before)
+    small.repro()
+    small.commit("as before")
 
 
 def test_a_wrong_setting_stops_before_any_work_with_its_key_and_value(small):
@@ -148,6 +209,7 @@ def test_experiments_are_queued_run_two_at_a_time_and_shown_side_by_side(small):
     small.repro()
     small.run("git", "add", "--all", ":!corpus")
     small.run("git", "commit", "--quiet", "--message", "a state to start from")
+    decoded = small.decoded()
     queued = small.run(
         "dvc", "exp", "run", "--queue", "--set-param", "experiments.cnn.learning_rate=0.01,0.003,0.001,0.0003"
     )
@@ -158,6 +220,7 @@ def test_experiments_are_queued_run_two_at_a_time_and_shown_side_by_side(small):
         assert time.monotonic() < end, status
         time.sleep(2)
     assert len(re.findall(r"\bSuccess\b", status)) == 4, status
+    assert small.decoded() == decoded
     keep = r"Experiment|.*learning_rate|.*cnn.json:test.(roc_auc.macro|half.loss)"
     rows = list(csv.DictReader(io.StringIO(small.run("dvc", "exp", "show", "--csv", "--drop", ".*", "--keep", keep))))
     rates = {row["experiments.cnn.learning_rate"] for row in rows if row["Experiment"]}

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import h5py
 import pytest
 from clones import SMALL, Clone, experiments, six_songs
 from conftest import tone, write_mp3
@@ -92,9 +93,10 @@ def extracted(tmp_path_factory):
 
 @pytest.fixture(params=["folder", "s3", "ssh"])
 def remote(request, extracted, tmp_path_factory):
-    """Clone A with a remote of each kind, pushed to."""
+    """Clone A with a remote of each kind, to push to; its ``stored()`` returns the contents of all that is there."""
     place = tmp_path_factory.mktemp("remote")
     run = extracted.run
+    extracted.stored = lambda: {path.read_bytes() for path in place.rglob("*") if path.is_file()}
     if request.param == "folder":
         run("dvc", "remote", "add", "--default", "--force", "team", str(place))
         yield extracted
@@ -103,9 +105,13 @@ def remote(request, extracted, tmp_path_factory):
         with s3_server() as url:
             import boto3
 
-            boto3.client("s3", endpoint_url=url, aws_access_key_id="a", aws_secret_access_key="b").create_bucket(
-                Bucket="team"
-            )
+            client = boto3.client("s3", endpoint_url=url, aws_access_key_id="a", aws_secret_access_key="b")
+            client.create_bucket(Bucket="team")
+            extracted.stored = lambda: {
+                client.get_object(Bucket="team", Key=found["Key"])["Body"].read()
+                for page in client.get_paginator("list_objects_v2").paginate(Bucket="team")
+                for found in page.get("Contents", [])
+            }
             run("dvc", "remote", "add", "--default", "--force", "team", "s3://team/earmark")
             run("dvc", "remote", "modify", "team", "endpointurl", url)
             extracted.environment |= KEYS | {"AWS_EC2_METADATA_DISABLED": "true"}
@@ -161,14 +167,29 @@ def test_what_one_extracts_another_pulls_trains_and_restores(remote, tmp_path):
     assert (third.folder / state).read_bytes() == (other.folder / state).read_bytes()
 
 
-def test_waveforms_are_not_pushed(extracted, tmp_path):
-    extracted.run("dvc", "remote", "add", "--default", "--force", "team", str(tmp_path / "remote"))
-    extracted.run("dvc", "push")
-    waves = {(path.stat().st_size, path.read_bytes()) for path in (extracted.folder / "data/waveforms").rglob("*.h5")}
-    stored = {(path.stat().st_size, path.read_bytes()) for path in (tmp_path / "remote").rglob("*") if path.is_file()}
-    features = {path.read_bytes() for path in (extracted.folder / "data/features").rglob("*.h5")}
-    assert not waves & stored
-    assert features <= {content for _, content in stored}
+def test_no_music_leaves_the_machine_and_a_fresh_clone_pulls_and_reproduces_everything_else(remote, tmp_path):
+    remote.commit("a remote")
+    remote.run("dvc", "push")
+    remote.run("dvc", "push", "--run-cache")
+    stored = remote.stored()
+    assert {path.read_bytes() for path in (remote.folder / "data/features").rglob("*.h5")} <= stored
+    assert (remote.folder / "data/waveforms/16000/index.json").read_bytes() in stored
+    for path in remote.waveforms().values():
+        with h5py.File(path) as file:
+            waves = [wave.tobytes() for wave in file["waveform"]]
+        assert not any(wave in content for wave in (path.read_bytes(), *waves) for content in stored)
+    assert not {path.read_bytes() for path in (remote.folder / "corpus/audio").rglob("*.mp3")} & stored
+
+    other = fresh(remote, tmp_path / "b")
+    other.run("dvc", "pull")
+    assert other.repro("--pull") == []
+    assert "Data and pipelines are up to date" in other.output
+    assert not other.store.exists()
+
+    other.params(representations=TWO["representations"] | {"mel": SMALL["representations"]["mel"] | {"n_mels": 40}})
+    assert other.repro("--pull", "--allow-missing", "features@mel", code=255) == ["features@mel"]
+    assert "data/features/mel cannot be computed here" in other.output
+    assert "corpus/audio (corpus.audio); `dvc pull data/features/mel`" in other.output
 
 
 def test_clips_that_are_added_to_one_folder_push_one_shard_per_representation(extracted, tmp_path):
