@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,14 @@ def write_annotations(path: Path, tags: list[str], rows: list[tuple[str, list[in
     lines = [["clip_id", *tags, "mp3_path"]] + [[i, *map(str, values), p] for i, values, p in rows]
     path.write_text("\n".join("\t".join(f'"{cell}"' for cell in line) for line in lines) + "\n", encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Stages that run in this process, or in one that it starts, leave no log in the working copy."""
+    os.environ["EARMARK_LOGS"] = str(tmp_path_factory.mktemp("logs"))
+    yield
+    del os.environ["EARMARK_LOGS"]
 
 
 @pytest.fixture

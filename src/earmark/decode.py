@@ -13,10 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from earmark import memory, progress, provenance, shards
-from earmark.audio import Decoded, RejectedError, decode
+from earmark.audio import Decoded, RejectedError, decode, to_stored
 from earmark.config import WaveformConfig
 from earmark.corpora.magnatagatune import BROKEN
 from earmark.manifest import Clip, CorpusError, write_csv
@@ -133,9 +131,7 @@ class WaveformShard:
             decoded = decode(self.audio / clip.path, self.rate, c.samples, c.min_seconds, c.policy, c.segments)
         except RejectedError as error:
             return error
-        if c.dtype == "float32":
-            return decoded
-        return replace(decoded, waves=np.rint(np.clip(decoded.waves, -1, 32767 / 32768) * 32768).astype(np.int16))
+        return replace(decoded, waves=to_stored(decoded.waves, c.dtype))
 
 
 def ordered(pool: ThreadPoolExecutor, work: Callable[[S], R], items: Iterable[S]) -> Iterator[tuple[S, R]]:

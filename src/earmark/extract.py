@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark import cluster, memory, progress, provenance, representations, shards
+from earmark.audio import from_stored
 from earmark.errors import EarmarkError
 
 _LARGEST_BATCH = {"cpu": 16, "cuda": 64}  # beyond these the measured time per clip no longer falls
-_FULL_SCALE = 1 / 32768  # of int16 waveforms
 
 Settings = dict[str, Any]
 P = ParamSpec("P")
@@ -110,15 +110,12 @@ class Extractor:
     """
 
     def __init__(self, settings: Settings) -> None:
-        options = {k: v for k, v in settings.items() if k not in ("kind", "rate", "samples", "dtype")}
         self.settings = settings
         self.seconds = dict.fromkeys(("read", "transform", "write"), 0.0)
         self.device = device()
         self.copies = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None  # type: ignore[no-untyped-call]
         try:
-            transform = representations.build(
-                settings["kind"], rate=settings["rate"], n_samples=settings["samples"], **options
-            )
+            transform = representations.of(settings)
         except ValueError as error:
             raise EarmarkError(str(error)) from None
         self.transform = transform.to(self.device)
@@ -150,6 +147,7 @@ class Extractor:
                     "code": code_version(self.settings["kind"]),
                     "config": self.settings,
                     "fingerprint": fingerprint,
+                    "waveform_config": shards.attribute(file, "config"),
                     "waveforms": str(file.attrs["fingerprint"]),
                 }
 
@@ -164,8 +162,7 @@ class Extractor:
                     f"{waveforms.file.filename}: waveforms from row {start} on cannot be read ({error}); the disk or "
                     "the share that it lies on may be failing"
                 ) from error
-            scale = np.float32(_FULL_SCALE if raw.dtype == np.int16 else 1)
-            return np.asarray(raw, np.float32) * scale
+            return from_stored(raw)
 
         rows, read = len(waveforms), self._timed("read", load)
         start, following = 0, reader.submit(read, 0)

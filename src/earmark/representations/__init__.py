@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from earmark.representations.base import Representation
 
 KINDS = ("scattering", "mel", "cqt", "waveform")
+_COMMON = ("kind", "rate", "samples", "dtype")  # settings that every kind has
+
+
+def of(settings: Mapping[str, Any]) -> Representation:
+    """Build the representation that an entry of params.yaml, or a shard's `config`, describes.
+
+    settings: kind, rate (Hz), samples per clip and the kind's own options; how features are stored (dtype) is left out.
+    Raises ValueError as `build` does.
+    """
+    options = {key: value for key, value in settings.items() if key not in _COMMON}
+    return build(settings["kind"], rate=settings["rate"], n_samples=settings["samples"], **options)
 
 
 def build(kind: str, *, rate: int, n_samples: int, **options: Any) -> Representation:
