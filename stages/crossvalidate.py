@@ -3,10 +3,9 @@
 import argparse
 from pathlib import Path
 
-from earmark import crossvalidation, progress, validation
-from earmark.config import entry, load
+from earmark import validation
+from earmark.crossvalidation import crossvalidate
 from earmark.errors import explained
-from earmark.manifest import write_csv, write_json
 
 
 def main() -> None:
@@ -15,19 +14,13 @@ def main() -> None:
     parser.add_argument("name", help="a key of crossvalidations in params.yaml")
     parser.add_argument("--features", type=Path, required=True)
     parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--checkpoints", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="a folder for the model of each fold")
     parser.add_argument("--metrics", type=Path, required=True)
     parser.add_argument("--confusion", type=Path, required=True)
     args = parser.parse_args()
     with explained():
-        settings = load(Path("params.yaml"))
-        validation.require(settings)
-        config = entry("crossvalidations", settings.crossvalidations, args.name)
-        watch = progress.Stopwatch()
-        outcome = crossvalidation.run(args.name, config, args.features, args.labels)
-        write_json(args.metrics, outcome.summary)
-        write_csv(args.confusion, crossvalidation.COLUMNS, outcome.rows)
-        accuracy = outcome.summary["accuracy"]["normalized"]
-        watch.report(f"crossvalidate {args.name}", len(outcome.rows), f"accuracy {accuracy:.4f}, normalised by class")
+        crossvalidate(config=validation.load(Path("params.yaml")), **vars(args))
 
 
 if __name__ == "__main__":

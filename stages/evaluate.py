@@ -3,10 +3,9 @@
 import argparse
 from pathlib import Path
 
-from earmark import dataset, evaluation, progress, scoring, validation
-from earmark.config import entry, load
+from earmark import validation
 from earmark.errors import explained
-from earmark.manifest import read_json, write_csv, write_json, write_text
+from earmark.judging import Written, evaluate_experiment
 
 
 def main() -> None:
@@ -24,36 +23,9 @@ def main() -> None:
     parser.add_argument("--curves", type=Path, required=True, help="where git holds what train wrote of its epochs")
     args = parser.parse_args()
     with explained():
-        config = load(Path("params.yaml"))
-        validation.require(config)
-        experiment = entry("experiments", config.experiments, args.experiment)
-        watch = progress.Stopwatch()
-        valid, test = (dataset.load(args.features, args.labels, args.standardizer, part) for part in ("valid", "test"))
-        system = experiment.system or args.experiment
-        model = scoring.load_model(system, args.model / "state.pt", len(test.tags), *test.features.shape[1:])
-        training = read_json(args.model / "training.json")
-        curves = (args.model / "curves.csv").read_text(encoding="utf-8")
-        heard = training["excerpt_frames"], training["excerpts"]
-        (valid, valid_scores), (test, scores) = (
-            part.by_clip(scoring.score(model, part.features, *heard)) for part in (valid, test)
-        )
-        result = evaluation.evaluate(
-            scores,
-            test.targets.numpy(),
-            test.songs(),
-            test.tags,
-            config.evaluation.resamples,
-            config.evaluation.seed,
-            evaluation.equal_error_thresholds(valid_scores, valid.targets.numpy(), valid.tags),
-        )
-        scoring.write_scores(args.scores, test, scores)
-        write_json(args.metrics, {"test": result.summary | {"missing_clips": test.missing}, "training": training})
-        write_csv(args.tags, evaluation.TAG_COLUMNS, result.tags)
-        write_csv(args.roc, ("fpr", "tpr"), result.roc)
-        write_text(args.curves, curves)
-        watch.report(
-            f"evaluate {args.experiment}", len(test.clips), f"ROC-AUC {result.summary['roc_auc']['macro']:.4f}"
-        )
+        config = validation.load(Path("params.yaml")).evaluation
+        out = Written(args.scores, args.metrics, args.tags, args.roc, args.curves)
+        evaluate_experiment(args.experiment, config, args.model, args.features, args.labels, args.standardizer, out)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from earmark import comparison, progress, report, reproduction, validation
-from earmark.config import load
 from earmark.errors import explained
 from earmark.manifest import read_json, write_json, write_text
 
@@ -22,8 +21,7 @@ def main() -> None:
     args = parser.parse_args()
     with explained():
         watch = progress.Stopwatch()
-        config = load(Path("params.yaml"))
-        validation.require(config)
+        config = validation.load(Path("params.yaml"))
         if gone := report.remove_leftovers(config, args.metrics, args.scores):
             print(f"report: removed what params.yaml no longer has: {', '.join(map(str, gone))}")
         present, drawn = report.survey(config, args.metrics, args.scores, args.labels), config.evaluation

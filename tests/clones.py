@@ -36,7 +36,8 @@ class Clone:
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
-        self.environment = os.environ | {
+        inherited = {key: value for key, value in os.environ.items() if key != "EARMARK_LOGS"}
+        self.environment = inherited | {
             "DVC_NO_ANALYTICS": "1",
             "DVC_SITE_CACHE_DIR": str(folder.parent / f"site-{folder.name}"),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

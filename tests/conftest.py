@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -37,6 +38,14 @@ def way(request: pytest.FixtureRequest) -> Iterator[str]:
 
     with as_on_a_gpu() if request.param == "gpu" else nullcontext():
         yield request.param
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Stages that run in this process, or in one that it starts, leave no log in the working copy."""
+    os.environ["EARMARK_LOGS"] = str(tmp_path_factory.mktemp("logs"))
+    yield
+    del os.environ["EARMARK_LOGS"]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from earmark import dataset, decode, extract, labels, provenance, standardize, training
+from earmark import decode, extract, labels, provenance, standardize, training
 from earmark.config import Config, load
 from earmark.corpora import magnatagatune
 from earmark.manifest import write_json, write_manifest, write_tags
@@ -34,6 +34,17 @@ class Place:
     @property
     def config(self) -> Config:
         return load(self.params)
+
+    @property
+    def inputs(self) -> tuple[Path, Path, Path]:
+        """Features, labels and moments."""
+        return self.data / "features/mel", self.data / "labels/labels.csv", self.data / "standardize/mel.json"
+
+    def train(self, name: str, out: Path | None = None) -> Path:
+        """Train an experiment as the stage does; return the folder of its model."""
+        out = out or self.data / "models" / name
+        training.train_experiment(name, self.config, *self.inputs, self.data / "checkpoints" / name, out)
+        return out
 
 
 def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24) -> Place:
@@ -66,10 +77,5 @@ def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24) -> Plac
     (data / "standardize").mkdir()
     moments = data / "standardize/mel.json"
     standardize.fit(data / "features/mel", {c.clip_id for c in kept if c.split == "train"}).save(moments)
-    train, valid = (
-        dataset.load(data / "features/mel", data / "labels/labels.csv", moments, part) for part in ("train", "valid")
-    )
-    fitted = training.fit("linear", config.experiments["linear"], train, valid)
-    training.save_state(fitted.model, data / "models/linear/state.pt")
-    write_json(data / "models/linear/training.json", fitted.summary)
+    place.train("linear")
     return place

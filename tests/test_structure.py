@@ -19,10 +19,11 @@ from earmark import provenance
 ORDER = [
     "merge", "errors", "environment", "strict_yaml", "progress", "provenance", "config", "manifest", "digests",
     "corpora", "labels", "published_counts", "audio",
-    "memory", "devices", "halves", "checksums", "uniform", "waveform_store", "shards", "decode",
-    "waveforms", "representations", "cluster", "extract", "standardize", "dataset",
-    "evaluation", "models", "systems", "schedules", "scoring", "comparison", "distributed", "validation", "tagger",
-    "training", "crossvalidation", "report", "reproduction", "predict", "trial", "papers", "check", "bench", "cli",
+    "memory", "devices", "halves", "checksums", "uniform", "waveform_store", "shards", "decode", "waveforms",
+    "representations", "cluster", "extract", "standardize", "listening", "dataset",
+    "evaluation", "models", "systems", "schedules", "scoring", "saved", "judging", "comparison", "distributed",
+    "validation", "tagger", "checkpoints", "training", "crossvalidation", "report", "reproduction", "predict",
+    "trial", "papers", "check", "bench", "cli",
 ]  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -56,6 +57,20 @@ def test_an_epoch_is_judged_by_clips_and_not_by_their_segments():
     assert auc == 0.5  # tag a: all right; tag b, whose logits are the same: all wrong
     assert np.isfinite(valid_loss)
     assert not tagger.judged
+
+
+def test_exclusive_classes_are_judged_by_the_loss_that_trains_them():
+    """One clip and no dropout: an epoch's validation loss on the clip is the training loss on it."""
+    rule = Rule("adam", 1e-2, "constant", batch=8, epochs=1, patience=1)
+    logits = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, -0.3]])
+    targets = torch.tensor([[0.0, 0, 1], [1, 0, 0]])
+    rows = Split(logits[:, None], targets, data(2).clips, ("a", "b", "c"), 0)
+    tagger = Tagger(nn.Flatten(), rule, Batches(rows, 2), rows, exclusive=True)
+    tagger.training_step((rows.features, targets), 0)
+    tagger.validation_step((rows.features, targets), 0)
+    train_loss, valid_loss, _ = tagger.judgement()
+    assert train_loss == pytest.approx(float(nn.functional.cross_entropy(logits, targets)))
+    assert valid_loss == pytest.approx(train_loss)
 
 
 def test_the_rate_of_every_step_is_the_rules():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -8,6 +9,7 @@ from torch import nn
 from earmark import systems, training
 from earmark.config import ConfigError, ExperimentConfig
 from earmark.dataset import Split
+from earmark.errors import EarmarkError
 from earmark.evaluation import macro_roc_auc
 from earmark.labels import Labelled
 from earmark.schedules import Rule
@@ -35,10 +37,10 @@ def split(clips=24, seed=0) -> Split:
 RULE = Rule("adam", 1e-2, "constant", batch=8, epochs=4, patience=4)
 
 
-def fit(rule=RULE, checkpoints=None, seed=5):
+def fit(rule=RULE, seed=5):
     torch.manual_seed(0)
     model = Small()
-    curves, summary = training._fit_by_gradient(model, rule, None, seed, split(), split(16, 1), checkpoints)
+    curves, summary = training._fit_by_gradient(model, rule, None, seed, split(), split(16, 1), None)
     return model, curves, summary
 
 
@@ -63,43 +65,6 @@ def test_there_is_one_row_of_curves_per_epoch_and_the_best_weights_are_kept():
     model.eval()
     scores = model(valid.features).detach().double().numpy()
     assert macro_roc_auc(scores, valid.targets.numpy()) == pytest.approx(max(aucs), abs=1e-6)
-
-
-def test_a_killed_run_goes_on_bit_by_bit(tmp_path, monkeypatch):
-    undisturbed = fit()
-    original = training.BestWeights.on_train_epoch_start
-
-    def killed(self, trainer, module):
-        if trainer.current_epoch == 2:
-            raise RuntimeError("killed")
-        original(self, trainer, module)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training.BestWeights, "on_train_epoch_start", killed)
-        with pytest.raises(RuntimeError, match="killed"):
-            fit(checkpoints=tmp_path / "ck")
-    assert list((tmp_path / "ck").glob("*/last.ckpt"))
-    resumed_epochs = []
-
-    def watched(self, trainer, module):
-        resumed_epochs.append(trainer.current_epoch)
-        original(self, trainer, module)
-
-    monkeypatch.setattr(training.BestWeights, "on_train_epoch_start", watched)
-    resumed = fit(checkpoints=tmp_path / "ck")
-    assert resumed_epochs == [2, 3]
-    assert states_equal(undisturbed[0], resumed[0])
-    assert undisturbed[1] == resumed[1]
-    assert not (tmp_path / "ck").exists()
-
-
-def test_a_checkpoint_of_another_run_is_not_taken(tmp_path):
-    strange = tmp_path / "ck" / "0123456789abcdef"
-    strange.mkdir(parents=True)
-    (strange / "last.ckpt").write_bytes(b"of other settings")
-    model, _, summary = fit(checkpoints=tmp_path / "ck")
-    assert summary["epochs"] == 4
-    assert states_equal(model, fit()[0])
 
 
 def test_training_stops_when_nothing_gets_better():
@@ -148,19 +113,40 @@ def test_the_linear_baseline_is_fitted_without_epochs():
     assert fitted.summary["parameters"] == systems.count_parameters(fitted.model) == 2 * 6 + 2
 
 
-def test_the_same_weights_give_the_same_file(tmp_path):
-    model = fit()[0]
-    training.save_state(model, tmp_path / "a" / "state.pt")
-    training.save_state(model, tmp_path / "b" / "state.pt")
-    assert (tmp_path / "a" / "state.pt").read_bytes() == (tmp_path / "b" / "state.pt").read_bytes()
-    again = Small()
-    again.load_state_dict(torch.load(tmp_path / "a" / "state.pt", weights_only=True))
-    again.eval()
-    np.testing.assert_array_equal(again(split().features).detach(), model.eval()(split().features).detach())
-
-
 def test_blending_and_offsets_change_what_is_learnt_but_not_its_determinism():
     blended = Rule("adam", 1e-2, "constant", batch=8, epochs=2, patience=4, mixup=0.5, jitter=0.3)
     plain = Rule("adam", 1e-2, "constant", batch=8, epochs=2, patience=4)
     assert states_equal(fit(blended)[0], fit(blended)[0])
     assert not states_equal(fit(blended)[0], fit(plain)[0])
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_training_that_diverges_is_stopped_with_the_epoch_the_rate_and_what_to_do(exclusive):
+    """Steps of 1e30 bring weights to infinity, and these bring scores to NaN, in the first epoch."""
+    experiment = ExperimentConfig(
+        representation="mel", model="convolutional", system="mel-2d-cnn", preset="demo", learning_rate=1e30, epochs=3
+    )
+    train, valid = (
+        replace(split(n), features=torch.randn(n, 64, 48), targets=torch.eye(2)[torch.arange(n) % 2]) for n in (24, 16)
+    )
+    section = "crossvalidations" if exclusive else "experiments"
+    expected = rf"{section}\.x: training diverged in epoch \d: the \w+ loss is \w+ at a learning rate of \S+; a smaller"
+    with pytest.raises(EarmarkError, match=expected):
+        training.fit("x", experiment, train, valid, exclusive=exclusive)
+
+
+def test_going_back_to_the_best_weights_the_two_level_rule_forgets_its_momentum(monkeypatch):
+    """From the best weights a first step without momentum is -rate * gradient; stale momentum leads elsewhere."""
+    wild = Rule("sgd", 5.0, "two-level", batch=8, epochs=9, patience=2, decay=0.1, local_decay=0.01)
+    kept = []
+    judge = training.BestWeights.on_validation_epoch_end
+
+    def watched(self, trainer, module):
+        cuts = self._cuts
+        judge(self, trainer, module)
+        kept.append((self._cuts > cuts, len(trainer.optimizers[0].state)))
+
+    monkeypatch.setattr(training.BestWeights, "on_validation_epoch_end", watched)
+    fit(wild)
+    assert any(cut for cut, _ in kept)
+    assert all((size == 0) == cut for cut, size in kept)

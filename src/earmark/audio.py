@@ -21,6 +21,7 @@ REMAINDER = 0.1  # of a segment
 SILENT = 1e-4  # peak: -80 dBFS, below what 16 kHz MP3s hold of the faintest music
 FULL = 1 - 2**-15  # the largest amplitude of 16 bits
 CLIPPED = 1e-3  # share of the samples at full scale
+_STEPS = 32768  # of int16 from 0 to full scale
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,18 @@ def cut(wave: NDArray[np.float32], samples: int, policy: Policy, segments: int |
         whole, remainder = divmod(len(wave), samples)
         starts = [samples * i for i in range(whole)] + [-lacking] * (remainder > REMAINDER * samples)
     return np.stack([wave[start : start + samples] for start in starts])
+
+
+def to_stored(waves: NDArray[np.float32], dtype: Literal["int16", "float32"]) -> NDArray[Any]:
+    """Waves, nominally in [-1, 1], as a shard stores them: int16 rounds, and clips what is beyond full scale."""
+    if dtype == "float32":
+        return waves
+    return np.rint(np.clip(waves, -1, (_STEPS - 1) / _STEPS) * _STEPS).astype(np.int16)
+
+
+def from_stored(raw: NDArray[Any]) -> NDArray[np.float32]:
+    """Stored waves as float32, int16 divided by full scale: what every representation and every network hears."""
+    return np.asarray(raw, np.float32) * np.float32(1 / _STEPS if raw.dtype == np.int16 else 1)
 
 
 def decode_whole(path: Path, rate: int, min_seconds: float) -> NDArray[np.float32]:

@@ -17,11 +17,13 @@ import torch
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from earmark import progress, scoring, training
-from earmark.config import ConfigError, CrossValidationConfig
-from earmark.dataset import Split, read_features
+from earmark import distributed, progress, training
+from earmark.checkpoints import forget
+from earmark.config import Config, ConfigError, CrossValidationConfig, entry
+from earmark.dataset import Origin, Split, origin, read_features
 from earmark.labels import Labelled, read_labels
-from earmark.manifest import TagTable
+from earmark.manifest import TagTable, write_csv, write_json
+from earmark.saved import FILE, SavedModel
 from earmark.standardize import fit_array
 
 COLUMNS = ("clip_id", "fold", "actual", "predicted")
@@ -41,10 +43,16 @@ class Classified:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What cross-validation gives: the metrics, and a row of COLUMNS for every clip."""
+    """What cross-validation gives: the metrics, a row of COLUMNS for every clip, and the model of each fold."""
 
     summary: dict[str, Any]
     rows: list[list[object]]
+    models: list[SavedModel]
+
+    def save(self, folder: Path) -> None:
+        """Write the models as ``folder``/fold-<number>/model.safetensors; numbers count from 0."""
+        for fold, model in enumerate(self.models):
+            model.save(folder / f"fold-{fold}" / FILE)
 
 
 def classify(clips: Sequence[Labelled], table: TagTable, classes: Sequence[str]) -> Classified:
@@ -59,8 +67,43 @@ def classify(clips: Sequence[Labelled], table: TagTable, classes: Sequence[str])
     return Classified(tuple(clips[int(i)] for i in rows), numbers, len(clips) - len(rows))
 
 
-def run(name: str, config: CrossValidationConfig, features: Path, labels: Path) -> Outcome:
-    """Train and score every fold of one configuration."""
+def crossvalidate(
+    name: str,
+    config: Config,
+    features: Path,
+    labels: Path,
+    checkpoints: Path,
+    out: Path,
+    metrics: Path,
+    confusion: Path,
+) -> None:
+    """What the stage does for one of the crossvalidations of params.yaml: run it, and write models, metrics and table.
+
+    A run that is killed goes on in the fold where it was; what its finished folds found is among the checkpoints.
+    """
+    watch = progress.Stopwatch()
+    chosen = entry("crossvalidations", config.crossvalidations, name)
+    training.require_settings(chosen.representation, config, features, origin(features))
+    outcome = run(name, chosen, features, labels, checkpoints)
+    if not distributed.leads():
+        return
+    outcome.save(out)
+    write_json(metrics, outcome.summary)
+    write_csv(confusion, COLUMNS, outcome.rows)
+    forget(checkpoints)
+    accuracy, epochs = outcome.summary["accuracy"]["normalized"], outcome.summary["training"]["epochs"]
+    told = f"accuracy {accuracy:.4f}, normalised by class"
+    watch.report(f"crossvalidate {name}", len(outcome.rows), told, epochs=epochs)
+
+
+def run(
+    name: str, config: CrossValidationConfig, features: Path, labels: Path, checkpoints: Path | None = None
+) -> Outcome:
+    """Train and score every fold of one configuration.
+
+    checkpoints: a folder for the state of each fold, from which a killed run goes on; it stays until ``forget``.
+    """
+    heard = origin(features)
     found = classify(*read_labels(labels), config.classes)
     here, values = read_features(features, [clip.clip_id for clip in found.clips])
     clips, classes = [found.clips[i] for i in here], found.classes[here]
@@ -74,11 +117,12 @@ def run(name: str, config: CrossValidationConfig, features: Path, labels: Path) 
     actual, predicted = np.empty(0, int), np.empty(0, int)
     accuracies: list[float] = []
     absent = 0  # classes without a clip in a fold, of which its accuracy cannot know
-    trained: list[dict[str, Any]] = []
+    models: list[SavedModel] = []
     with progress.bar(config.folds, f"crossvalidate {name}", "fold") as bar:
         for fold, parts in enumerate(_parts(name, config, classes, groups)):
-            tested, scores, took = _fold(name, config, values, classes, clips, parts)
-            trained.append(took)
+            state = checkpoints and checkpoints / f"fold-{fold}"
+            tested, scores, model = _fold(name, config, values, classes, clips, parts, heard, state)
+            models.append(model)
             truth, guesses = tested.targets.numpy().argmax(axis=1), scores.argmax(axis=1)
             actual, predicted = np.concatenate([actual, truth]), np.concatenate([predicted, guesses])
             absent += len(config.classes) - len(set(truth))
@@ -101,12 +145,11 @@ def run(name: str, config: CrossValidationConfig, features: Path, labels: Path) 
         "groups": len(set(groups)),
         "training": {
             "folds": config.folds,
-            "epochs": sum(took["epochs"] for took in trained),
-            "seconds": round(sum(took["seconds"] for took in trained), 1),
-            "parameters": trained[0]["parameters"],
+            "epochs": sum(model.training["epochs"] for model in models),
+            "parameters": models[0].training["parameters"],
         },
     }
-    return Outcome(summary, rows)
+    return Outcome(summary, rows, models)
 
 
 def _parts(name: str, config: CrossValidationConfig, classes: Numbers, groups: NDArray[np.str_]) -> list[Parts]:
@@ -153,8 +196,10 @@ def _fold(
     classes: Numbers,
     clips: Sequence[Labelled],
     parts: Parts,
-) -> tuple[Split, NDArray[np.float64], dict[str, Any]]:
-    """Train on the first part, choose the epoch on the second; return clips and scores of the third, and what it took.
+    heard: Origin,
+    checkpoints: Path | None,
+) -> tuple[Split, NDArray[np.float64], SavedModel]:
+    """Train on the first part, choose the epoch on the second; return clips and scores of the third, and the model.
 
     Scores are (clips, classes).
     """
@@ -170,7 +215,6 @@ def _fold(
         )
         for rows in parts
     )
-    fitted = training.fit(config.system or name, config.experiment(), train, valid, exclusive=True)
-    heard = fitted.summary["excerpt_frames"], fitted.summary["excerpts"]
-    scores = scoring.score(fitted.model.eval(), held_out.features, *heard, exclusive=True)
-    return *held_out.by_clip(scores), fitted.summary
+    fitted = training.fit(name, config.experiment(), train, valid, checkpoints, exclusive=True)
+    model = training.saved_model(name, fitted, valid, moments, heard, exclusive=True)
+    return *held_out.by_clip(model.score(held_out.features)), model

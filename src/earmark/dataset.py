@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,6 +50,31 @@ class Split:
         clips = tuple(self.clips[i] for i in first)
         whole = replace(self, features=self.features[first], targets=self.targets[first], clips=clips)
         return whole, means / counts[:, None]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What features say of themselves: the settings of their representation and of its waveforms, and their code."""
+
+    representation: dict[str, Any]
+    waveform: dict[str, Any]
+    code: str
+
+
+def origin(features: Path) -> Origin:
+    """Where the shards of a folder come from; ShardError where one differs from the first, or does not say it."""
+    found = None
+    for file in shards.open_all(features):
+        if found is None:
+            if missing := {"config", "waveform_config", "code"} - set(file.attrs):
+                raise shards.ShardError(
+                    f"{file.filename} does not say its {', '.join(sorted(missing))}: it was made by an older version; "
+                    "run the features stage again"
+                )
+            heard, waves = (shards.attribute(file, key) for key in ("config", "waveform_config"))
+            found = Origin(heard, waves, str(file.attrs["code"]))
+    assert found is not None  # open_all raises for an empty folder
+    return found
 
 
 def _numbered(names: Sequence[str]) -> NDArray[np.int64]:

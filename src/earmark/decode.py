@@ -18,11 +18,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import soundfile
 
 from earmark import memory, progress, provenance, shards, uniform, waveform_store
-from earmark.audio import Decoded, RejectedError, decode
+from earmark.audio import Decoded, RejectedError, decode, to_stored
 from earmark.config import WaveformConfig
 from earmark.corpora.magnatagatune import BROKEN
 from earmark.environment import count
@@ -241,9 +240,7 @@ class WaveformShard:
             decoded = decode(self.audio / clip.path, self.rate, c.samples, c.min_seconds, c.policy, c.segments)
         except RejectedError as error:
             return error
-        if c.dtype == "float32":
-            return decoded
-        return replace(decoded, waves=np.rint(np.clip(decoded.waves, -1, 32767 / 32768) * 32768).astype(np.int16))
+        return replace(decoded, waves=to_stored(decoded.waves, c.dtype))
 
 
 def recall(store: Path, fingerprint: str) -> Entry | None:

@@ -23,11 +23,11 @@ import torch
 from numpy.typing import NDArray
 
 from earmark import cluster, decode, devices, memory, progress, provenance, representations, shards, uniform
+from earmark.audio import from_stored
 from earmark.errors import EarmarkError
 from earmark.waveforms import Waveforms
 
 _LARGEST_BATCH = {"cpu": 16, "cuda": 64}  # beyond these the measured time per clip no longer falls
-_FULL_SCALE = 1 / 32768  # of int16 waveforms
 
 Settings = dict[str, Any]
 P = ParamSpec("P")
@@ -121,15 +121,12 @@ class Extractor:
     """
 
     def __init__(self, settings: Settings, name: str | None = None) -> None:
-        options = {k: v for k, v in settings.items() if k not in ("kind", "rate", "samples", "dtype")}
         self.settings = settings
         self.seconds = dict.fromkeys(("read", "transform", "write"), 0.0)
         self.device = devices.device()
         self.copies = devices.Copies(self.device)
         try:
-            transform = representations.build(
-                settings["kind"], rate=settings["rate"], n_samples=settings["samples"], name=name, **options
-            )
+            transform = representations.of(settings, name)
         except ValueError as error:
             raise EarmarkError(str(error)) from None
         self.transform = transform.to(self.device)
@@ -162,6 +159,7 @@ class Extractor:
                     "config": self.settings,
                     "fingerprint": fingerprint,
                     "makers": makers() | shards.attribute(file, "makers"),
+                    "waveform_config": shards.attribute(file, "config"),
                     "waveforms": str(file.attrs["fingerprint"]),
                 }
 
@@ -176,8 +174,7 @@ class Extractor:
                     f"{waveforms.file.filename}: waveforms from row {start} on cannot be read ({error}); the disk or "
                     "the share that it lies on may be failing"
                 ) from error
-            scale = np.float32(_FULL_SCALE if raw.dtype == np.int16 else 1)
-            return np.asarray(raw, np.float32) * scale
+            return from_stored(raw)
 
         rows, read = len(waveforms), self._timed("read", load)
         start, following = 0, reader.submit(read, 0)

@@ -3,13 +3,13 @@
 Unlike the experiments of params.yaml this asks for no line per system: each brings its representation, which is decoded
 and computed where it is not there yet, and is trained in the rule's batches or, where memory does not suffice, in
 smaller ones. A system that is done is not trained again unless its settings, code or data have changed, so that a
-stopped run goes on where it was.
+stopped run goes on where it was, with the batch and the epochs that were found for it then.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,15 +17,18 @@ from typing import Any, Literal
 from earmark import (
     crossvalidation,
     dataset,
-    evaluation,
     extract,
+    judging,
+    progress,
     provenance,
     scoring,
+    shards,
     standardize,
     systems,
     training,
     trial,
 )
+from earmark.checkpoints import forget
 from earmark.config import Config, CrossValidationConfig, ExperimentConfig, WaveformConfig
 from earmark.dataset import Split
 from earmark.decode import decode_corpus
@@ -33,10 +36,10 @@ from earmark.errors import EarmarkError
 from earmark.labels import read_labels
 from earmark.manifest import read_json, read_manifest, write_csv, write_json
 from earmark.reproduction import corpus_name
+from earmark.saved import FILE
+from earmark.standardize import Standardizer
 from earmark.systems import Input, System
 from earmark.waveforms import Waveforms
-
-LEARNING = ("training", "tagger", "distributed", "schedules", "scoring", "dataset", "evaluation")
 
 
 def chosen(names: Sequence[str]) -> list[System]:
@@ -45,6 +48,27 @@ def chosen(names: Sequence[str]) -> list[System]:
         return [systems.get(name) for name in names]
     except ValueError as error:
         raise EarmarkError(str(error)) from None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A result of `earmark papers`: its file, its mark, and what it is computed from.
+
+    stem: the system, with ``@`` and the key of a cross-validation, ``entry``, where it learns exclusive classes.
+    features: a folder of shards; moments: what standardises them.
+    """
+
+    stem: str
+    path: Path
+    mark: str
+    system: System
+    features: Path
+    moments: Path
+    entry: CrossValidationConfig | None = None
+
+    def done(self) -> bool:
+        """Whether the result is there and still that of the same settings, code and data."""
+        return self.path.is_file() and read_json(self.path).get("fingerprint") == self.mark
 
 
 @dataclass(frozen=True)
@@ -80,97 +104,126 @@ class Papers:
 
         One of exclusive classes is cross-validated on each of the ``crossvalidations`` of params.yaml that names it.
         """
-        system = systems.get(name)
-        if system.task == "tags":
-            return self._train(system)
-        entries = {key: e for key, e in self.config.crossvalidations.items() if (e.system or key) == name}
-        lines = [self._classify(system, *entry) for entry in entries.items()]
+        rows = self.rows(name)
+        lines = [self._train(row) if row.entry is None else self._classify(row, row.entry) for row in rows]
         return "\n".join(lines) or f"{name}: left out, params.yaml has no crossvalidations of it"
 
-    def _train(self, system: System) -> str:
-        path = self._result(system.name)
-        _, train, valid, test = self._splits(system)
-        mark = self._mark(system, train, valid, test)
-        if _done(path, mark):
-            return f"{system.name}: done before, {path}"
-        experiment = ExperimentConfig(representation="", model=system.family, preset=self.preset)
-        fitting = {} if system.family == "linear" else trial.fitting(system, experiment, train, valid, self.minutes)
-        experiment = experiment.model_copy(update=fitting)
-        checkpoints = self.data / "papers/checkpoints" / system.name
-        fitted = training.fit(system.name, experiment, train, valid, checkpoints)
-        heard = fitted.summary["excerpt_frames"], fitted.summary["excerpts"]
-        batch = _batch(fitting)
-        fitted.model.eval()
-        (valid, valid_scores), (test, scores) = (
-            part.by_clip(scoring.score(fitted.model, part.features, *heard, **batch)) for part in (valid, test)
-        )
-        thresholds = evaluation.equal_error_thresholds(valid_scores, valid.targets.numpy(), valid.tags)
-        drawn = self.config.evaluation
-        result = evaluation.evaluate(
-            scores, test.targets.numpy(), test.songs(), test.tags, drawn.resamples, drawn.seed, thresholds
-        )
-        training.save_state(fitted.model, self.data / "papers/models" / system.name / "state.pt")
-        scoring.write_scores(self.data / "papers/scores" / f"{system.name}.csv", test, scores)
-        found = {"test": result.summary | {"missing_clips": test.missing}, "training": fitted.summary}
-        write_json(path, self._about(mark) | batch | found)
-        epochs, seconds = fitted.summary["epochs"], fitted.summary["seconds"]
-        auc = result.summary["roc_auc"]
-        return (
-            f"{system.name}: ROC-AUC {auc['macro']:.4f} ({auc['low']:.4f} to {auc['high']:.4f}), "
-            f"{epochs} epochs in {seconds:.0f} s"
-        )
+    def rows(self, name: str) -> list[Row]:
+        """The results that a system has on this corpus, each with its mark; none of them is computed for that.
 
-    def _classify(self, system: System, key: str, entry: CrossValidationConfig) -> str:
-        """Cross-validate a system on exclusive classes, all folds together within the budget."""
-        path = self._result(f"{system.name}@{key}")
-        features, train, valid, test = self._splits(system)
-        judging = _digest(provenance.PACKAGE / "crossvalidation.py")
-        mark = self._mark(system, train, valid, test, classes=entry.model_dump(mode="json"), judging=judging)
-        if _done(path, mark):
-            return f"{path.stem}: done before, {path}"
-        entry = entry.model_copy(update={"preset": self.preset})
-        each = self.minutes and self.minutes / entry.folds
-        fitting = trial.fitting(system, entry.experiment(), train, valid, each)
-        entry = entry.model_copy(update=fitting)
-        outcome = crossvalidation.run(system.name, entry, features, self.labels)
-        found = outcome.summary
-        write_csv(self.data / "papers/scores" / f"{path.stem}.csv", crossvalidation.COLUMNS, outcome.rows)
-        write_json(path, self._about(mark) | _batch(fitting) | found)
-        accuracy, took = found["accuracy"], found["training"]
-        return (
-            f"{path.stem}: accuracy {accuracy['normalized']:.4f} (folds {accuracy['lowest_fold']:.4f} to "
-            f"{accuracy['highest_fold']:.4f}), {took['epochs']} epochs in {took['seconds']:.0f} s"
-        )
+        Its features are, where they are not there yet: a mark is of what they were made of.
+        """
+        system = systems.get(name)
+        if system.task == "tags":
+            return [self._row(system, name, None)]
+        entries = {key: e for key, e in self.config.crossvalidations.items() if (e.system or key) == name}
+        return [self._row(system, f"{name}@{key}", entry) for key, entry in entries.items()]
 
-    def _result(self, stem: str) -> Path:
-        return self.metrics / self.corpus.replace(" ", "-") / f"{stem}.json"
-
-    def _about(self, mark: str) -> dict[str, Any]:
-        """What every result says of itself."""
-        return {
-            "corpus": self.corpus, "rule": self.preset, "budget_minutes": self.minutes, "fingerprint": mark,
-        }  # fmt: skip
-
-    def _splits(self, system: System) -> tuple[Path, Split, Split, Split]:
-        """The folder of a system's features, and what it trains on, chooses by and is tested on."""
+    def _row(self, system: System, stem: str, entry: CrossValidationConfig | None) -> Row:
+        """Find the mark of a result: what learns and measures, by which settings, on which features and labels."""
         features, moments = self._features(system.representation)
-        train, valid, test = (dataset.load(features, self.labels, moments, part) for part in ("train", "valid", "test"))
-        return features, train, valid, test
-
-    def _mark(self, system: System, *splits: Split, **more: object) -> str:
-        """What a result depends on: of the code, what learns and measures; what reads is judged by what was read."""
-        learning = [provenance.PACKAGE / f"{name}.py" for name in LEARNING]
-        model = provenance.closure([provenance.PACKAGE / "models" / f"{system.family}.py"])
-        return provenance.fingerprint(
+        stages = ("train", "evaluate") if entry is None else ("crossvalidate",)
+        mark = provenance.fingerprint(
             system=repr(system),
             preset=self.preset,
             minutes=self.minutes,
             evaluation=self.config.evaluation.model_dump(mode="json"),
-            code=[_digest(file) for file in (*learning, *model)],
-            clips=[c.clip_id for split in splits for c in split.clips],
-            sums=[float(t.double().sum()) for split in splits for t in (split.features, split.targets)],
-            **more,
+            classes=None if entry is None else entry.model_dump(mode="json"),
+            code=[provenance.digest(f"{stage}-{system.family}") for stage in stages],
+            features={path.name: shards.fingerprint_of(path) for path in shards.shard_files(features)},
+            labels=hashlib.sha256(self.labels.read_bytes()).hexdigest(),  # the split stands there, too
         )
+        path = self.metrics / self.corpus.replace(" ", "-") / f"{stem}.json"
+        return Row(stem, path, mark, system, features, moments, entry)
+
+    def _train(self, row: Row) -> str:
+        if row.done():
+            return f"{row.stem}: done before, {row.path}"
+        watch = progress.Stopwatch()
+        system = row.system
+        train, valid, test = self._splits(row)
+        experiment = ExperimentConfig(representation="", model=system.family, preset=self.preset)
+
+        def find() -> dict[str, int]:
+            return trial.fitting(system, experiment, train, valid, self.minutes)
+
+        fitting = {} if system.family == "linear" else self._fitting(row, find)
+        checkpoints = self._checkpoints(row)
+        changed = experiment.model_copy(update=fitting)
+        fitted = training.fit(system.name, changed, train, valid, checkpoints)
+        heard = dataset.origin(row.features)
+        saved = training.saved_model(system.name, fitted, valid, Standardizer.load(row.moments), heard)
+        batch = _batch(fitting)
+        test, scores, result = judging.judge(saved, test, self.config.evaluation, batch.get("batch"))
+        saved.save(self.data / "papers/models" / system.name / FILE)
+        scoring.write_scores(self.data / "papers/scores" / f"{system.name}.csv", test, scores)
+        found = {"test": result.summary | {"missing_clips": test.missing}, "training": fitted.summary}
+        write_json(row.path, self._about(row) | batch | found)
+        forget(checkpoints)
+        auc = result.summary["roc_auc"]
+        told = f"ROC-AUC {auc['macro']:.4f} ({auc['low']:.4f} to {auc['high']:.4f})"
+        return _told(row, watch, told, fitted.summary["epochs"])
+
+    def _classify(self, row: Row, entry: CrossValidationConfig) -> str:
+        """Cross-validate a system on exclusive classes, all folds together within the budget."""
+        if row.done():
+            return f"{row.stem}: done before, {row.path}"
+        watch = progress.Stopwatch()
+        entry = entry.model_copy(update={"preset": self.preset})
+
+        def find() -> dict[str, int]:
+            train, valid, _ = self._splits(row)
+            each = self.minutes and self.minutes / entry.folds
+            return trial.fitting(row.system, entry.experiment(), train, valid, each)
+
+        fitting = self._fitting(row, find)
+        checkpoints = self._checkpoints(row)
+        entry = entry.model_copy(update=fitting)
+        outcome = crossvalidation.run(row.system.name, entry, row.features, self.labels, checkpoints)
+        found = outcome.summary
+        outcome.save(self.data / "papers/models" / row.stem)
+        write_csv(self.data / "papers/scores" / f"{row.stem}.csv", crossvalidation.COLUMNS, outcome.rows)
+        write_json(row.path, self._about(row) | _batch(fitting) | found)
+        forget(checkpoints)
+        accuracy = found["accuracy"]
+        told = (
+            f"accuracy {accuracy['normalized']:.4f} (folds {accuracy['lowest_fold']:.4f} to "
+            f"{accuracy['highest_fold']:.4f})"
+        )
+        return _told(row, watch, told, found["training"]["epochs"])
+
+    def _checkpoints(self, row: Row) -> Path:
+        return self.data / "papers/checkpoints" / row.stem
+
+    def _fitting(self, row: Row, find: Callable[[], dict[str, int]]) -> dict[str, int]:
+        """What a trial found, or what it found for the same run before that was stopped: time is never the same twice.
+
+        It stands beside the run's checkpoints, which another number of epochs would make useless, and goes with them.
+        """
+        path = self._checkpoints(row) / "trial.json"
+        key = provenance.fingerprint(mark=row.mark, makers=training.makers())
+        try:
+            before = read_json(path)
+            if before["key"] == key:
+                return {str(name): int(value) for name, value in before["found"].items()}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            pass  # none, or no longer readable
+        found = find()
+        write_json(path, {"key": key, "found": found})
+        return found
+
+    def _about(self, row: Row) -> dict[str, Any]:
+        """What every result says of itself."""
+        return {
+            "corpus": self.corpus, "rule": self.preset, "budget_minutes": self.minutes, "fingerprint": row.mark,
+        }  # fmt: skip
+
+    def _splits(self, row: Row) -> tuple[Split, Split, Split]:
+        """What a system trains on, chooses by and is tested on."""
+        train, valid, test = (
+            dataset.load(row.features, self.labels, row.moments, part) for part in ("train", "valid", "test")
+        )
+        return train, valid, test
 
     def _features(self, heard: Input) -> tuple[Path, Path]:
         """Decode, compute and standardise a system's representation, as far as that is not done yet."""
@@ -204,10 +257,9 @@ def _batch(fitting: Mapping[str, int]) -> dict[str, Any]:
     return {key: value for key, value in fitting.items() if key == "batch"}
 
 
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _done(path: Path, mark: str) -> bool:
-    """Whether a result is there and still that of the same settings, code and data."""
-    return path.is_file() and read_json(path).get("fingerprint") == mark
+def _told(row: Row, watch: progress.Stopwatch, what: str, epochs: int) -> str:
+    """The line about a result that was computed now, which is logged with the time that it took."""
+    seconds = watch.seconds()
+    device = training.makers()["device"]
+    progress.log("papers", row.stem, seconds=round(seconds, 3), epochs=epochs, device=device)
+    return f"{row.stem}: {what}, {epochs} epochs in {seconds:.0f} s"

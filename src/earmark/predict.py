@@ -1,4 +1,7 @@
-"""Tags of any audio file by a trained experiment: cut into segments, scored, averaged.
+"""Tags of any audio file by a trained model: heard as the pipeline hears its clips, scored, averaged over segments.
+
+The model's file says all of how it hears; params.yaml names a model where none is asked for, and the folder of the
+corpus's clips, whose labels are shown.
 
 The check that the papers themselves make on songs from outside their data (Panwar et al., Fig. 6): a table of tags with
 probability, predicted and, where the file is a labelled clip of the corpus, actual value.
@@ -7,43 +10,36 @@ probability, predicted and, where the file is a labelled clip of the corpus, act
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from earmark import representations, scoring
-from earmark.audio import cut, decode_whole
+from earmark import provenance, scoring
 from earmark.config import Config, ConfigError, load
 from earmark.labels import read_labels
+from earmark.listening import Listener
 from earmark.manifest import read_manifest
-from earmark.shards import ShardError
-from earmark.standardize import Standardizer
+from earmark.saved import FILE, SavedModel
 
-MIN_SECONDS = 1.0
-THRESHOLD = 0.5
+THRESHOLD = 0.5  # of a tag for which validation gave none
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of a file; ``actual`` is None where nobody has labelled it."""
+    """What a model says of a file; ``actual`` is None where the file is no clip of the corpus."""
 
     file: str
     seconds: float
     segments: int
     tags: tuple[str, ...]
     probabilities: NDArray[np.float64]
+    predicted: NDArray[np.bool_]
     actual: NDArray[np.uint8] | None
-
-    @property
-    def predicted(self) -> NDArray[np.bool_]:
-        """Which tags are at or above one half."""
-        found: NDArray[np.bool_] = self.probabilities >= THRESHOLD
-        return found
 
     @property
     def accuracy(self) -> float | None:
@@ -78,54 +74,71 @@ class Prediction:
 
 
 class Predictor:
-    """One trained experiment, used for many files."""
+    """One trained model, used for many files.
 
-    def __init__(self, config: Config, experiment: str, data: Path) -> None:
-        if experiment not in config.experiments:
-            raise ConfigError(f"--model must be one of experiments {sorted(config.experiments)}, got {experiment!r}")
-        settings = config.experiments[experiment]
-        self.representation = config.representations[settings.representation]
-        r = self.representation
-        self.transform = representations.build(
-            r.kind, rate=r.rate, n_samples=r.samples, name=settings.representation, **r.options()
-        )
-        folder = data / "models" / experiment
-        for needed in (folder / "state.pt", folder / "training.json", data / "labels/labels.csv"):
-            if not needed.is_file():
-                raise ShardError(f"{needed} does not exist; run `dvc repro train@{experiment}`, or `dvc pull` it")
-        self.moments = Standardizer.load(data / "standardize" / f"{settings.representation}.json")
-        clips, table = read_labels(data / "labels/labels.csv")
-        self.tags = table.tags
-        labels = {clip.clip_id: values for clip, values in zip(clips, table.values, strict=True)}
-        manifest = data / "corpus/manifest.csv"
-        known = read_manifest(manifest) if manifest.is_file() else []
-        self.labels = {clip.path: labels[clip.clip_id] for clip in known if clip.clip_id in labels}
-        self.training = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-        system, frames, dims = settings.system or experiment, self.transform.n_frames, self.transform.n_dims
-        self.model = scoring.load_model(system, folder / "state.pt", len(self.tags), frames, dims)
+    labels: of the clips of a corpus (tags,), by where their files really lie.
+    """
+
+    def __init__(self, saved: SavedModel, labels: Mapping[Path, NDArray[np.uint8]]) -> None:
+        self.saved, self.labels = saved, labels
+        self.listener = Listener(saved.representation, saved.waveform, saved.moments)
+        self.model = saved.build()
+        kind = saved.representation["kind"]
+        if saved.code["features"] != provenance.digest(f"features-{kind}"):
+            print(
+                f"warning: the code of {kind} has changed since {saved.experiment!r} was trained: features, and so "
+                "probabilities, may differ from the pipeline's",
+                file=sys.stderr,
+            )
 
     def predict(self, path: Path) -> Prediction:
-        """Score one file; RejectedError where it cannot be decoded or is shorter than a second."""
-        wave = decode_whole(path, self.representation.rate, MIN_SECONDS)
-        pieces = cut(wave, self.representation.samples, "segments")
-        with torch.no_grad():
-            features = self.transform(torch.from_numpy(pieces)).numpy()
-        features = (features - self.moments.mean) * self.moments.inverse_std
-        scores = scoring.score(
-            self.model, torch.from_numpy(features), self.training["excerpt_frames"], self.training["excerpts"]
+        """Score one file; RejectedError where it cannot be decoded or is too short."""
+        heard, saved = self.listener.hear(path), self.saved
+        excerpts = saved.training["excerpt_frames"], saved.training["excerpts"]
+        scores = scoring.score(self.model, heard.features, *excerpts, exclusive=saved.exclusive).mean(axis=0)
+        actual = self.labels.get(path.resolve())
+        return Prediction(
+            str(path), heard.seconds, len(heard.features), saved.tags, scores, self._predicted(scores), actual
         )
-        seconds = len(wave) / self.representation.rate
-        return Prediction(str(path), seconds, len(pieces), self.tags, scores.mean(axis=0), self._actual(path))
 
-    def _actual(self, path: Path) -> NDArray[np.uint8] | None:
-        """The labels of a file that is a clip of the corpus: its path ends as the manifest's."""
-        return self.labels.get("/".join(path.resolve().parts[-2:]))
+    def _predicted(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """The tags at or above their thresholds; of exclusive classes, the most probable one."""
+        found: NDArray[np.bool_]
+        if self.saved.exclusive:
+            found = np.arange(len(scores)) == scores.argmax()
+        else:
+            found = scores >= np.array([THRESHOLD if t is None else t for t in self.saved.thresholds])
+        return found
 
 
 def open_predictor(params: Path, model: str | None, data: Path) -> Predictor:
-    """The experiment of that name, or the first one of params.yaml."""
-    config = load(params)
-    return Predictor(config, model or next(iter(config.experiments)), data)
+    """The model of that name under ``data``, or in that file, or of the first experiment of params.yaml.
+
+    Without a params.yaml a model must be named, and no actual tags are known.
+    """
+    config = load(params) if params.is_file() else None
+    if model is None and config is None:
+        raise ConfigError(f"{params} does not exist; name a model by --model, or run it where params.yaml is")
+    name = model or next(iter(config.experiments if config else ()))
+    file = Path(name) if name.endswith(".safetensors") else data / "models" / name / FILE
+    if config is not None and not file.is_file() and name not in config.experiments:
+        raise ConfigError(f"--model must be one of experiments {sorted(config.experiments)} or a file, got {name!r}")
+    saved = SavedModel.load(file)
+    return Predictor(saved, {} if config is None else corpus_labels(config, data, saved.tags))
+
+
+def corpus_labels(config: Config, data: Path, tags: Sequence[str]) -> dict[Path, NDArray[np.uint8]]:
+    """The labels (tags,) of the corpus's clips by where their files really lie; none where its labels lack a tag."""
+    manifest, labels = data / "corpus/manifest.csv", data / "labels/labels.csv"
+    if not (manifest.is_file() and labels.is_file()):
+        return {}
+    clips, table = read_labels(labels)
+    if not set(tags) <= set(table.tags):
+        return {}
+    columns = [table.tags.index(tag) for tag in tags]
+    values = {clip.clip_id: row[columns] for clip, row in zip(clips, table.values, strict=True)}
+    known = ((clip.path, values[clip.clip_id]) for clip in read_manifest(manifest) if clip.clip_id in values)
+    return {(config.corpus.audio / path).resolve(): row for path, row in known}
 
 
 def as_json(found: Sequence[Prediction], failed: dict[str, str]) -> str:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
 import sys
 import time
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -24,13 +29,35 @@ class Stopwatch:
         """Wall-clock seconds so far."""
         return time.perf_counter() - self._start
 
-    def report(self, stage: str, clips: int, more: str = "") -> None:
-        """Print one line: the stage, its clips, seconds and clips per second."""
+    def report(self, stage: str, clips: int, more: str = "", **facts: object) -> None:
+        """Print one line, the stage, its clips, seconds and clips per second, and ``log`` the same with ``facts``.
+
+        stage: its name and, after a space, that of its item.
+        """
         seconds = self.seconds()
         rate = f", {clips / seconds:.1f} clips/s" if clips and seconds > 0 else ""
         print(
             f"{stage}: {clips} clips in {seconds:.1f} s{rate}{'; ' + more if more else ''}", file=sys.stdout, flush=True
         )
+        name, _, item = stage.partition(" ")
+        log(name, item, seconds=round(seconds, 3), clips=clips, **facts)
+
+
+def log(stage: str, name: str, **facts: object) -> None:
+    """Append one JSON line to <stage>.jsonl in EARMARK_LOGS (default: data/logs): what took how long, where and when.
+
+    No result may hold a time, or the same run would give other bytes; so times stand here, and neither git nor DVC
+    looks at them. A folder that cannot be written costs the line, and a warning, but never the stage.
+    """
+    folder = Path(os.environ.get("EARMARK_LOGS") or "data/logs")
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    line = json.dumps({"stage": stage, "name": name, **facts, "host": socket.gethostname(), "when": when})
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{stage}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        print(f"warning: {stage} {name}: the time is not logged in {folder} ({error})", file=sys.stderr)
 
 
 def say(stage: str, text: str) -> None:

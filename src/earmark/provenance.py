@@ -43,9 +43,9 @@ CONSUMERS = {
     "decode": ("decode",),
     "features": ("extract", "config", "representations.*"),
     "standardize": ("standardize", "labels"),
-    "train": ("training", "dataset", "config", "models.*"),
-    "evaluate": ("scoring", "evaluation", "dataset", "config", "models.*"),
-    "crossvalidate": ("crossvalidation", "models.*"),
+    "train": ("training", "config", "models.*"),
+    "evaluate": ("judging", "config", "models.*"),
+    "crossvalidate": ("crossvalidation", "config", "models.*"),
     "report": ("comparison", "report", "reproduction", "config", "models.**"),
 }
 

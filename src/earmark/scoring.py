@@ -10,16 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from earmark import systems
 from earmark.dataset import Split
 from earmark.manifest import write_csv
-
-
-def load_model(system: str, state: Path, tags: int, frames: int, dims: int) -> nn.Module:
-    """Build a system for clips of (frames, dims) and put trained weights into it, ready to score."""
-    model = systems.build(system, tags, systems.piece(systems.get(system), frames), dims)
-    model.load_state_dict(torch.load(state, map_location="cpu", weights_only=True))
-    return model.eval()
 
 
 def excerpts(frames: int, excerpt: int) -> int:

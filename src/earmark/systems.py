@@ -235,15 +235,20 @@ def build(name: str, n_tags: int, frames: int | None = None, dims: int | None = 
     those of the table, as ``cell="gru-paper"``. Raises ValueError for an unknown name and for too small an input.
     """
     system = get(name)
-    network: Callable[..., nn.Module] = import_module(f"earmark.models.{system.family}").build
     frames = system.frames if frames is None else frames
     dims = system.dims if dims is None else dims
     if n_tags < 1:
         raise ValueError(f"n_tags must be at least 1, got {n_tags}: no tag was selected")
     try:
-        return network(n_tags=n_tags, frames=frames, dims=dims, **{**system.options, **options})
+        return network(system.family, n_tags, frames, dims, {**system.options, **options})
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
+
+
+def network(family: str, n_tags: int, frames: int, dims: int, options: Mapping[str, Any]) -> nn.Module:
+    """Build a network of a family: features (batch, frames, dims) -> logits (batch, n_tags)."""
+    build: Callable[..., nn.Module] = import_module(f"earmark.models.{family}").build
+    return build(n_tags=n_tags, frames=frames, dims=dims, **options)
 
 
 def count_parameters(module: nn.Module, counting: Literal["trainable", "keras"] = "trainable") -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,15 @@ from torch.nn import functional as F
 
 from earmark import distributed, schedules
 from earmark.dataset import Batches, Split
+from earmark.errors import EarmarkError
 from earmark.evaluation import macro_roc_auc
 from earmark.schedules import Rule
 from earmark.scoring import excerpts, probabilities
+
+
+class DivergedError(EarmarkError):
+    """Training that came to values that are no numbers; the text names the epoch and the learning rate."""
+
 
 CURVES = ("epoch", "train_loss", "valid_loss", "valid_roc_auc", "learning_rate")
 
@@ -69,18 +76,35 @@ class Tagger(pl.LightningModule):
             return
         features, targets = batch
         scores = probabilities(self.model, features, self.batches.frames, self.excerpts, self.exclusive)
-        losses = F.binary_cross_entropy(scores, targets.double(), reduction="none").mean(dim=1)
-        self.judged.append((batch_idx, scores.cpu(), losses.cpu()))
+        self.judged.append((batch_idx, scores.cpu(), self._losses(scores, targets.double()).cpu()))
+
+    def _losses(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """The cross-entropy of each clip, (clips,): what training minimises, of probabilities; NaN where these are."""
+        if self.exclusive:
+            return -(targets * scores.log().clamp(min=-100)).sum(dim=1)  # binary_cross_entropy's limit
+        if not torch.isfinite(scores).all():  # a GPU would end the process for it
+            return torch.full_like(scores[:, 0], torch.nan)
+        return F.binary_cross_entropy(scores, targets, reduction="none").mean(dim=1)
 
     def judgement(self) -> tuple[float, float, float]:
-        """Training loss, validation loss and validation ROC-AUC of the epoch, the same in every process."""
+        """Training loss, validation loss and validation ROC-AUC of the epoch, the same in every process.
+
+        Raises DivergedError where one of the losses is no finite number.
+        """
         judged = sorted(distributed.gather(self.judged), key=lambda entry: entry[0])
         scores, losses = (torch.cat(parts) for parts in list(zip(*judged, strict=True))[1:])
         train_loss = float(np.mean(distributed.gather([float(torch.stack(self.losses).mean())])))
         self.losses.clear()
         self.judged.clear()
+        valid_loss = float(losses.mean())
+        for what, loss in (("training", train_loss), ("validation", valid_loss)):
+            if not math.isfinite(loss):
+                raise DivergedError(
+                    f"training diverged in epoch {self.current_epoch}: the {what} loss is {loss} at a learning rate of "
+                    f"{self.rate(0):.3g}; a smaller learning_rate may help, and features must be finite"
+                )
         valid, means = self.valid.by_clip(scores.numpy())
-        return train_loss, float(losses.mean()), macro_roc_auc(means, valid.targets.numpy())
+        return train_loss, valid_loss, macro_roc_auc(means, valid.targets.numpy())
 
     def _augmented(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Blend and offset a batch as the rule says; drawn on the CPU, so that every device sees the same numbers."""
@@ -97,11 +121,15 @@ class Tagger(pl.LightningModule):
         return features, targets
 
 
+STATE = ("curves", "weights", "epoch", "stopped", "_waiting_since", "_cuts")
+
+
 class BestWeights(pl.Callback):
     """Keep the weights of the best epoch, record the curves, stop or cut the rate when nothing gets better.
 
     Its state is part of a checkpoint, and every epoch draws its random numbers from (seed, epoch): so a resumed run is
-    the same as an undisturbed one.
+    the same as an undisturbed one. Where the rate is cut, training goes back to the best weights, and the optimiser
+    forgets its momentum, which points to where it came from.
     """
 
     def __init__(self, rule: Rule, seed: int) -> None:
@@ -109,6 +137,7 @@ class BestWeights(pl.Callback):
         self.curves: list[list[float]] = []
         self.weights: dict[str, Tensor] = {}
         self.epoch = 0
+        self.stopped = False
         self._waiting_since = 0
         self._cuts = 0
 
@@ -144,12 +173,13 @@ class BestWeights(pl.Callback):
             if two_level:
                 self._cuts += 1
                 pl_module.model.load_state_dict(self.weights)
+                trainer.optimizers[0].state.clear()
             else:
-                trainer.should_stop = True
+                self.stopped = trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a resumed run needs."""
-        return {k: getattr(self, k) for k in ("curves", "weights", "epoch", "_waiting_since", "_cuts")}
+        """All that a resumed run needs; of a finished one, all that it found."""
+        return {key: getattr(self, key) for key in STATE}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a checkpoint's state."""

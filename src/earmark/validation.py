@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, cast
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from earmark import config as settings
 from earmark import schedules, systems
 from earmark.config import Config, ConfigError, ExperimentConfig
 from earmark.systems import System
 
 Section = Literal["experiments", "crossvalidations"]
+
+
+def load(path: Path) -> Config:
+    """Read params.yaml and judge it as a whole, settings and systems; ConfigError names all that is wrong."""
+    found = settings.load(path)
+    require(found)
+    return found
 
 
 def require(config: Config) -> None:

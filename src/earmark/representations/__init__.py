@@ -5,6 +5,7 @@ A kind is a module of this package with a top-level `build`, its class or a func
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
     from earmark.representations.base import Representation
 
 KINDS: tuple[str, ...]  # `kinds()`, found when first asked for
+_COMMON = ("kind", "rate", "samples", "dtype")  # settings that every kind has
+
+
+def of(settings: Mapping[str, Any], name: str | None = None) -> Representation:
+    """Build the representation that an entry of params.yaml, or a shard's `config`, describes.
+
+    settings: kind, rate (Hz), samples per clip and the kind's own options; how features are stored (dtype) is left out.
+    name: what errors call it. Raises ValueError as `build` does.
+    """
+    options = {key: value for key, value in settings.items() if key not in _COMMON}
+    return build(settings["kind"], rate=settings["rate"], n_samples=settings["samples"], name=name, **options)
 
 
 def kinds() -> tuple[str, ...]:
