@@ -40,6 +40,27 @@ Extractor.run = run
 """
 
 
+SICK = """
+from earmark.extract import Extractor
+class Opaque(Exception):  # a class that the client cannot know, made from more than it can be made from again
+    def __init__(self, one, two):
+        super().__init__(one)
+FAULTS = {
+    "0": RuntimeError("CUDA error: device-side assert triggered\\nCompile with more"), "1": MemoryError(),
+    "c": Opaque(1, 2), "d": KeyError("a bug"),
+}
+def run(self, source, *arguments):
+    print("fails", source.stem, flush=True)
+    raise FAULTS[source.stem]
+Extractor.run = run
+"""
+OF_ANOTHER_KIND = """
+import earmark.extract, torch
+print("as", torch.__version__, flush=True)
+torch.__version__ = "9.9"
+"""
+
+
 @pytest.fixture
 def waveforms(make_corpus, tmp_path):
     audio, annotations = make_corpus()
@@ -146,6 +167,94 @@ def test_a_worker_that_is_killed_mid_shard_costs_that_shard_alone(waveforms, tmp
     assert sorted(contents(tmp_path / "there")) == ["0.h5", "1.h5", "c.h5", "d.h5"]
 
 
+def test_whatever_goes_wrong_on_one_worker_another_one_does(waveforms, tmp_path, on_cluster, capsys):
+    """An error of any class: a fault of its GPU, lack of memory, one that cannot be read elsewhere, a bug."""
+    sick = on_cluster.worker(preload=SICK)
+    on_cluster.worker(preload=SLOW.replace("SECONDS", "0.3"))
+    assert extract(waveforms, tmp_path / "there", MEL) == {"clips": 12, "computed": 12}
+    assert re.findall("fails", sick.log.read_text())
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("worker ")]
+    assert len(told) == 1
+    assert re.match(
+        r"worker tcp://\S+ cannot compute \S+/there/\w\.h5: (RuntimeError: CUDA|MemoryE|Opaque|KeyE)", told[0]
+    )
+
+
+def test_a_shard_that_every_worker_fails_at_is_named_with_all_workers_and_reasons(waveforms, tmp_path, on_cluster):
+    for _ in range(2):
+        on_cluster.worker(preload=SICK)
+    with pytest.raises(EarmarkError) as raised:
+        extract(waveforms, tmp_path / "there", MEL)
+    shard = re.search(r"/there/(\w)\.h5: on ", str(raised.value))[1]
+    reason = {
+        "0": "RuntimeError: CUDA error: device-side assert triggered",
+        "1": "MemoryError",
+        "c": "Opaque: 1",
+        "d": "KeyError: 'a bug'",
+    }[shard]
+    one, other = re.findall(rf"on (tcp://[\d.:]+\d): {reason}; ", str(raised.value))
+    assert one != other
+    assert str(raised.value).endswith("0 of 4 shards are finished and kept; run the stage again to go on")
+
+
+def test_a_worker_of_another_kind_that_joins_later_is_refused_task_by_task(
+    waveforms, tmp_path, on_cluster, monkeypatch, capsys
+):
+    on_cluster.worker(preload=SLOW.replace("SECONDS", "1.5"))
+    check = cluster._check_workers
+
+    def then_another_joins(*arguments):
+        found = check(*arguments)
+        on_cluster.worker("--nthreads", "4", preload=OF_ANOTHER_KIND)
+        return found
+
+    monkeypatch.setattr(cluster, "_check_workers", then_another_joins)
+    assert extract(waveforms, tmp_path / "there", MEL) == {"clips": 12, "computed": 12}
+    told = capsys.readouterr().err
+    assert re.search(r"it computes with torch 9\.9 on cpu, but the run began with torch 2\S+ on cpu", told)
+    monkeypatch.setattr(cluster, "_check_workers", check)
+    with pytest.raises(EarmarkError, match=r"its workers differ \(torch 2\S+ on cpu; torch 9\.9 on cpu\)"):
+        extract(waveforms, tmp_path / "other", MEL)
+
+
+def test_a_task_whose_chosen_workers_leave_before_they_begin_ends_in_finite_time(
+    waveforms, tmp_path, on_cluster, monkeypatch
+):
+    """The sick one has failed at everything, the other one dies with what it was given."""
+    monkeypatch.setattr(cluster, "LOOK", 0.5)
+    on_cluster.worker(preload=SICK)
+    other = on_cluster.worker(preload=SLOW.replace("SECONDS", "600"))
+    killer = threading.Thread(target=lambda: (on_cluster._wait(other, "begins (.)"), other.kill()))
+    killer.start()
+    with pytest.raises(EarmarkError, match=r"\.h5: on tcp://\S+: \w+.*; no other worker is there to try it; 0 of 4"):
+        extract(waveforms, tmp_path / "there", MEL)
+    killer.join()
+
+
+def test_a_worker_that_cannot_tell_what_it_is_leaves_its_tasks_to_others(waveforms, tmp_path, on_cluster):
+    broken = "import earmark.devices as d\ndef kind(_): raise RuntimeError('CUDA error: no device')\nd.kind = kind\n"
+    on_cluster.worker(preload=broken)
+    with pytest.raises(EarmarkError, match=r"none of its workers can compute .*on tcp://\S+: RuntimeError: CUDA error"):
+        extract(waveforms, tmp_path / "there", MEL)
+    on_cluster.worker(preload=SLOW.replace("SECONDS", "0.2"))
+    assert extract(waveforms, tmp_path / "there", MEL) == {"clips": 12, "computed": 12}
+
+
+def test_a_late_worker_without_the_package_leaves_its_tasks_to_others(waveforms, tmp_path, on_cluster, monkeypatch):
+    (tmp_path / "other" / "earmark").mkdir(parents=True)
+    (tmp_path / "other" / "earmark" / "__init__.py").write_text("")
+    on_cluster.worker(preload=SLOW.replace("SECONDS", "1"))
+    check = cluster._check_workers
+
+    def then_another_joins(*arguments):
+        found = check(*arguments)
+        on_cluster.worker(path=tmp_path / "other")
+        return found
+
+    monkeypatch.setattr(cluster, "_check_workers", then_another_joins)
+    assert extract(waveforms, tmp_path / "there", MEL) == {"clips": 12, "computed": 12}
+
+
 def test_a_worker_without_the_package_or_with_other_code_is_refused(waveforms, tmp_path, on_cluster):
     on_cluster.worker()
     (tmp_path / "other" / "earmark").mkdir(parents=True)
@@ -242,6 +351,18 @@ def test_a_worker_finds_the_waveforms_in_the_store_though_it_cannot_see_the_clie
     cluster._by_way_of(store, lambda _, there, target, *__: target.write_bytes(there.read_bytes()), {}, task)
     store.get(cluster._target_name(task), task.target)
     assert task.target.read_bytes() == content
+
+
+def test_an_error_is_told_in_one_line_and_by_its_kind_unless_it_was_written_for_users():
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert cluster._told(EarmarkError("a: b\nc")) == "a: b\nc"
+    assert cluster._told(OSError(28, "No space left")) == "[Errno 28] No space left"
+    assert cluster._told(MemoryError()) == "MemoryError"
+    assert cluster._told(RuntimeError("one\ntwo")) == "RuntimeError: one"
+    assert cluster._told(MuteError()) == "MuteError"
 
 
 def test_without_dask_the_error_says_what_to_install(waveforms, tmp_path, monkeypatch):

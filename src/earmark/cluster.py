@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
+import re
+import sys
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +21,11 @@ from typing import Any
 
 from earmark import shards
 from earmark.errors import EarmarkError
+from earmark.store import Store
 
 RETRIES = 3
 PATIENCE = 60  # seconds to wait for a scheduler, and for its first worker
+LOOK = 5  # seconds without news after which to see whether the workers that a task was given to are still there
 
 Settings = dict[str, Any]
 Work = Callable[[Settings, Path, Path, str], object]
@@ -38,65 +42,30 @@ class Task:
     clips: int
 
 
-class Store:
-    """Files by name below an fsspec URL, each written beside its place and moved there."""
-
-    def __init__(self, url: str) -> None:
-        import fsspec
-
-        self.files, self.root = fsspec.core.url_to_fs(url)
-
-    def has(self, name: str) -> bool:
-        """Whether a file is there now: another machine may have written it since the folder was last listed."""
-        self.files.invalidate_cache()
-        return bool(self.files.exists(f"{self.root}/{name}"))
-
-    def put(self, local: Path, name: str) -> None:
-        """Upload a file."""
-        place = f"{self.root}/{name}"
-        beside = f"{place}.{uuid.uuid4().hex}.tmp"
-        self.files.makedirs(place.rpartition("/")[0], exist_ok=True)
-        self.files.put_file(str(local), beside)
-        self.files.mv(beside, place)
-
-    def get(self, name: str, local: Path) -> None:
-        """Download a file."""
-        local.parent.mkdir(parents=True, exist_ok=True)
-        beside = local.with_name(f".{local.name}.{uuid.uuid4().hex}.tmp")
-        try:
-            self.files.get_file(f"{self.root}/{name}", str(beside))
-            beside.replace(local)
-        finally:
-            beside.unlink(missing_ok=True)
-
-    def remove(self, name: str) -> None:
-        """Delete a file that may be there."""
-        if self.has(name):
-            self.files.rm_file(f"{self.root}/{name}")
-
-
 def run(
     address: str, work: Work, about: About, settings: Settings, tasks: Sequence[Task], done: Callable[[int], object]
-) -> None:
+) -> str:
     """Have ``work(settings, source, target, fingerprint)`` done for every task by the workers of a cluster.
 
-    about: tells, on a worker, its code and what else the bytes of its shards depend on. A worker that declares ``GPU``
-    resources takes one task per GPU; where any does, only such workers are used. A task whose worker dies is given to
-    another one. Raises EarmarkError where there is no scheduler or no worker, where the workers' code is not this one,
-    and where a shard cannot be computed; the finished ones stay.
+    about: tells, on a worker, its code and its makers, what else the bytes of its shards depend on. The workers decide
+    at the start what these are, which is returned; every task compares its worker's with them, for those that join
+    later. A worker that declares ``GPU`` resources takes one task per GPU; where any does, only such workers are used.
+    A task whose worker dies, or on whose worker anything goes wrong, is given to another one. Raises EarmarkError where
+    there is no scheduler or no worker, where the workers' code is not this one, and where a shard cannot be computed on
+    any of them; the finished ones stay.
     """
     store = os.environ.get("EARMARK_STORE")
     remote = Store(store) if store else None
     finished = 0
     with _client(address) as client:
-        version = about()[0]
-        resources = _check_workers(client, address, about)
+        resources, makers = _check_workers(client, address, about)
+        began = about()[0], makers
 
         def submit(task: Task, **where: Any) -> Any:
             if remote is not None and not remote.has(_source_name(task)):
                 remote.put(task.source, _source_name(task))
             place = Task(task.source.resolve(), task.target.resolve(), task.fingerprint, task.clips)
-            arguments = (version, work, about, settings, place, store)
+            arguments = (began, work, about, settings, place, store)
             return client.submit(_on_worker, *arguments, resources=resources, retries=RETRIES, pure=False, **where)
 
         try:
@@ -110,37 +79,88 @@ def run(
                 done(task.clips)
         except _LostTaskError as lost:
             raise EarmarkError(_explained(lost, address, finished, len(tasks))) from lost.reason
+    return makers
 
 
 def _completed(
     client: Any, resources: dict[str, int], submit: Callable[..., Any], tasks: Sequence[Task]
 ) -> Iterator[Task]:
-    """Yield each task when it is done; one that fails on a worker goes to those on which none has failed.
+    """Yield each task when it is done; one that fails on a worker goes to those on which it has not been tried.
 
-    A full disk or a broken installation fails every task at once, and so draws them all. Raises _LostTaskError.
+    Among these to such as have failed at nothing: a full disk, a broken installation or a GPU in a fault fails every
+    task at once, and so draws them all. Raises _LostTaskError.
     """
-    from distributed import as_completed
+    from distributed import CancelledError, KilledWorker
 
-    futures = {submit(task): task for task in tasks}
-    failed_on: set[str] = set()
-    waiting = as_completed(futures, loop=client.loop)  # type: ignore[no-untyped-call]
-    for future in waiting:
-        task = futures.pop(future)
+    ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    running: dict[Any, tuple[Task, frozenset[str]]] = {}  # and the workers that alone may do it; none: any
+    failures: dict[Task, dict[str, str]] = {task: {} for task in tasks}  # the reason on each worker that has tried
+
+    def start(task: Task, workers: Sequence[str] = ()) -> None:
+        future = submit(task, **({"workers": list(workers)} if workers else {}))
+        running[future] = task, frozenset(workers)
+        future.add_done_callback(ended.put)
+
+    def start_elsewhere(task: Task, reason: Exception | None = None) -> None:
+        untried = [name for name in _workers(client, resources) if name not in failures[task]]
+        if not untried:
+            raise _LostTaskError(task, reason, failures[task])
+        sick = set[str]().union(*failures.values())
+        start(task, [name for name in untried if name not in sick] or untried)
+
+    for task in tasks:
+        start(task)
+    while running:
+        try:
+            future = ended.get(timeout=LOOK)
+        except queue.Empty:
+            here = set(_workers(client, resources))
+            for gone in [future for future, (_, chosen) in running.items() if chosen and not chosen & here]:
+                task, _ = running.pop(gone)
+                gone.cancel()
+                start_elsewhere(task)
+            continue
+        if future not in running:
+            continue
+        task, _ = running.pop(future)
         try:
             future.result()
-        except _TaskError as error:
-            failed_on.add(error.args[0])
-            others = [name for name in _workers(client, resources) if name not in failed_on]
-            if not others:
-                raise _LostTaskError(task, error) from error
-            again = submit(task, workers=others)
-            futures[again] = task
-            waiting.add(again)  # type: ignore[no-untyped-call]
-        except Exception as error:
+        except (CancelledError, KilledWorker) as error:
             raise _LostTaskError(task, error) from error
+        except Exception as error:
+            worker, reason = _whose(client, future, task, error)
+            if worker in failures[task]:  # it was not to try again
+                raise _LostTaskError(task, error, failures[task]) from error
+            if not any(worker in tried for tried in failures.values()):
+                print(f"worker {worker} cannot compute {task.target}: {reason}", file=sys.stderr)
+            failures[task][worker] = reason
+            start_elsewhere(task, error)
         else:
             future.release()  # the scheduler keeps nothing of it, so that only shards in flight are ever done twice
             yield task
+
+
+def _whose(client: Any, future: Any, task: Task, error: Exception) -> tuple[str, str]:
+    """The worker on which a task has failed, and the reason."""
+    if isinstance(error, _TaskError):
+        return error.args[0], error.args[1]
+    key = future.key  # it failed before the task began, where earmark is not installed for instance
+    try:
+        found = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks[key].erred_on))
+    except Exception as silent:
+        raise _LostTaskError(task, silent) from silent
+    return found[0] if found else "of unknown address", _told(error)
+
+
+def _told(error: BaseException) -> str:
+    """An error in one line; what kind it is, unless it was written for users."""
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    if isinstance(error, EarmarkError | OSError):
+        return text
+    return ": ".join([type(error).__name__, *text.strip().splitlines()[:1]])
 
 
 def _check_result(address: str, task: Task) -> None:
@@ -159,26 +179,37 @@ class _TaskError(Exception):
 
 
 class _LostTaskError(Exception):
-    """A task that no worker can do, and why."""
+    """A task that no worker can do, why, and the reasons on the workers that have tried."""
 
-    def __init__(self, task: Task, reason: Exception) -> None:
-        super().__init__(task, reason)
-        self.task, self.reason = task, reason
+    def __init__(self, task: Task, reason: Exception | None, failures: dict[str, str] | None = None) -> None:
+        super().__init__(task, reason, failures)
+        self.task, self.reason, self.failures = task, reason, failures or {}
 
 
-def _on_worker(version: str, work: Work, about: About, settings: Settings, task: Task, store: str | None) -> None:
-    """What a worker does for one task."""
+def _on_worker(
+    began: tuple[str, str], work: Work, about: About, settings: Settings, task: Task, store: str | None
+) -> None:
+    """What a worker does for one task. Whatever goes wrong leaves it as text: any client can read that."""
     from distributed import get_worker
 
     try:
-        if (code := about()[0]) != version:  # it has joined since the others were asked
-            raise EarmarkError(f"it has earmark's code {code[:12]}, not {version[:12]}; update it there")
+        if difference := _difference(about(), began):  # it has joined since the others were asked
+            raise EarmarkError(difference)
         if store is None:
             work(settings, task.source, task.target, task.fingerprint)
         else:
             _by_way_of(Store(store), work, settings, task)
-    except (EarmarkError, OSError) as error:
-        raise _TaskError(get_worker().address, str(error)) from None
+    except Exception as error:
+        raise _TaskError(get_worker().address, _told(error)) from None
+
+
+def _difference(told: tuple[str, str], began: tuple[str, str]) -> str | None:
+    """What keeps a worker's shards from being those of the run."""
+    if told[0] != began[0]:
+        return f"it has earmark's code {told[0][:12]}, not {began[0][:12]}; update it there"
+    if told[1] != began[1]:
+        return f"it computes with {told[1]}, but the run began with {began[1]}: the bytes would differ; use one kind"
+    return None
 
 
 def _by_way_of(store: Store, work: Work, settings: Settings, task: Task) -> None:
@@ -186,7 +217,9 @@ def _by_way_of(store: Store, work: Work, settings: Settings, task: Task) -> None
     if store.has(_target_name(task)):  # done before, by a worker that died or for a client that did
         return
     with tempfile.TemporaryDirectory() as scratch:
-        source, target = Path(scratch) / "waveforms" / task.source.name, Path(scratch) / task.target.name
+        source = Path(scratch) / "waveforms" / task.source.name
+        target = Path(scratch) / "features" / task.target.parent.name / task.target.name
+        target.parent.mkdir(parents=True)
         store.get(_source_name(task), source)
         work(settings, source, target, task.fingerprint)
         store.put(target, _target_name(task))
@@ -222,8 +255,11 @@ def _client(address: str) -> Iterator[Any]:
         log.setLevel(level)
 
 
-def _check_workers(client: Any, address: str, about: About) -> dict[str, int]:
-    """Refuse workers that would compute something else; return the resources that a task takes."""
+def _check_workers(client: Any, address: str, about: About) -> tuple[dict[str, int], str]:
+    """Refuse workers that would compute something else; return the resources that a task takes, and their makers.
+
+    One that cannot tell what it is, its GPU being out of order, may be there: tasks that it takes go to others.
+    """
     try:
         client.wait_for_workers(1, timeout=PATIENCE)
     except TimeoutError:
@@ -231,21 +267,28 @@ def _check_workers(client: Any, address: str, about: About) -> dict[str, int]:
     resources = {"GPU": 1} if _workers(client, {"GPU": 1}) else {}
     found: dict[str, Any] = client.run(about, workers=_workers(client, resources), on_error="return")
     here = about()[0]
+    makers, silent = set[str](), []
     for worker, told in found.items():
-        if isinstance(told, BaseException):
+        if isinstance(told, Exception) and re.search(
+            "(Import|ModuleNotFound|Attribute)Error", repr(told)
+        ):  # Dask's text
             raise EarmarkError(
                 f"{address}: worker {worker} cannot import earmark ({told}); install this version of it there"
             )
-        if told[0] != here:
-            raise EarmarkError(
-                f"{address}: worker {worker} has earmark's code {told[0][:12]}, not {here[:12]}; update it there"
-            )
-    if len(kinds := {told[1] for told in found.values()}) > 1:
+        if isinstance(told, BaseException):
+            silent.append(f"on {worker}: {_told(told)}")
+        elif told[0] != here:
+            raise EarmarkError(f"{address}: worker {worker}: {_difference(told, (here, told[1]))}")
+        else:
+            makers.add(told[1])
+    if len(makers) > 1:
         raise EarmarkError(
-            f"{address}: its workers differ ({'; '.join(sorted(kinds))}), and so would the bytes of their shards; use "
+            f"{address}: its workers differ ({'; '.join(sorted(makers))}), and so would the bytes of their shards; use "
             "one kind"
         )
-    return resources
+    if not makers:
+        raise EarmarkError(f"{address}: none of its workers can compute anything; {'; '.join(silent)}")
+    return resources, makers.pop()
 
 
 def _workers(client: Any, resources: dict[str, int]) -> list[str]:
@@ -256,13 +299,12 @@ def _workers(client: Any, resources: dict[str, int]) -> list[str]:
 
 def _explained(lost: _LostTaskError, address: str, finished: int, total: int) -> str:
     """What went wrong, which shard it was, and what is kept."""
-    from distributed import CancelledError, KilledWorker
+    from distributed import KilledWorker
 
-    task, error = lost.task, lost.reason
-    kept = f"{finished} of {total} shards are finished and kept; run the stage again to go on"
-    if isinstance(error, CancelledError | OSError | TimeoutError):
-        return f"{address}: the scheduler has gone away; {kept}"
-    if isinstance(error, KilledWorker):
-        return f"{task.target}: {RETRIES + 1} workers died while they computed it, of lack of memory perhaps; {kept}"
-    where, reason = error.args if isinstance(error, _TaskError) else (address, error)
-    return f"{task.target}: on {where}: {reason}; {kept}"
+    shard, kept = lost.task.target, f"{finished} of {total} shards are finished and kept; run the stage again to go on"
+    if lost.failures:
+        reasons = "; ".join(f"on {worker}: {reason}" for worker, reason in lost.failures.items())
+        return f"{shard}: {reasons}; no other worker is there to try it; {kept}"
+    if isinstance(lost.reason, KilledWorker):
+        return f"{shard}: {RETRIES + 1} workers died while they computed it, of lack of memory perhaps; {kept}"
+    return f"{address}: the scheduler has gone away; {kept}"
