@@ -280,3 +280,29 @@ def test_a_missing_package_is_named_with_the_extra(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(scores.importlib.util, "find_spec", lambda name: None)  # noqa: ARG005
     with pytest.raises(EarmarkError, match=r"needs music21: install earmark\[demo\]"):
         demo.render(tmp_path / "corpus", 420, SEED)
+
+
+def test_the_demo_is_rendered_anew_for_other_settings_or_code_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC runs the stage whenever a setting of the corpus changes, such as its split."""
+    asked: list[tuple[int, int]] = []
+
+    def render(target: Path, clips: int, seed: int) -> list[int]:
+        asked.append((clips, seed))
+        target.mkdir(exist_ok=True)
+        (target / demo.ANNOTATIONS).touch()
+        return [0] * clips
+
+    monkeypatch.setattr(demo, "render", render)
+    target = tmp_path / "demo"
+    assert [demo.update(target, 400, 1), demo.update(target, 400, 1)] == [400, 0]
+    assert demo.update(target, 400, 2) == 400
+    monkeypatch.setattr(demo.provenance, "code_version", lambda *_: "other code")
+    assert demo.update(target, 400, 2) == 400
+    (target / demo.ANNOTATIONS).unlink()
+    assert demo.update(target, 400, 2) == 400
+    (target / demo.MADE).write_text("{")
+    assert demo.update(target, 400, 2) == 400
+    assert demo.update(target, 400, 2) == 0
+    assert asked == [(400, 1)] + [(400, 2)] * 4

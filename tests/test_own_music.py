@@ -44,8 +44,7 @@ def project(tmp_path):
         sf.write(path, np.stack([tone(2, 300 + len(row))] * 2, axis=1), 22_050)
     (tmp_path / "music.csv").write_text("\n".join([header, *rows]))
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    section = yaml.safe_load(blocks("yaml")[0].replace("/data/", f"{tmp_path}/"))["corpus"]
-    params["corpus"] = section | {"demo": params["corpus"]["demo"]}
+    params |= yaml.safe_load(blocks("yaml")[0].replace("/data/", f"{tmp_path}/"))
     params["labels"]["synonyms"] = str(ROOT / params["labels"]["synonyms"])
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     return tmp_path

@@ -15,8 +15,8 @@ from earmark.environment import positive
 from earmark.errors import EarmarkError, explained
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the command line and run one command; the exit code is 1 for an error that the user can mend."""
+def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """The commands and their options; those of ``bench`` where ``argv`` asks for it."""
     parser = argparse.ArgumentParser(prog="earmark", description="Music tagging: features, taggers, honest metrics.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     doctor = commands.add_parser("doctor", help="what this machine offers, and whether the pipeline can run on it")
@@ -56,12 +56,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     waveforms.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
     waveforms.set_defaults(run=_waveforms)
     bench = commands.add_parser("bench", help="speed against kymatio and librosa, measured in the same run")
-    if "bench" in (argv if argv is not None else sys.argv)[:2]:  # the peers take seconds to import
+    if "bench" in argv[:1]:  # the peers take seconds to import
         from earmark.bench import command
 
         command.add_arguments(bench)
         bench.set_defaults(run=command.run)
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and run one command; the exit code is 1 for an error that the user can mend."""
+    argv = sys.argv[1:] if argv is None else argv
+    args = command_line(argv).parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # the name of a file need not be text
             stream.reconfigure(errors="backslashreplace")
