@@ -20,7 +20,8 @@ from earmark import provenance
 # A module imports only from those before it; a package's modules may import each other.
 ORDER = [
     *("errors", "progress", "provenance", "config", "manifest", "corpora", "labels", "published_counts", "audio"),
-    *("memory", "halves", "shards", "decode", "representations", "cluster", "extract", "standardize", "dataset"),
+    *("memory", "halves", "shards", "uniform", "waveform_store", "decode", "waveforms"),
+    *("representations", "cluster", "extract", "standardize", "dataset"),
     *("evaluation", "models", "systems", "schedules", "scoring", "comparison", "distributed", "tagger", "training"),
     *("crossvalidation", "report", "reproduction", "predict", "trial", "papers", "check", "bench", "cli"),
 ]

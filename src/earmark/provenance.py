@@ -28,6 +28,7 @@ NEUTRAL = {
     "memory": "how much is free, how freed memory is kept: batches of the extraction, whose results do not depend on them",
     "cluster": "where shards are computed; workers whose code or makers differ are refused",
     "waveform_store": "where waveforms lie; what is in them is told by their fingerprints",
+    "waveforms": "brings back waveforms, which must have the fingerprints that their index tells",
     "uniform": "which shards are made once more; what is in them is not decided there",
     "provenance": "makes the digests: a change of it that matters changes them itself",
 }
