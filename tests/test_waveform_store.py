@@ -53,9 +53,17 @@ def test_the_variable_comes_first_and_outside_of_a_repository_the_store_lies_bes
     project, tmp_path, monkeypatch
 ):
     assert waveform_store.root(tmp_path / "data/waveforms/16000") == tmp_path / "data/waveforms/.earmark-waveforms"
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EARMARK_WAVEFORMS", "there")
+    monkeypatch.setenv("EARMARK_WAVEFORMS", str(tmp_path / "there"))
     assert root(project) == tmp_path / "there"
+    monkeypatch.setenv("EARMARK_WAVEFORMS", "there")
+    with pytest.raises(EarmarkError, match="EARMARK_WAVEFORMS must be an absolute path, got 'there'"):
+        root(project)
+
+
+def test_a_store_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("where a folder must be")
+    with pytest.raises(EarmarkError, match=r"file/store takes no waveforms \(.*; EARMARK_WAVEFORMS may name another"):
+        waveform_store.prepare(waveform_store.place(tmp_path / "file/store", "abc"))
 
 
 def test_a_configuration_that_cannot_be_read_is_named(project):
@@ -78,7 +86,7 @@ def test_what_a_killed_process_was_writing_is_swept_away_and_what_a_living_one_w
     kept = [f".abc.h5.{host}-{os.getpid()}.tmp", f".abc.h5.another-{dead}.tmp", f".abd.h5.{host}-{dead}.tmp", "abc.h5"]
     for name in (*gone, *kept):
         (path.parent / name).write_bytes(b"waves")
-    waveform_store.sweep(path)
+    waveform_store.prepare(path)
     assert sorted(entry.name for entry in path.parent.iterdir()) == sorted(kept)
 
 

@@ -50,7 +50,7 @@ def test_a_shard_that_the_store_lacks_is_decoded_again_alone_and_with_the_same_b
     assert (tmp_path / "mel/1.h5").read_bytes() == features
     assert set(held(place)) == {"1"}
     assert place.path("1").read_bytes() == content["1"]
-    assert f"decode 16000 Hz: 1 shards that {place.store} lacks are decoded again" in capsys.readouterr().out
+    assert f"decode 16000 Hz: decoded again, since {place.store} lacks them: 1 shards\n" in capsys.readouterr().out
     before = held(place)
     extract(place, tmp_path / "other", MEL | {"n_mels": 24})
     assert held(place)["1"] == before["1"]

@@ -112,7 +112,7 @@ def _known(out: Path, made: Iterable[WaveformShard]) -> dict[WaveformShard, Entr
 
 def _lacking(known: dict[WaveformShard, Entry | None], rate: int) -> list[WaveformShard]:
     """The shards that must be decoded, so that all are there and ``uniform``; of the others ``known`` tells."""
-    current = {shard.name: entry and entry.makers for shard, entry in known.items()}
+    current = {shard.name: None if entry is None else entry.makers for shard, entry in known.items()}
     again = uniform.stale(current, here := makers())
     for shard in known:
         if shard.name in again and (entry := shard.recall()) is not None and entry.makers == here:
@@ -213,7 +213,7 @@ class WaveformShard:
 
     def write(self, pool: ThreadPoolExecutor, done: Callable[[int], object]) -> Entry:
         """Decode the shard into the store."""
-        waveform_store.sweep(self.path)
+        waveform_store.prepare(self.path)
         rejected: list[tuple[str, str, str]] = []
         found, rows = Counter(dict.fromkeys(FOUND, 0)), 0
         capacity = None if self.config.policy == "segments" else len(self.clips)

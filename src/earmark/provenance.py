@@ -31,6 +31,7 @@ NEUTRAL = {
     "cluster": "where shards are computed; workers whose code or makers differ are refused",
     "validation": "which settings are refused before anything is trained",
     "waveform_store": "where waveforms lie; what is in them is told by their fingerprints",
+    "waveforms": "brings back waveforms, which must have the fingerprints that their index tells",
     "uniform": "which shards are made once more; what is in them is not decided there",
     "provenance": "makes the digests: a change of it that matters changes them itself",
 }

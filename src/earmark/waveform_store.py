@@ -29,7 +29,12 @@ def root(folder: Path) -> Path:
     beside ``folder``.
     """
     if named := os.environ.get(VARIABLE):
-        return Path(named).expanduser().absolute()
+        path = Path(named).expanduser()
+        if not path.is_absolute():
+            raise EarmarkError(
+                f"{VARIABLE} must be an absolute path, got {named!r}: DVC runs queued experiments in other folders"
+            )
+        return path
     inside = folder.absolute()
     repository = next((parent for parent in inside.parents if (parent / ".dvc").is_dir()), None)
     return inside.with_name(f".{FOLDER}") if repository is None else _cache(repository / ".dvc").parent / FOLDER
@@ -72,8 +77,13 @@ def held(store: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(store.glob("??/*.h5"))}
 
 
-def sweep(path: Path) -> None:
-    """Delete what a process of this machine left beside the place of a shard when it was killed while writing it."""
+def prepare(path: Path) -> None:
+    """Make the folder for a shard, and delete what a process of this machine that was killed left of the shard there."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        store = path.parent.parent
+        raise EarmarkError(f"{store} takes no waveforms ({error}); {VARIABLE} may name another folder") from None
     start = f".{path.name}.{socket.gethostname()}-"
     for leftover in path.parent.glob(f"{start}*"):
         process = leftover.name.removeprefix(start).partition(".")[0]

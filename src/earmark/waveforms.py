@@ -49,7 +49,10 @@ class Waveforms:
         again = sorted(uniform.stale(held, here))
         if again:
             lacking = self._hashed(again, wanted)
-            line = uniform.reason(held, again, here) or f"{len(again)} shards that {self.store} lacks are decoded again"
+            line = (
+                uniform.reason(held, again, here)
+                or f"decoded again, since {self.store} lacks them: {len(again)} shards"
+            )
             progress.say(f"decode {self._rate} Hz", line)
             for _ in decode.write_shards(lacking, self._rate):
                 pass
@@ -62,7 +65,7 @@ class Waveforms:
     def _held(self, names: Iterable[str]) -> dict[str, uniform.Makers | None]:
         """Who made each shard in the store; None of one that is absent or damaged."""
         entries = {name: decode.recall(self.store, self.shards[name].fingerprint) for name in names}
-        return {name: entry and entry.makers for name, entry in entries.items()}
+        return {name: None if entry is None else entry.makers for name, entry in entries.items()}
 
     def _hashed(self, names: list[str], wanted: Path) -> list[WaveformShard]:
         """The named shards as the music that is here makes them; EarmarkError where these are others."""
