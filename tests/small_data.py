@@ -39,6 +39,12 @@ class Place:
         """Features, labels and moments."""
         return self.data / "features/mel", self.data / "labels/labels.csv", self.data / "standardize/mel.json"
 
+    def add(self, section: str, **entries: object) -> None:
+        """Add entries to a section of params.yaml, or replace them."""
+        content = yaml.safe_load(self.params.read_text())
+        content[section] = content.get(section, {}) | entries
+        self.params.write_text(yaml.safe_dump(content))
+
     def train(self, name: str, out: Path | None = None) -> Path:
         """Train an experiment as the stage does; return the folder of its model."""
         out = out or self.data / "models" / name

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import ast
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 from earmark import provenance
 
 
@@ -38,3 +42,22 @@ def test_the_code_version_depends_on_all_that_is_imported_and_on_nothing_else(tm
 def test_a_fingerprint_ignores_the_order_of_keys_and_sees_every_value():
     assert provenance.fingerprint(a=1, b=[2]) == provenance.fingerprint(b=[2], a=1)
     assert provenance.fingerprint(a=1, b=[2]) != provenance.fingerprint(a=1, b=[3])
+
+
+def test_threads_that_ask_at_once_parse_one_after_the_other(monkeypatch):
+    """Python 3.11's parser may end with a SystemError where two threads make syntax trees at the same time."""
+    expected, parse, inside, most = provenance.digest("labels"), ast.parse, [], []
+
+    def watched(source):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.001)  # lets the other threads in
+        inside.pop()
+        return parse(source)
+
+    monkeypatch.setattr(provenance.ast, "parse", watched)
+    for cached in (provenance.digest, provenance.direct_imports, provenance.source_digest, provenance._strings):
+        cached.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: provenance.digest("labels"), range(4))) == {expected}
+    assert max(most) == 1
