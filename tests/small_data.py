@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from earmark.manifest import write_json, write_manifest, write_tags
 RATE, SAMPLES = 16_000, 30_000
 
 
-@dataclass(frozen=True)
+@dataclass
 class Place:
     """Where everything lies."""
 
@@ -81,5 +82,6 @@ def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24) -> Plac
     (data / "standardize").mkdir()
     moments = data / "standardize/mel.json"
     standardize.fit(data / "features/mel", {c.clip_id for c in kept if c.split == "train"}).save(moments)
-    place.train("linear")
+    with contextlib.redirect_stdout(None):
+        place.train("linear")
     return place
