@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from earmark.waveforms import Waveforms
 RATE, SAMPLES = 16_000, 30_000
 
 
-@dataclass(frozen=True)
+@dataclass
 class Place:
     """Where everything lies."""
 
@@ -39,6 +40,12 @@ class Place:
     def inputs(self) -> tuple[Path, Path, Path]:
         """Features, labels and moments."""
         return self.data / "features/mel", self.data / "labels/labels.csv", self.data / "standardize/mel.json"
+
+    def add(self, section: str, **entries: object) -> None:
+        """Add entries to a section of params.yaml, or replace them."""
+        content = yaml.safe_load(self.params.read_text())
+        content[section] = content.get(section, {}) | entries
+        self.params.write_text(yaml.safe_dump(content))
 
     def train(self, name: str, out: Path | None = None) -> Path:
         """Train an experiment as the stage does; return the folder of its model."""
@@ -77,5 +84,6 @@ def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24) -> Plac
     (data / "standardize").mkdir()
     moments = data / "standardize/mel.json"
     standardize.fit(data / "features/mel", {c.clip_id for c in kept if c.split == "train"}).save(moments)
-    place.train("linear")
+    with contextlib.redirect_stdout(None):
+        place.train("linear")
     return place

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import shutil
 import subprocess
 import sys
 
@@ -19,7 +20,10 @@ from earmark.config import ConfigError, CrossValidationConfig
 from earmark.crossvalidation import classify, normalized_accuracy, recalls, run
 from earmark.dataset import read_features
 from earmark.labels import Labelled, read_labels
-from earmark.manifest import TagTable
+from earmark.manifest import TagTable, read_manifest
+from earmark.predict import Predictor
+from earmark.saved import SavedModel
+from earmark.tagger import BestWeights
 
 SETTINGS = {
     "representation": "mel", "model": "convolutional", "system": "mel-2d-cnn", "preset": "demo", "epochs": 2,
@@ -91,9 +95,73 @@ def test_the_same_seed_gives_the_same_folds_and_predictions(place):
     config = CrossValidationConfig(**SETTINGS)
     first, second = (run("x", config, *paths(place)) for _ in range(2))
     assert first.rows == second.rows
-    took = [outcome.summary["training"].pop("seconds") for outcome in (first, second)]  # alone may differ
     assert first.summary == second.summary
-    assert min(took) > 0
+    for folder, outcome in (("a", first), ("b", second)):
+        outcome.save(place.folder / folder)
+    files = sorted((place.folder / "a").glob("fold-*/model.safetensors"))
+    assert len(files) == 3
+    for file in files:
+        assert file.read_bytes() == (place.folder / "b" / file.parent.name / file.name).read_bytes()
+
+
+def test_the_model_of_a_fold_scores_files_that_it_was_held_out_from_as_the_fold_did(place):
+    outcome = run("x", CrossValidationConfig(**SETTINGS), *paths(place))
+    outcome.save(place.folder / "models")
+    kept = [SavedModel.load(place.folder / f"models/fold-{fold}/model.safetensors") for fold in range(3)]
+    assert all(model.exclusive and model.tags == ("high", "low") for model in kept)
+    manifest = {clip.clip_id: clip.path for clip in read_manifest(place.data / "corpus/manifest.csv")}
+    predictors = [Predictor(model, {}) for model in kept]
+    for clip_id, fold, _, predicted in outcome.rows:
+        found = predictors[fold].predict(place.audio / manifest[clip_id])
+        assert found.probabilities.sum() == pytest.approx(1)
+        assert [tag for tag, chosen in zip(found.tags, found.predicted, strict=True) if chosen] == [predicted]
+
+
+@pytest.mark.parametrize("where", ["a fold's second epoch", "the third fold", "its models", "its metrics"])
+def test_a_killed_stage_trains_no_finished_fold_again_and_writes_the_same(place, monkeypatch, where):
+    place.add("crossvalidations", pitch=SETTINGS)
+    out, checkpoints = place.folder / "out", place.folder / "checkpoints"
+    begun = []
+    begin = BestWeights.on_train_epoch_start
+
+    def stage(name):
+        files = (checkpoints / name, out / name, out / f"{name}.json", out / f"{name}.csv")
+        crossvalidation.crossvalidate("pitch", place.config, *paths(place), *files)
+
+    def watched(best, trainer, module):
+        begun.append(trainer.current_epoch)
+        begin(best, trainer, module)
+
+    def killed(*_):
+        raise RuntimeError("killed")
+
+    def kill_in(number):
+        return lambda *arguments: killed() if len(begun) == number else watched(*arguments)
+
+    monkeypatch.setattr(BestWeights, "on_train_epoch_start", watched)
+    stage("undisturbed")
+    assert begun == [0, 1] * 3
+    begun.clear()
+    with monkeypatch.context() as patch:
+        if where in ("a fold's second epoch", "the third fold"):
+            patch.setattr(BestWeights, "on_train_epoch_start", kill_in(3 if "second" in where else 4))
+        elif where == "its models":
+            patch.setattr(crossvalidation.Outcome, "save", killed)
+        else:
+            patch.setattr(crossvalidation, "write_json", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            stage("resumed")
+    shutil.rmtree(out / "resumed", ignore_errors=True)  # as DVC does before it runs a stage again
+    begun.clear()
+    stage("resumed")
+    assert begun == {"a fold's second epoch": [1, 0, 1], "the third fold": [0, 1]}.get(where, [])
+    ours, theirs = ({p.relative_to(out / n): p for p in (out / n).rglob("*.*")} for n in ("undisturbed", "resumed"))
+    assert ours.keys() == theirs.keys()
+    assert len(ours) == 3
+    assert all(ours[name].read_bytes() == theirs[name].read_bytes() for name in ours)
+    for suffix in ("json", "csv"):
+        assert (out / f"undisturbed.{suffix}").read_text() == (out / f"resumed.{suffix}").read_text()
+    assert not (checkpoints / "resumed").exists()
 
 
 def test_a_class_that_a_fold_holds_no_clip_of_is_counted(place, monkeypatch):
@@ -154,10 +222,15 @@ def test_the_stage_writes_metrics_and_a_table_for_the_confusion_plot(place):
         labels,
     ]
     done = subprocess.run(
-        [*command, "--metrics", "m.json", "--confusion", "c.csv"], cwd=place.folder, capture_output=True, text=True
+        [*command, "--metrics", "m.json", "--confusion", "c.csv", "--checkpoints", "ck", "--out", "models"],
+        cwd=place.folder,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert "crossvalidate pitch: 24 clips" in done.stdout
+    assert len(list((place.folder / "models").glob("fold-?/model.safetensors"))) == 3
+    assert "seconds" not in (place.folder / "m.json").read_text()
     with (place.folder / "c.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["fold"] for row in rows} == {"0", "1", "2"}

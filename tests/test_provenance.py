@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -117,3 +120,22 @@ def test_makers_are_versions_and_what_else_is_said():
     found = provenance.makers("numpy", device="cpu")
     assert found["device"] == "cpu"
     assert re.fullmatch(r"\d+\.\d+.*", found["numpy"])
+
+
+def test_threads_that_ask_at_once_parse_one_after_the_other(monkeypatch):
+    """Python 3.11's parser may end with a SystemError where two threads make syntax trees at the same time."""
+    expected, parse, inside, most = provenance.digest("labels"), ast.parse, [], []
+
+    def watched(*arguments, **options):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.001)  # lets the other threads in
+        inside.pop()
+        return parse(*arguments, **options)
+
+    monkeypatch.setattr(provenance.ast, "parse", watched)
+    for cached in (provenance.digest, provenance.direct_imports, provenance.source_digest, provenance._strings):
+        cached.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: provenance.digest("labels"), range(4))) == {expected}
+    assert max(most) == 1

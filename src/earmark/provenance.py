@@ -14,6 +14,7 @@ import importlib.metadata
 import io
 import json
 import re
+import threading
 import tokenize
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -35,6 +36,7 @@ NEUTRAL = {
     "uniform": "which shards are made once more; what is in them is not decided there",
     "provenance": "makes the digests: a change of it that matters changes them itself",
 }
+_PARSING = threading.Lock()  # Python 3.11's parser fails where two threads make trees at once
 # What each consumer runs; "*" stands for the file of its kind of representation, or of its family of networks, and "**"
 # for those of all of them.
 CONSUMERS = {
@@ -75,8 +77,9 @@ def _builds(file: Path) -> bool:
 def digest(consumer: str) -> str:
     """SHA-256 over the code that a consumer runs; ValueError for a consumer that is not there."""
     summary = hashlib.sha256()
-    for name, value in sources(consumer).items():
-        summary.update(f"{name} {value}\n".encode())
+    with _PARSING:
+        for name, value in sources(consumer).items():
+            summary.update(f"{name} {value}\n".encode())
     return summary.hexdigest()
 
 
