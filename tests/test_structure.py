@@ -20,7 +20,7 @@ ORDER = [
     "merge", "errors", "environment", "strict_yaml", "progress", "provenance", "config", "manifest", "digests",
     "corpora", "labels", "published_counts", "audio",
     "memory", "devices", "halves", "checksums", "uniform", "waveform_store", "shards", "decode", "waveforms",
-    "representations", "cluster", "extract", "standardize", "listening", "dataset",
+    "representations", "store", "cluster", "extract", "standardize", "listening", "dataset",
     "evaluation", "models", "systems", "schedules", "scoring", "saved", "judging", "comparison", "distributed",
     "validation", "tagger", "checkpoints", "training", "crossvalidation", "report", "reproduction", "predict",
     "trial", "papers", "check", "bench", "cli",

@@ -101,7 +101,9 @@ def _engine(settings: str, device: str, name: str) -> Extractor:  # noqa: ARG001
 
 def about(kind: str) -> tuple[str, str]:
     """The code that computes features of a kind on this machine, and what else their bytes depend on."""
-    return provenance.digest(f"features-{kind}"), json.dumps(makers(), sort_keys=True)
+    return provenance.digest(f"features-{kind}"), ", ".join(
+        f"{name} {version}" for name, version in sorted(makers().items())
+    )
 
 
 def makers() -> dict[str, str]:
