@@ -78,7 +78,7 @@ def held(store: Path) -> dict[str, Path]:
 
 
 def prepare(path: Path) -> None:
-    """Make the folder for a shard, and delete what a killed process of this machine left of it."""
+    """Make the folder for a shard, and delete what a killed process of this machine left of the shard there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
