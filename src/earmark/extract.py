@@ -31,6 +31,7 @@ _FULL_SCALE = 1 / 32768  # of int16 waveforms
 Settings = dict[str, Any]
 P = ParamSpec("P")
 R = TypeVar("R")
+_ASKING = threading.Lock()  # Python 3.11 fails where two threads read syntax trees at once
 _ONE_AT_A_TIME = threading.Lock()  # a worker may have several threads; the transform uses all cores itself
 
 
@@ -75,9 +76,9 @@ def _engine(settings: str, device: str, name: str) -> Extractor:  # noqa: ARG001
 
 def about() -> tuple[str, str]:
     """The code that computes features on this machine, and what else their bytes depend on: torch and the device."""
-    return provenance.code_version("earmark.extract", *_modules(*representations.kinds())), (
-        f"torch {torch.__version__} on {devices.kind(devices.device())}"
-    )
+    with _ASKING:
+        code = provenance.code_version("earmark.extract", *_modules(*representations.kinds()))
+    return code, f"torch {torch.__version__} on {devices.kind(devices.device())}"
 
 
 def code_version(kind: str) -> str:

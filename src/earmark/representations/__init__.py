@@ -5,7 +5,7 @@ A kind is a module of this package with a top-level `build`, its class or a func
 
 from __future__ import annotations
 
-import ast
+import re
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -29,13 +29,7 @@ def kinds() -> tuple[str, ...]:
 
 def _builds(file: Path) -> bool:
     """Whether a module binds `build` at its top level."""
-    bound = set[str]()
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            bound.add(node.name)
-        elif isinstance(node, ast.Assign):
-            bound |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-    return "build" in bound
+    return re.search(r"^(?:def |class )?build\b *[=:(]", file.read_text(encoding="utf-8"), re.MULTILINE) is not None
 
 
 def __getattr__(name: str) -> Any:
