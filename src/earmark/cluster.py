@@ -27,6 +27,8 @@ RETRIES = 3
 PATIENCE = 60  # seconds to wait for a scheduler, and for its first worker
 LOOK = 5  # seconds without news after which to see whether the workers that a task was given to are still there
 
+_ABSENT = re.compile("(Import|ModuleNotFound|Attribute)Error")  # as text: Dask wraps them
+
 Settings = dict[str, Any]
 Work = Callable[[Settings, Path, Path, str], object]
 About = Callable[[], tuple[str, str]]
@@ -160,7 +162,7 @@ def _told(error: BaseException) -> str:
         text = ""
     if isinstance(error, EarmarkError | OSError):
         return text
-    return ": ".join([type(error).__name__, *text.strip().splitlines()[:1]])
+    return ": ".join([type(error).__name__, *(line[:300] for line in text.strip().splitlines()[:1])])
 
 
 def _check_result(address: str, task: Task) -> None:
@@ -199,8 +201,10 @@ def _on_worker(
             work(settings, task.source, task.target, task.fingerprint)
         else:
             _by_way_of(Store(store), work, settings, task)
+        return
     except Exception as error:
-        raise _TaskError(get_worker().address, _told(error)) from None
+        failed = _TaskError(get_worker().address, _told(error))
+    raise failed  # not from within: Dask would send along what it comes from, whose class the client may not have
 
 
 def _difference(told: tuple[str, str], began: tuple[str, str]) -> str | None:
@@ -269,9 +273,7 @@ def _check_workers(client: Any, address: str, about: About) -> tuple[dict[str, i
     here = about()[0]
     makers, silent = set[str](), []
     for worker, told in found.items():
-        if isinstance(told, Exception) and re.search(
-            "(Import|ModuleNotFound|Attribute)Error", repr(told)
-        ):  # Dask's text
+        if isinstance(told, Exception) and _ABSENT.search(repr(told)):
             raise EarmarkError(
                 f"{address}: worker {worker} cannot import earmark ({told}); install this version of it there"
             )

@@ -32,6 +32,7 @@ _LARGEST_BATCH = {"cpu": 16, "cuda": 64}  # beyond these the measured time per c
 Settings = dict[str, Any]
 P = ParamSpec("P")
 R = TypeVar("R")
+_ASKING = threading.Lock()  # Python 3.11 fails where two threads read syntax trees at once
 _ONE_AT_A_TIME = threading.Lock()  # a worker may have several threads; the transform uses all cores itself
 
 
@@ -101,9 +102,8 @@ def _engine(settings: str, device: str, name: str) -> Extractor:  # noqa: ARG001
 
 def about(kind: str) -> tuple[str, str]:
     """The code that computes features of a kind on this machine, and what else their bytes depend on."""
-    return provenance.digest(f"features-{kind}"), ", ".join(
-        f"{name} {version}" for name, version in sorted(makers().items())
-    )
+    told = ", ".join(f"{name} {version}" for name, version in sorted(makers().items()))
+    return provenance.digest(f"features-{kind}"), told
 
 
 def makers() -> dict[str, str]:

@@ -70,7 +70,7 @@ def plugins(folder: str) -> list[str]:
 
 
 def _builds(file: Path) -> bool:
-    return re.search(r"^(def build\(|build\s*(:.*)?=)|\bimport .*\bbuild\b", _text(file), re.M) is not None
+    return re.search(r"^(?:def |class )?build\b *[=:(]|^from .* import .*\bbuild\b", _text(file), re.M) is not None
 
 
 @cache
