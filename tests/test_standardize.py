@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from earmark.errors import EarmarkError
 from earmark.shards import ShardError, ShardWriter
 from earmark.standardize import Standardizer, fit
 
@@ -43,3 +44,14 @@ def test_it_survives_the_round_trip_exactly(features, tmp_path):
 def test_no_training_clip_is_an_error(features):
     with pytest.raises(ShardError, match="none of the 1 training clips has features"):
         fit(features[0], {"99"})
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"{", "is no JSON"), (b"{}", "lacks clips, inverse_std, mean"), (None, "does not exist; run the stage")],
+)
+def test_moments_that_no_stage_wrote_are_named(tmp_path, content, told):
+    if content is not None:
+        (tmp_path / "mel.json").write_bytes(content)
+    with pytest.raises(EarmarkError, match=rf"mel\.json {told}"):
+        Standardizer.load(tmp_path / "mel.json")

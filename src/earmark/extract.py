@@ -32,7 +32,6 @@ _LARGEST_BATCH = {"cpu": 16, "cuda": 64}  # beyond these the measured time per c
 Settings = dict[str, Any]
 P = ParamSpec("P")
 R = TypeVar("R")
-_ASKING = threading.Lock()  # Python 3.11 fails where two threads read syntax trees at once
 _ONE_AT_A_TIME = threading.Lock()  # a worker may have several threads; the transform uses all cores itself
 
 

@@ -177,4 +177,5 @@ def binary(path: Path, tags: Sequence[str], rows: Sequence[Sequence[str]]) -> ND
         if not set(row) <= {"0", "1"}:
             place = next(i for i, cell in enumerate(row) if cell not in ("0", "1"))
             raise EarmarkError(f"{path}, row {number}: {tags[place]!r} must be 0 or 1, got {row[place]!r}; {_AGAIN}")
-    return (np.array(rows, dtype=object).reshape(len(rows), len(tags)) == "1").astype(np.uint8)
+    values: NDArray[np.uint8] = (np.array(rows, dtype=object).reshape(len(rows), len(tags)) == "1").astype(np.uint8)
+    return values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from earmark import progress, shards
-from earmark.manifest import write_json
+from earmark.errors import EarmarkError
+from earmark.manifest import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,10 @@ class Standardizer:
 
     @classmethod
     def load(cls, path: Path) -> Standardizer:
-        """Read what ``save`` wrote."""
-        content = json.loads(path.read_text(encoding="utf-8"))
+        """Read what ``save`` wrote; EarmarkError where it is something else."""
+        content = read_json(path)
+        if missing := {"mean", "inverse_std", "clips"} - set(content):
+            raise EarmarkError(f"{path} lacks {', '.join(sorted(missing))}; run the standardize stage again")
         return cls(_float32(content["mean"]), _float32(content["inverse_std"]), content["clips"])
 
 

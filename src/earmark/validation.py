@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, get_args
 
 import torch
 from torch import nn
@@ -27,10 +27,10 @@ def load(path: Path) -> Config:
 def require(config: Config) -> None:
     """Refuse experiments and cross-validations that no system can be trained as; the ConfigError names all of them."""
     wrong = []
-    for section in ("experiments", "crossvalidations"):
+    for section in get_args(Section):
         for name, experiment in getattr(config, section).items():
             try:
-                _require_one(cast(Section, section), name, experiment)
+                _require_one(section, name, experiment)
             except ConfigError as error:
                 wrong.append(str(error))
     if wrong:
