@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from earmark import decode, extract, labels, provenance, standardize, training
+from earmark import decode, extract, judging, labels, provenance, standardize, training
 from earmark.config import Config, load
 from earmark.corpora import magnatagatune
 from earmark.manifest import write_json, write_manifest, write_tags
@@ -47,6 +47,16 @@ class Place:
         content[section] = content.get(section, {}) | entries
         self.params.write_text(yaml.safe_dump(content))
 
+    def evaluate(self, name: str, out: Path | None = None) -> judging.Written:
+        """Score the test split and measure as the stage does; return what was written where."""
+        out = out or self.folder / "evaluated"
+        written = judging.Written(
+            *(out / file for file in ("scores.csv", "m.json", "tags.csv", "roc.csv", "curves.csv"))
+        )
+        evaluation = self.config.evaluation
+        judging.evaluate_experiment(name, evaluation, self.data / "models" / name, *self.inputs, written)
+        return written
+
     def train(self, name: str, out: Path | None = None) -> Path:
         """Train an experiment as the stage does; return the folder of its model."""
         out = out or self.data / "models" / name
@@ -54,8 +64,8 @@ class Place:
         return out
 
 
-def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24) -> Place:
-    """Run everything up to a trained `linear` in this process."""
+def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24, **waveform: object) -> Place:
+    """Run everything up to a trained `linear` in this process; waveform: settings beside the number of samples."""
     place = Place(folder, audio)
     mel = {"kind": "mel", "rate": RATE, "samples": 28_000, "n_mels": n_mels}
     content = {
@@ -64,7 +74,7 @@ def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24) -> Plac
             "demo": {"clips": 400, "seed": 1},
         },
         "labels": {"top": 3, "clean": True, "synonyms": str(provenance.PACKAGE / "corpora/synonyms/none.yaml")},
-        "waveforms": {str(RATE): {"samples": SAMPLES}},
+        "waveforms": {str(RATE): {"samples": SAMPLES} | waveform},
         "representations": {"mel": mel},
         "experiments": {"linear": {"representation": "mel", "model": "linear"}},
         "evaluation": {"resamples": 20, "seed": 1},
