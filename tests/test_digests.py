@@ -140,6 +140,16 @@ def test_code_that_is_none_is_named_by_its_place(clone):
     assert "Traceback" not in clone.output
 
 
+def test_what_scales_a_waveform_makes_every_shard_again(clone):
+    """The last of these: it leaves other data."""
+    kept = {path: path.read_bytes() for path in (clone.folder / "data/features/mel").glob("*.h5")}
+    edit(clone, "src/earmark/audio.py", "32768", "16384")
+    clone.repro("features@mel")
+    assert "decode 16000 Hz: 8 clips" in clone.output
+    assert "features mel: 8 clips" in clone.output
+    assert all(path.read_bytes() != content for path, content in kept.items())
+
+
 def test_the_pipeline_names_no_source_file_but_in_its_first_stage():
     text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if "src/" in line]
