@@ -141,3 +141,9 @@ def test_a_file_of_unknown_length_is_measured_and_one_that_cannot_be_opened_is_a
 
     monkeypatch.setattr(type(tmp_path), "is_file", refused)
     assert header(tmp_path / "x.wav").reason == "not readable: Permission denied"
+
+
+def test_a_demo_that_is_not_rendered_yet_names_the_stage_that_renders_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["corpus", "check", "--params", str(ROOT / "params.yaml")]) == 1
+    assert "data/demo/audio does not exist; `dvc repro demo` renders" in capsys.readouterr().out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from earmark.config import CorpusConfig, Rule
 from earmark.corpora import folders, jamendo, magnatagatune, splits, table
-from earmark.manifest import SPLITS, Clip, TagTable
+from earmark.manifest import SPLITS, Clip, CorpusError, TagTable
 
 
 def read(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
@@ -32,4 +32,8 @@ def _of_kind(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
         return folders.read(config.audio, given, artists if artists.is_file() else None)
     if config.kind == "jamendo":
         return jamendo.read(config.annotations, config.jamendo.split, config.jamendo.subset)
+    if config.kind == "demo" and not config.audio.is_dir():
+        raise CorpusError(
+            f"corpus.audio: {config.audio} does not exist; `dvc repro demo` renders the demo corpus there"
+        )
     return magnatagatune.read(config.audio, config.annotations)
