@@ -119,7 +119,7 @@ def test_two_processes_train_an_experiment_and_its_metrics_are_written_once(smal
         del small.environment["EARMARK_DEVICES"]
     assert len(re.findall(r"^train cnn: ", small.output, re.M)) == 1
     assert sorted(path.name for path in (small.folder / "data/models/cnn").iterdir()) == [
-        "curves.csv", "state.pt", "training.json",
+        "curves.csv", "model.safetensors",
     ]  # fmt: skip
     assert len((small.folder / "data/models/cnn/curves.csv").read_text().splitlines()) == 1 + 1
     assert small.repro("evaluate@cnn") in ([], ["evaluate@cnn"])
