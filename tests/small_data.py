@@ -50,9 +50,8 @@ class Place:
     def evaluate(self, name: str, out: Path | None = None) -> judging.Written:
         """Score the test split and measure as the stage does; return what was written where."""
         out = out or self.folder / "evaluated"
-        written = judging.Written(
-            *(out / file for file in ("scores.csv", "m.json", "tags.csv", "roc.csv", "curves.csv"))
-        )
+        names = ("scores.csv", "metrics.json", "tags.csv", "roc.csv", "curves.csv")
+        written = judging.Written(*(out / name for name in names))
         evaluation = self.config.evaluation
         judging.evaluate_experiment(name, evaluation, self.data / "models" / name, *self.inputs, written)
         return written

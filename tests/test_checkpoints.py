@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -128,12 +129,19 @@ def makers(patch, **changed):
     patch.setattr(training, "makers", lambda: found)
 
 
+def in_two_excerpts(fit, model, rule, number, *others):
+    assert number is None
+    return fit(model, rule, 2, *others)
+
+
 CHANGES = {
-    "code": lambda run: run.patch.setattr(provenance, "digest", lambda consumer: f"other {consumer}"),
+    "code": lambda run: run.patch.setattr(provenance, "digest", lambda _: "other code"),
     "system": lambda run: set_system(run.patch, note="another system"),
     "options": lambda run: set_system(run.patch, options={"cell": "gru-paper", "layers": 1, "units": 4}),
     "exclusive": lambda run: setattr(run, "exclusive", True),
-    "number": lambda run: set_system(run.patch, segments=2, frames=4),
+    "number": lambda run: run.patch.setattr(
+        training, "_fit_by_gradient", partial(in_two_excerpts, training._fit_by_gradient)
+    ),
     "seed": lambda run: change(run, seed=2),
     "epochs": lambda run: change(run, epochs=5),
     "batch": lambda run: change(run, batch=6),
@@ -157,6 +165,7 @@ CHANGES = {
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_run_of_which_anything_has_changed_starts_anew(run, monkeypatch, what):
     monkeypatch.setattr(training.pl, "Trainer", _on_one_device(training.pl.Trainer))
+    monkeypatch.setattr(provenance, "digest", lambda _: "the code")
     run.kill(at=1)
     before = run.files()
     assert len(before) == 1
@@ -166,6 +175,15 @@ def test_a_run_of_which_anything_has_changed_starts_anew(run, monkeypatch, what)
     assert run.epochs == [0]
     assert len(run.files()) == 1  # the old state is gone
     assert run.files() != before
+
+
+@pytest.mark.parametrize(("exclusive", "consumer"), [(False, "train-recurrent"), (True, "crossvalidate-recurrent")])
+def test_the_code_of_a_run_is_that_of_its_stage_and_its_family(run, monkeypatch, exclusive, consumer):
+    asked = []
+    monkeypatch.setattr(provenance, "digest", lambda name: asked.append(name) or "the code")
+    run.exclusive = exclusive
+    run.kill(at=1)
+    assert asked == [consumer]
 
 
 def _on_one_device(trainer):

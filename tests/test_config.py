@@ -191,9 +191,3 @@ def test_an_entry_that_is_not_there_is_named_with_the_close_ones():
         entry("experiments", found, "linaer")
     with pytest.raises(ConfigError, match=r"^crossvalidations of params\.yaml has no 'x': there are none$"):
         entry("crossvalidations", {}, "x")
-
-
-def test_a_cross_validation_has_a_name_of_its_own(tmp_path):
-    entry = {"representation": "scattering", "model": "linear", "classes": ["a", "b"]}
-    with pytest.raises(ConfigError, match=r"crossvalidations\.linear must have a name that no experiment has"):
-        loaded_with(tmp_path, "crossvalidations", value={"linear": entry})

@@ -17,6 +17,9 @@ from earmark import dataset, saved, scoring, systems
 from earmark.errors import EarmarkError
 from earmark.saved import FILE, ModelError, SavedModel
 from earmark.standardize import Standardizer
+from earmark.tagger import BestWeights
+
+CNN = {"representation": "mel", "model": "convolutional", "system": "mel-2d-cnn", "preset": "demo", "epochs": 2}
 
 
 def model(**changes) -> SavedModel:
@@ -105,6 +108,8 @@ def test_any_flipped_bit_is_noticed(tmp_path, file):
     size = 8 + int.from_bytes(whole[:8], "little")
     drawn = random.Random(2018)
     bits = [*range(8 * 60), *range(8 * (size - 40), 8 * size)]
+    escaped = whole.index(b"u00e9") + 3  # E is the same figure: only the text of the JSON tells it from e
+    bits += range(8 * escaped, 8 * escaped + 8)
     bits += [drawn.randrange(8 * size) for _ in range(1500)] + [drawn.randrange(8 * len(whole)) for _ in range(150)]
     for bit in bits:
         content = bytearray(whole)
@@ -155,9 +160,7 @@ def test_a_network_that_the_code_no_longer_builds_is_named():
 
 def test_training_the_same_twice_gives_the_same_folder_byte_by_byte(tmp_path, make_corpus):
     place = fill(tmp_path, *make_corpus(), n_mels=48)
-    place.add("experiments", cnn={
-        "representation": "mel", "model": "convolutional", "system": "mel-2d-cnn", "preset": "demo", "epochs": 2,
-    })  # fmt: skip
+    place.add("experiments", cnn=CNN)
     for name, files in (("linear", {"curves.csv", FILE}), ("cnn", {"curves.csv", FILE})):
         first, second = (place.train(name, tmp_path / turn / name) for turn in ("first", "second"))
         assert {path.name for path in first.iterdir()} == files
@@ -170,6 +173,37 @@ def test_training_the_same_twice_gives_the_same_folder_byte_by_byte(tmp_path, ma
         "rate": 16_000, "samples": 30_000, "policy": "pad", "segments": None, "dtype": "int16", "min_seconds": 1.0,
     }  # fmt: skip
     assert kept.training["parameters"] == systems.count_parameters(kept.build(), "keras")
+
+
+@pytest.mark.parametrize(
+    "where", ["training.saved_model", "training.write_csv", "saved.write_bytes", "training.forget"]
+)
+def test_a_stage_that_is_killed_after_training_only_saves_when_it_runs_again(tmp_path, make_corpus, monkeypatch, where):
+    place = fill(tmp_path, *make_corpus(), n_mels=48)
+    place.add("experiments", cnn=CNN)
+    first = place.train("cnn", tmp_path / "first")
+    begun, begin = [], BestWeights.on_train_epoch_start
+
+    def watched(best, trainer, module):
+        begun.append(trainer.current_epoch)
+        begin(best, trainer, module)
+
+    def killed(*_, **__):
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(BestWeights, "on_train_epoch_start", watched)
+    with monkeypatch.context() as patch:
+        patch.setattr(f"earmark.{where}", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            place.train("cnn", tmp_path / "second")
+    assert begun == [0, 1]
+    begun.clear()
+    second = place.train("cnn", tmp_path / "second")
+    assert begun == []
+    assert {path.name: path.read_bytes() for path in first.iterdir()} == {
+        path.name: path.read_bytes() for path in second.iterdir()
+    }
+    assert not (place.data / "checkpoints/cnn").exists()
 
 
 def test_features_of_other_settings_than_those_of_params_yaml_are_refused(tmp_path, make_corpus):

@@ -163,7 +163,7 @@ def test_what_one_extracts_another_pulls_trains_and_restores(remote, tmp_path):
     third.params(experiments=experiments(learning_rate=0.0005))
     assert third.repro("--pull", "--allow-missing", "train@cnn") == []
     assert "Stage 'train@cnn' is cached - skipping run, checking out outputs" in third.output
-    state = "data/models/cnn/state.pt"
+    state = "data/models/cnn/model.safetensors"
     assert (third.folder / state).read_bytes() == (other.folder / state).read_bytes()
 
 

@@ -242,11 +242,6 @@ class Config(Section):
                         f"{section}.{name}.representation must be one of {sorted(self.representations)}, "
                         f"got {e.representation!r}"
                     )
-        if shared := sorted(self.experiments.keys() & self.crossvalidations.keys()):
-            raise ValueError(
-                f"crossvalidations.{shared[0]} must have a name that no experiment has: both would keep their models "
-                f"in data/models/{shared[0]}"
-            )
         return self
 
 
