@@ -37,3 +37,11 @@ def test_an_error_that_the_user_can_mend_ends_with_exit_code_1_and_no_traceback(
 def test_other_errors_keep_their_traceback():
     with pytest.raises(KeyError), explained():
         raise KeyError("a bug")
+
+
+def test_doctor_says_which_device_is_not_there_and_goes_on(capsys, monkeypatch):
+    monkeypatch.setenv("EARMARK_DEVICE", "gpu")
+    assert main(["doctor"]) == 1
+    shown = capsys.readouterr().out
+    assert "device            error: EARMARK_DEVICE must be cpu, cuda, cuda:N or mps, got 'gpu'" in shown
+    assert "demo corpus" in shown

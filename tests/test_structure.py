@@ -20,19 +20,9 @@ from earmark import provenance
 # A module imports only from those before it; a package's modules may import each other.
 ORDER = [
     *("errors", "progress", "provenance", "config", "manifest", "corpora", "labels", "published_counts", "audio"),
-    *(
-        "memory",
-        "devices",
-        "halves",
-        "shards",
-        "decode",
-        "representations",
-        "cluster",
-        "extract",
-        "standardize",
-        "dataset",
-    ),
-    *("evaluation", "models", "systems", "schedules", "scoring", "comparison", "distributed", "tagger", "training"),
+    *("memory", "devices", "halves", "shards", "decode", "representations", "store", "cluster", "extract"),
+    *("standardize", "dataset", "evaluation", "models", "systems", "schedules", "scoring", "comparison"),
+    *("distributed", "tagger", "training"),
     *("crossvalidation", "report", "reproduction", "predict", "trial", "papers", "check", "bench", "cli"),
 ]
 
