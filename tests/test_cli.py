@@ -135,3 +135,11 @@ def test_waveforms_are_counted_and_those_that_no_index_names_are_pruned(tmp_path
     assert not old.exists()
     assert "others: 0 shards" in shown()
     assert len(waveform_store.held(tmp_path / "store")) == 4
+
+
+def test_doctor_says_which_device_is_not_there_and_goes_on(capsys, monkeypatch):
+    monkeypatch.setenv("EARMARK_DEVICE", "gpu")
+    assert main(["doctor"]) == 1
+    shown = capsys.readouterr().out
+    assert "device            error: EARMARK_DEVICE must be cpu, cuda, cuda:N or mps, got 'gpu'" in shown
+    assert "demo corpus" in shown

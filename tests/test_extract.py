@@ -213,3 +213,10 @@ def test_halves_keep_standardised_features_to_a_thousandth(waveforms, tmp_path, 
     assert (np.abs(stored - exact) / np.maximum(1, np.abs(exact))).max() < 1e-3
     sizes = [sum(path.stat().st_size for path in (tmp_path / name).iterdir()) for name in ("whole", "half")]
     assert sizes[1] < 0.7 * sizes[0]  # axes and clip ids weigh more here than in a real shard
+
+
+def test_a_device_that_is_none_is_an_error_for_the_user(waveforms, tmp_path, monkeypatch):
+    monkeypatch.setenv("EARMARK_DEVICE", "gpu")
+    with pytest.raises(EarmarkError, match="EARMARK_DEVICE must be cpu"):
+        extract(waveforms, tmp_path / "mel", MEL)
+    assert not list((tmp_path / "mel").glob("*"))

@@ -9,6 +9,7 @@ functions too, so that nothing has to be executed; a module that is imported by 
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import importlib.metadata
 import io
@@ -143,7 +144,7 @@ def direct_imports(file: Path) -> frozenset[Path]:
     string that is the full name of a module counts as its import.
     """
     found: set[Path | None] = set()
-    for node in ast.walk(ast.parse(_text(file), str(file))):
+    for node in ast.walk(_tree(_text(file), str(file))):
         if isinstance(node, ast.Import):
             found.update(module_file(alias.name) for alias in node.names if _own(alias.name))
         elif isinstance(node, ast.ImportFrom):
@@ -172,7 +173,7 @@ def _own(name: str) -> bool:
 @cache
 def _strings(file: Path) -> tuple[str, ...]:
     """The string constants of a module, docstrings left out."""
-    tree = ast.parse(_text(file), str(file))
+    tree = _tree(_text(file), str(file))
     idle = {id(node.value) for node in ast.walk(tree) if _is_docstring(node)}
     return tuple(
         node.value
@@ -196,6 +197,14 @@ def source_digest(file: Path) -> str:
     if file.suffix != ".py":
         return hashlib.sha256(file.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
     return hashlib.sha256("\0".join(essence(_text(file))).encode()).hexdigest()
+
+
+def _tree(source: str, name: str = "<source>") -> ast.AST:
+    """The syntax tree of a source; SyntaxError names the file ``name``."""
+    for _ in range(3):
+        with contextlib.suppress(SystemError):  # of Python 3.11's parser, where another thread makes trees, too
+            return ast.parse(source, name)
+    return ast.parse(source, name)
 
 
 def _text(file: Path) -> str:
@@ -238,7 +247,7 @@ def essence(source: str) -> list[str]:
 
 def _docstrings(source: str, lines: list[str]) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
     """Where the statements that are only a string begin and end, as the tokeniser counts: lines from 1, characters."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(_tree(source)):
         if _is_docstring(node):
             assert node.end_lineno is not None
             assert node.end_col_offset is not None
