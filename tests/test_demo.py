@@ -298,11 +298,13 @@ def test_the_demo_is_rendered_anew_for_other_settings_or_code_alone(
     target = tmp_path / "demo"
     assert [demo.update(target, 400, 1), demo.update(target, 400, 1)] == [400, 0]
     assert demo.update(target, 400, 2) == 400
-    monkeypatch.setattr(demo.provenance, "code_version", lambda *_: "other code")
+    monkeypatch.setattr(demo.provenance, "digest", lambda _: "other code")
     assert demo.update(target, 400, 2) == 400
     (target / demo.ANNOTATIONS).unlink()
     assert demo.update(target, 400, 2) == 400
     (target / demo.MADE).write_text("{")
     assert demo.update(target, 400, 2) == 400
     assert demo.update(target, 400, 2) == 0
-    assert asked == [(400, 1)] + [(400, 2)] * 4
+    (target / demo.ANNOTATIONS).write_text("a flipped bit")
+    assert demo.update(target, 400, 2) == 400
+    assert asked == [(400, 1)] + [(400, 2)] * 5
