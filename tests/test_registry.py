@@ -33,9 +33,7 @@ build = Loudness
 def folder(tmp_path, monkeypatch):
     """A folder whose modules count as modules of the package."""
     monkeypatch.setattr(representations, "__path__", [*representations.__path__, str(tmp_path)])
-    representations.kinds.cache_clear()
     yield tmp_path
-    representations.kinds.cache_clear()
     for name in [name for name in sys.modules if name.startswith("earmark.representations.extra")]:
         del sys.modules[name]
 

@@ -64,9 +64,14 @@ def consumers() -> list[str]:
 
 
 def plugins(folder: str) -> list[str]:
-    """The modules and packages of a folder that can be built by name: those with a ``build`` of their own."""
-    modules = {path.stem: path for path in (PACKAGE / folder).glob("*.py") if path.stem != "__init__"}
-    modules |= {path.parent.name: path for path in (PACKAGE / folder).glob("*/__init__.py")}
+    """The modules and packages of a folder of this package that can be built by name."""
+    return builders(PACKAGE / folder)
+
+
+def builders(folder: Path) -> list[str]:
+    """The modules and packages of a folder that have a ``build`` of their own."""
+    modules = {path.stem: path for path in folder.glob("*.py") if path.stem != "__init__"}
+    modules |= {path.parent.name: path for path in folder.glob("*/__init__.py")}
     return sorted(name for name, path in modules.items() if _builds(path))
 
 

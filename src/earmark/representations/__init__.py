@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earmark import provenance
@@ -30,7 +31,7 @@ def of(settings: Mapping[str, Any], name: str | None = None) -> Representation:
 
 def kinds() -> tuple[str, ...]:
     """Return the names that `build` knows, sorted; read from the files, so that no transform is imported for it."""
-    return tuple(provenance.plugins(__name__.rpartition(".")[2]))
+    return tuple(sorted({name for folder in __path__ for name in provenance.builders(Path(folder))}))
 
 
 def __getattr__(name: str) -> Any:
