@@ -56,6 +56,21 @@ def test_a_second_run_changes_nothing(small):
     assert (small.folder / "dvc.lock").read_bytes() == lock
 
 
+def test_training_again_changes_no_byte_that_git_or_dvc_holds_and_logs_what_it_took(small):
+    small.repro()
+    held = ["dvc.lock", "metrics/report.md", *(f"metrics/{kind}/cnn.csv" for kind in ("training", "tags", "roc"))]
+    held += ["metrics/experiments/cnn.json", "data/models/cnn/model.safetensors", "data/models/cnn/curves.csv"]
+    before = {name: (small.folder / name).read_bytes() for name in held}
+    log = small.folder / "data/logs/train.jsonl"
+    lines = len(log.read_text().splitlines())
+    small.repro("--force", "train@cnn", "evaluate@cnn")
+    assert {name: (small.folder / name).read_bytes() for name in held} == before
+    assert len(log.read_text().splitlines()) > lines
+    last = [json.loads(line) for line in log.read_text().splitlines() if '"cnn"' in line][-1]
+    assert (last["stage"], last["epochs"]) == ("train", 1)
+    assert last["seconds"] > 0
+
+
 def test_one_line_a_stage_says_what_it_did_and_no_bar_is_drawn_outside_a_terminal(small):
     small.repro("--force", "features@mel")
     assert re.search(r"^features mel: 0 clips in [\d.]+ s; 12 were up to date$", small.output, re.M)
