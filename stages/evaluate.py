@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--curves", type=Path, required=True, help="where git holds what train wrote of its epochs")
     args = parser.parse_args()
     with explained():
-        config = validation.load(Path("params.yaml")).evaluation
+        config = validation.load(Path("params.yaml"))
         out = Written(args.scores, args.metrics, args.tags, args.roc, args.curves)
         evaluate_experiment(args.experiment, config, args.model, args.features, args.labels, args.standardizer, out)
 

@@ -52,8 +52,7 @@ class Place:
         out = out or self.folder / "evaluated"
         names = ("scores.csv", "metrics.json", "tags.csv", "roc.csv", "curves.csv")
         written = judging.Written(*(out / name for name in names))
-        evaluation = self.config.evaluation
-        judging.evaluate_experiment(name, evaluation, self.data / "models" / name, *self.inputs, written)
+        judging.evaluate_experiment(name, self.config, self.data / "models" / name, *self.inputs, written)
         return written
 
     def train(self, name: str, out: Path | None = None) -> Path:

@@ -153,7 +153,7 @@ def test_what_scales_a_waveform_makes_every_shard_again(clone):
 def test_the_pipeline_names_no_source_file_but_in_its_first_stage():
     text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if "src/" in line]
-    assert lines == ["    deps: [src/earmark, stages]"]
+    assert lines == ["    deps: [data/settings, src/earmark, stages]"]
     assert len(text.splitlines()) <= 190
 
 

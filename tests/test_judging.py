@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from small_data import fill
 
-from earmark import extract
+from earmark import decode, extract
 from earmark.errors import EarmarkError
+from earmark.manifest import read_manifest
 from earmark.saved import FILE, SavedModel
+from earmark.waveforms import Waveforms
 
 
 @pytest.fixture
@@ -33,19 +35,19 @@ def test_what_an_evaluation_writes_says_what_the_training_took_and_no_time(place
 
 
 def other_features(place):
-    settings = place.config.representations["mel"].model_dump(mode="json") | {"hop": 128}
-    extract.extract(place.data / "waveforms/16000", place.inputs[0], settings)
+    compute(place, place.config.representations["mel"].model_dump(mode="json") | {"hop": 128})
 
 
 def other_waveforms(place):
-    from earmark import decode
-    from earmark.manifest import read_manifest
-
     config = place.config.waveforms[16_000].model_copy(update={"policy": "center"})
     clips = read_manifest(place.data / "corpus/manifest.csv")
     decode.decode_corpus(clips, place.audio, 16_000, config, place.data / "waveforms/16000")
-    settings = place.config.representations["mel"].model_dump(mode="json")
-    extract.extract(place.data / "waveforms/16000", place.inputs[0], settings)
+    compute(place, place.config.representations["mel"].model_dump(mode="json"))
+
+
+def compute(place, settings):
+    clips = read_manifest(place.data / "corpus/manifest.csv")
+    extract.extract(Waveforms(place.data / "waveforms/16000", clips, place.audio), place.inputs[0], settings)
 
 
 def other_tags(place):

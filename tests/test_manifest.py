@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 import numpy as np
 import pytest
@@ -98,11 +98,10 @@ def test_a_json_that_no_stage_wrote_is_explained(tmp_path, content, message):
 def test_what_cannot_be_written_is_explained_and_what_stood_there_stays(tmp_path, monkeypatch):
     write_text(tmp_path / "x.txt", "old")
 
-    def full(self, *_, **__):
-        Path.touch(self)
+    def full(_):
         raise OSError(28, "No space left on device")  # as a write has it: without a name
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(EarmarkError, match=r"x\.txt cannot be written: No space left on device; free some space"):
         write_text(tmp_path / "x.txt", "new")
     monkeypatch.undo()

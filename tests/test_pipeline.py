@@ -201,13 +201,32 @@ def test_an_experiment_in_a_copy_decodes_nothing_that_was_decoded_and_leaves_wha
     small.commit("as before")
 
 
-def test_a_wrong_setting_stops_before_any_work_with_its_key_and_value(small):
-    good = yaml.safe_load((small.folder / "params.yaml").read_text())["representations"]
-    small.params(representations={"mel": good["mel"] | {"hop": -256}})
-    small.repro("features@mel", code=255)
-    assert "representations.mel.hop: input should be greater than 0, got -256" in small.output
+WRONG = {
+    "representations.mel.hop: input should be greater than 0, got -256": ("representations", "mel", "hop", -256),
+    "experiments.cnn.batch: input should be greater than 0, got 0": ("experiments", "cnn", "batch", 0),
+    "its place is crossvalidations": ("experiments", "cnn", "system", "mirex-5l-512h-lstm"),
+    "experiments.cnn.batch must": ("experiments", "cnn", "batch", 1),
+    "system must be one of": ("experiments", "cnn", "system", "mel-2d-cn"),
+    "evaluation.resamples": ("evaluation", "resamples", None, 0),
+}
+
+
+@pytest.mark.parametrize("told", WRONG)
+def test_a_wrong_setting_stops_before_any_work_and_before_anything_is_removed(small, told):
+    before = small.params_now()
+    kept = {path: path.read_bytes() for path in small.folder.glob("[dm][ae]t[ar]*/**/*") if path.is_file()}
+    assert {"model.safetensors", "report.md", "cnn.csv", "labels.csv"} <= {path.name for path in kept}
+    section, key, option, value = WRONG[told]
+    changed = {key: value} if option is None else {key: before[section][key] | {option: value}}
+    small.params(**{section: before[section] | changed})
+    assert small.repro(code=255) == []
+    assert told in small.output
     assert "Traceback" not in small.output
-    small.params(representations=good)
+    assert {path: path.read_bytes() for path in kept if path.exists() and path.name != "settings"} == {
+        path: content for path, content in kept.items() if path.name != "settings"
+    }
+    small.params(**before)
+    assert small.repro() == []
 
 
 def test_a_corpus_without_mp3s_is_an_error_and_the_old_tables_stay_away(small):

@@ -55,7 +55,8 @@ def test_representations_need_no_more_than_torch_and_numpy():
 
 def test_every_stage_depends_on_the_digest_of_its_own_code():
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    assert stages.pop("code")["deps"] == ["src/earmark", "stages"]
+    assert "deps" not in stages.pop("settings")
+    assert stages.pop("code")["deps"] == ["data/settings", "src/earmark", "stages"]
     assert set(stages) == set(provenance.CONSUMERS)
     for name, stage in stages.items():
         code = [dep for dep in stage.get("do", stage)["deps"] if dep.startswith(("data/code", "src", "stages"))]

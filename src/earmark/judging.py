@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark import dataset, evaluation, progress, scoring
-from earmark.config import EvaluationConfig
+from earmark.config import Config, EvaluationConfig, entry
 from earmark.dataset import Split
 from earmark.errors import EarmarkError
 from earmark.evaluation import Evaluation
@@ -31,22 +31,24 @@ class Written:
 
 
 def evaluate_experiment(
-    name: str, config: EvaluationConfig, model: Path, features: Path, labels: Path, standardizer: Path, out: Written
+    name: str, config: Config, model: Path, features: Path, labels: Path, standardizer: Path, out: Written
 ) -> None:
     """What the stage does for an experiment: score the test split with the model in the folder ``model``, and write.
 
     Raises EarmarkError where the features, the labels or the moments are not those of the model.
     """
     watch = progress.Stopwatch()
+    entry("experiments", config.experiments, name)
     saved = SavedModel.load(model / FILE)
+    curves = (model / "curves.csv").read_text(encoding="utf-8")
     require_inputs(saved, model / FILE, features, labels, standardizer)
-    test, scores, result = judge(saved, dataset.load(features, labels, standardizer, "test"), config)
+    test, scores, result = judge(saved, dataset.load(features, labels, standardizer, "test"), config.evaluation)
     scoring.write_scores(out.scores, test, scores)
     summary = result.summary | {"missing_clips": test.missing}
     write_json(out.metrics, {"test": summary, "training": dict(saved.training)})
     write_csv(out.tags, evaluation.TAG_COLUMNS, result.tags)
     write_csv(out.roc, ("fpr", "tpr"), result.roc)
-    write_text(out.curves, (model / "curves.csv").read_text(encoding="utf-8"))
+    write_text(out.curves, curves)
     watch.report(f"evaluate {name}", len(test.clips), f"ROC-AUC {result.summary['roc_auc']['macro']:.4f}")
 
 

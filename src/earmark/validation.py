@@ -10,8 +10,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from earmark import config as settings
-from earmark import schedules, systems
+from earmark import progress, schedules, systems
 from earmark.config import Config, ConfigError, ExperimentConfig
+from earmark.manifest import write_text
 from earmark.systems import System
 
 Section = Literal["experiments", "crossvalidations"]
@@ -22,6 +23,17 @@ def load(path: Path) -> Config:
     found = settings.load(path)
     require(found)
     return found
+
+
+def judge(path: Path, out: Path) -> None:
+    """What the stage ``settings`` does: refuse what is wrong, or write into ``out`` that all can be used.
+
+    DVC removes the outs of a stage before it runs it, so that a stage finds out too late that it must refuse. What is
+    written is always the same: a setting that is accepted runs nothing by itself.
+    """
+    load(path)
+    write_text(out, "can be used\n")
+    progress.say("settings", f"{path} can be used")
 
 
 def require(config: Config) -> None:
