@@ -9,6 +9,7 @@ import json
 import numpy as np
 import pytest
 import soundfile as sf
+import yaml
 from conftest import tone
 from small_data import fill
 
@@ -222,3 +223,10 @@ def test_a_damaged_model_is_an_error_and_no_traceback(place, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(arguments(place, tmp_path / "a.wav"))
     assert "model.safetensors is damaged" in capsys.readouterr().err
+
+
+def test_without_an_experiment_a_model_must_be_named(place):
+    content = yaml.safe_load(place.params.read_text()) | {"experiments": {}}
+    place.params.write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match=r"params\.yaml has no experiments; name a model by --model"):
+        open_predictor(place.params, None, place.data)

@@ -52,7 +52,7 @@ def test_a_system_of_no_paper_has_the_count_that_was_trained():
     assert cells_of(Run("linear", content(0.8, 11_271), "emotify", "demo"))[1] == "11,271"
 
 
-@pytest.mark.parametrize("outputs", [1, 40])
+@pytest.mark.parametrize("outputs", [40])
 def test_every_system_trained_as_published_is_not_taken_for_a_changed_one(outputs):
     for name, system in systems.SYSTEMS.items():
         trained = systems.count_parameters(systems.build(name, outputs), system.counting)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from earmark import representations
 from earmark.audio import REMAINDER, cut, decode_whole, from_stored, to_stored
+from earmark.errors import EarmarkError
 from earmark.standardize import Standardizer
 
 _BATCH = 8  # segments transformed at once: a whole album must not need its whole memory at once
@@ -38,7 +39,10 @@ class Listener:
 
     def __init__(self, representation: Mapping[str, Any], waveform: Mapping[str, Any], moments: Standardizer) -> None:
         self.representation, self.waveform, self.moments = representation, waveform, moments
-        self.transform = representations.of(representation)
+        try:
+            self.transform = representations.of(representation)
+        except ValueError as error:  # made by code that took other settings
+            raise EarmarkError(f"the model's representation cannot be built: {error}") from None
 
     def hear(self, path: Path) -> Heard:
         """Read one file; RejectedError where it cannot be decoded, or is shorter than the pipeline takes it."""

@@ -119,7 +119,9 @@ def open_predictor(params: Path, model: str | None, data: Path) -> Predictor:
     config = load(params) if params.is_file() else None
     if model is None and config is None:
         raise ConfigError(f"{params} does not exist; name a model by --model, or run it where params.yaml is")
-    name = model or next(iter(config.experiments if config else ()))
+    name = model or next(iter(config.experiments if config else ()), None)
+    if name is None:
+        raise ConfigError(f"{params} has no experiments; name a model by --model")
     file = Path(name) if name.endswith(".safetensors") else data / "models" / name / FILE
     if config is not None and not file.is_file() and name not in config.experiments:
         raise ConfigError(f"--model must be one of experiments {sorted(config.experiments)} or a file, got {name!r}")
