@@ -56,15 +56,15 @@ def system_of(section: Section, name: str, experiment: ExperimentConfig) -> Syst
         system = systems.get(experiment.system or name)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from None
-    if system.family != experiment.model:
-        raise ConfigError(
-            f"{where}.model must be {system.family!r}, the family of system {system.name!r}, got "
-            f"{experiment.model!r}: the stage would not depend on the code that it runs"
-        )
     if system.task == "classes" and section == "experiments":
         raise ConfigError(
             f"{where}: the system {system.name!r} tells exclusive classes apart, and experiments learn tags of which a "
             "clip may have several; its place is crossvalidations, with `classes` (docs/classification.md)"
+        )
+    if system.family != experiment.model:
+        raise ConfigError(
+            f"{where}.model must be {system.family!r}, the family of system {system.name!r}, got "
+            f"{experiment.model!r}: the stage would not depend on the code that it runs"
         )
     return system
 
