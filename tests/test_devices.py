@@ -27,7 +27,7 @@ def test_without_a_gpu_the_device_is_the_cpu(monkeypatch):
     monkeypatch.delenv("EARMARK_DEVICE", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert devices.device() == torch.device("cpu")
-    assert devices.kind(devices.device()) == f"cpu {platform.machine()}"
+    assert devices.kind(devices.device()).startswith(f"cpu {platform.machine()}")
 
 
 @pytest.mark.usefixtures("machine")

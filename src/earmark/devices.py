@@ -10,6 +10,8 @@ import os
 import platform
 import re
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,8 +53,17 @@ def device() -> torch.device:
 
 
 def kind(where: torch.device) -> str:
-    """The model of a GPU, or the device's type and the machine's: what the bytes of a result may depend on."""
-    return torch.cuda.get_device_name(where) if where.type == "cuda" else f"{where.type} {platform.machine()}"
+    """The model of a GPU, or the type of another device and of its CPU: what the bytes of a result may depend on."""
+    return torch.cuda.get_device_name(where) if where.type == "cuda" else f"{where.type} {_processor()}"
+
+
+@cache
+def _processor() -> str:
+    """The machine, the CPU's vendor and its widest vectors: MKL and torch choose their code, and so round, by them."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text(encoding="utf-8").splitlines() if about.is_file() else []
+    vendor = next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "")
+    return " ".join(filter(None, (platform.machine(), vendor, torch.backends.cpu.get_cpu_capability())))
 
 
 def free_bytes(where: torch.device) -> int:
