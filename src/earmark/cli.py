@@ -212,10 +212,11 @@ def _inspect(args: argparse.Namespace) -> int:
     import torch
 
     from earmark import representations
-    from earmark.audio import RejectedError, decode, describe
+    from earmark.audio import RejectedError, decode, describe, from_stored, to_stored
     from earmark.config import ConfigError, load
 
-    settings = load(args.params).representations
+    config = load(args.params)
+    settings = config.representations
     try:
         transforms = {
             name: representations.build(r.kind, rate=r.rate, n_samples=r.samples, name=name, **r.options())
@@ -230,8 +231,9 @@ def _inspect(args: argparse.Namespace) -> int:
             for name, transform in transforms.items():
                 setting = settings[name]
                 wave = decode(path, setting.rate, setting.samples, 0.0)
+                heard = from_stored(to_stored(wave.waves, config.waveforms[setting.rate].dtype))
                 with torch.no_grad():
-                    features = transform(torch.from_numpy(wave.waves))[0]
+                    features = transform(torch.from_numpy(heard))[0]
                 padded = f", {wave.padded / setting.rate:.1f} s of zeros at the end" if wave.padded else ""
                 print(
                     f"  {name:<12} {features.shape[0]} frames x {features.shape[1]} dims, "
