@@ -183,7 +183,7 @@ def test_whatever_goes_wrong_on_one_worker_another_one_does(waveforms, tmp_path,
 
 def test_a_shard_that_every_worker_fails_at_is_named_with_all_workers_and_reasons(waveforms, tmp_path, on_cluster):
     for fault in "0c":
-        on_cluster.worker(preload=SICK.replace("[source.stem]", f"['{fault}']"))
+        on_cluster.worker(preload=SICK.replace("[target.stem]", f"['{fault}']"))
     with pytest.raises(EarmarkError) as raised:
         extract(waveforms, tmp_path / "there", MEL)
     assert re.search(r"/there/\w\.h5: on tcp://", str(raised.value))
