@@ -11,8 +11,8 @@ repro: $(READY) ## run the pipeline and print the table of all experiments
 	dvc repro
 	@echo && cat metrics/report.md
 
-test: $(READY) ## run the tests
-	python -m pytest
+test: $(READY) ## run the tests, a file at a time on each core
+	python -m pytest --numprocesses auto --dist loadfile
 
 setup: $(READY) ## the environment, and in this clone git's drivers for merging what the pipeline writes
 

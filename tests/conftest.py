@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process per core: torch's own threads, in what tests start too, would wait
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,6 +16,12 @@ import pytest
 import soundfile as sf
 
 ROOT = Path(__file__).parent.parent
+LONGEST = ("test_pipeline.py", "test_sharing.py", "test_cluster.py", "test_digests.py")  # minutes each: they begin
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no core waits for one of them at the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def tone(seconds: float, hz: float, rate: int = 16_000, level: float = 0.3) -> np.ndarray:
