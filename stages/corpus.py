@@ -5,10 +5,10 @@ from pathlib import Path
 
 from earmark import progress
 from earmark.config import load
-from earmark.corpora.read import read
+from earmark.corpus.manifest import described, write_manifest, write_tags
+from earmark.corpus.published_counts import verify_configured
+from earmark.corpus.read import read
 from earmark.errors import explained
-from earmark.manifest import described, write_manifest, write_tags
-from earmark.published_counts import verify_configured
 
 
 def main() -> None:

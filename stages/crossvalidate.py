@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from earmark import validation
-from earmark.crossvalidation import crossvalidate
 from earmark.errors import explained
+from earmark.training import validation
+from earmark.training.crossvalidation import crossvalidate
 
 
 def main() -> None:

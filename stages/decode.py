@@ -5,9 +5,10 @@ from pathlib import Path
 
 from earmark import progress
 from earmark.config import entry, load
-from earmark.decode import decode_corpus
+from earmark.corpus.manifest import read_manifest
+from earmark.decode.corpus import decode_corpus
 from earmark.errors import explained
-from earmark.manifest import read_manifest, write_json
+from earmark.files import write_json
 
 
 def main() -> None:

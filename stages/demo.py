@@ -5,7 +5,7 @@ from pathlib import Path
 
 from earmark import progress
 from earmark.config import load
-from earmark.corpora.demo import render
+from earmark.demo import render
 from earmark.errors import explained
 
 

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from earmark import digests
 from earmark.errors import explained
+from earmark.storage import digests
 
 
 def main() -> None:

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from earmark import validation
 from earmark.errors import explained
-from earmark.judging import Written, evaluate_experiment
+from earmark.evaluation.judging import Written, evaluate_experiment
+from earmark.training import validation
 
 
 def main() -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from earmark import progress
 from earmark.config import entry, load
+from earmark.corpus.manifest import read_manifest
+from earmark.decode.waveforms import Waveforms
 from earmark.errors import explained
-from earmark.extract import extract
-from earmark.manifest import read_manifest
-from earmark.waveforms import Waveforms
+from earmark.features.extract import extract
 
 
 def main() -> None:

@@ -4,10 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from earmark import labels, progress
+from earmark import progress
 from earmark.config import load
+from earmark.corpus import labels
+from earmark.corpus.manifest import SPLITS
 from earmark.errors import explained
-from earmark.manifest import SPLITS, write_csv, write_json
+from earmark.files import write_csv, write_json
 
 
 def main() -> None:

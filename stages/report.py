@@ -3,9 +3,13 @@
 import argparse
 from pathlib import Path
 
-from earmark import comparison, progress, report, reproduction, validation
+from earmark import progress
 from earmark.errors import explained
-from earmark.manifest import read_json, write_json, write_text
+from earmark.evaluation import comparison
+from earmark.files import read_json, write_json, write_text
+from earmark.papers import reproduction
+from earmark.report import page as report
+from earmark.training import validation
 
 
 def main() -> None:

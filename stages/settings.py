@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from earmark import validation
 from earmark.errors import explained
+from earmark.training import validation
 
 
 def main() -> None:

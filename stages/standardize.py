@@ -3,8 +3,10 @@
 import argparse
 from pathlib import Path
 
-from earmark import labels, progress, standardize
+from earmark import progress
+from earmark.corpus import labels
 from earmark.errors import explained
+from earmark.features import standardize
 
 
 def main() -> None:

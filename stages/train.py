@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from earmark import validation
 from earmark.errors import explained
-from earmark.training import train_experiment
+from earmark.training import validation
+from earmark.training.fit import train_experiment
 
 
 def main() -> None:

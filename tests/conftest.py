@@ -11,34 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile as sf
+from helpers.music import tone, write_annotations, write_mp3
 
-ROOT = Path(__file__).parent.parent
 LONGEST = ("test_pipeline.py", "test_sharing.py", "test_cluster.py", "test_digests.py")  # minutes each: they begin
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that no core waits for one of them at the end."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
-
-
-def tone(seconds: float, hz: float, rate: int = 16_000, level: float = 0.3) -> np.ndarray:
-    t = np.arange(round(seconds * rate)) / rate
-    return (level * np.sin(2 * np.pi * hz * t) * (0.6 + 0.4 * np.sin(2 * np.pi * 3 * t))).astype(np.float32)
-
-
-def write_mp3(path: Path, wave: np.ndarray, rate: int = 16_000) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sf.write(path, wave, rate, format="MP3", bitrate_mode="CONSTANT", compression_level=0.84)
-    return path
-
-
-def write_annotations(path: Path, tags: list[str], rows: list[tuple[str, list[int], str]]) -> Path:
-    lines = [["clip_id", *tags, "mp3_path"]] + [[i, *map(str, values), p] for i, values, p in rows]
-    path.write_text("\n".join("\t".join(f'"{cell}"' for cell in line) for line in lines) + "\n", encoding="utf-8")
-    return path
 
 
 @pytest.fixture(params=["cpu", "gpu"])

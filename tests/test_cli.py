@@ -7,12 +7,13 @@ import sys
 import pytest
 import soundfile as sf
 import yaml
-from conftest import ROOT, tone
-from small_data import fill
+from helpers import ROOT
+from helpers.music import tone
+from helpers.small_data import fill
 
-from earmark import waveform_store
 from earmark.cli import main
-from earmark.decode import workers
+from earmark.decode import waveform_store
+from earmark.decode.corpus import workers
 
 
 def test_doctor_names_the_device_and_the_versions(capsys):

@@ -7,11 +7,13 @@ import platform
 import numpy as np
 import pytest
 import torch
-from fake_gpus import GB, Event, Machine, machine  # noqa: F401 - a fixture
+from helpers.fake_gpus import GB, Event, Machine, machine  # noqa: F401 - a fixture
 
-from earmark import devices, distributed, trial
+from earmark import devices
 from earmark.errors import EarmarkError
-from earmark.extract import Extractor
+from earmark.features.extract import Extractor
+from earmark.papers import trial
+from earmark.training import distributed
 
 MEL = {"kind": "mel", "rate": 16_000, "samples": 2_000, "n_fft": 512, "hop": 256, "n_mels": 40}
 SECOND = torch.device("cuda:1")

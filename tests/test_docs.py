@@ -16,14 +16,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from clones import SMALL, Clone
-from conftest import ROOT, tone, write_annotations, write_mp3
-from snippets import SECTIONS, Command, Snippet, commands, pasted, snippets
+from helpers import ROOT
+from helpers.clones import SMALL, Clone
+from helpers.music import tone, write_annotations, write_mp3
+from helpers.snippets import SECTIONS, Command, Snippet, commands, pasted, snippets
 
-from earmark import validation
 from earmark.cli import command_line, main
 from earmark.config import Config, load
-from earmark.corpora import table
+from earmark.corpus.kinds import table
+from earmark.training import validation
 
 ALL = list(snippets())
 COMMANDS = [command for s in ALL if s.kind in ("console", "sh") for command in commands(s)]

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 import yaml
-from clones import Clone, six_songs
-from conftest import ROOT
+from helpers import ROOT
+from helpers.clones import Clone, six_songs
 
 from earmark import merge
 from earmark.merge import ABSENT, ClashError, main, united

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import soundfile as sf
 import yaml
-from conftest import ROOT, tone
+from helpers import ROOT
+from helpers.music import tone
 
 from earmark import config
 from earmark.cli import main
-from earmark.corpora.read import read
+from earmark.corpus.read import read
 
 
 def blocks(language):

@@ -14,8 +14,8 @@ import time
 import h5py
 import pytest
 import yaml
-from clones import Clone, experiments
-from conftest import tone, write_mp3
+from helpers.clones import Clone, experiments
+from helpers.music import tone, write_mp3
 
 
 @pytest.fixture(scope="module")

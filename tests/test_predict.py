@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import soundfile as sf
 import yaml
-from conftest import tone
-from small_data import fill
+from helpers.music import tone
+from helpers.small_data import fill
 
-from earmark import dataset
 from earmark.cli import main
 from earmark.config import ConfigError
+from earmark.corpus.manifest import read_manifest
 from earmark.errors import EarmarkError
-from earmark.evaluation import equal_error_thresholds
-from earmark.manifest import read_manifest
+from earmark.evaluation.metrics import equal_error_thresholds
+from earmark.evaluation.scoring import read_scores
+from earmark.features import dataset
+from earmark.models.saved import FILE, SavedModel
 from earmark.predict import open_predictor
-from earmark.saved import FILE, SavedModel
-from earmark.scoring import read_scores
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import h5py
 import pytest
-from clones import SMALL, Clone, experiments, six_songs
-from conftest import tone, write_mp3
+from helpers.clones import SMALL, Clone, experiments, six_songs
+from helpers.music import tone, write_mp3
 
 TWO = {
     "representations": SMALL["representations"]

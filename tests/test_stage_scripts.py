@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT
-from small_data import RATE
+from helpers import ROOT
+from helpers.small_data import RATE
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 CQT = {"kind": "cqt", "rate": RATE, "samples": 28_000}
@@ -53,7 +53,7 @@ def made(project: Path, make_corpus: Any, monkeypatch: pytest.MonkeyPatch) -> Pa
             "corpus": {
                 "kind": "magnatagatune", "audio": "corpus/audio", "annotations": "corpus/annotations_final.csv",
             },
-            "labels": {"top": 3, "clean": True, "synonyms": str(ROOT / "src/earmark/corpora/synonyms/none.yaml")},
+            "labels": {"top": 3, "clean": True, "synonyms": str(ROOT / "src/earmark/corpus/synonyms/none.yaml")},
             "waveforms": {str(RATE): {"samples": 30_000}},
             "representations": {"mel": {"kind": "mel", "rate": RATE, "samples": 28_000, "n_mels": 24}},
             "experiments": {"linear": {"representation": "mel", "model": "linear"}},

@@ -34,7 +34,7 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     predict.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
     predict.set_defaults(run=_predict)
     papers = commands.add_parser("papers", help="train every published system on the configured corpus")
-    papers.add_argument("system", nargs="*", help="names of earmark.systems (default: all)")
+    papers.add_argument("system", nargs="*", help="names of earmark.systems.published (default: all)")
     papers.add_argument("--preset", choices=("published", "demo"), default="demo", help="default: %(default)s")
     papers.add_argument("--minutes", type=positive, help="a system trains no longer than this (default: no limit)")
     papers.add_argument("--params", type=Path, default=Path("params.yaml"))
@@ -78,9 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _doctor(args: argparse.Namespace) -> int:
     import torch
 
-    from earmark import devices, validation
+    from earmark import devices
     from earmark.config import load
-    from earmark.decode import workers
+    from earmark.decode.corpus import workers
+    from earmark.training import validation
 
     print(f"python            {platform.python_version()} on {platform.machine()}")
     for name in (
@@ -128,7 +129,7 @@ def _version(name: str) -> str:
 
 def _predict(args: argparse.Namespace) -> int:
     from earmark import predict
-    from earmark.audio import RejectedError
+    from earmark.decode.audio import RejectedError
 
     predictor = predict.open_predictor(args.params, args.model, args.data)
     found, failed = [], {}
@@ -146,9 +147,9 @@ def _predict(args: argparse.Namespace) -> int:
 
 
 def _papers(args: argparse.Namespace) -> int:
-    from earmark import systems
     from earmark.config import load
-    from earmark.papers import Papers, chosen
+    from earmark.papers.run import Papers, chosen
+    from earmark.systems import published as systems
 
     names = [system.name for system in chosen(args.system or list(systems.SYSTEMS))]
     papers = Papers.open(load(args.params), args.preset, args.minutes, args.data, args.metrics)
@@ -171,8 +172,8 @@ def _in_a_process(command: list[str], name: str) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from earmark.check import check
     from earmark.config import load
+    from earmark.decode.check import check
 
     found = check(load(args.params))
     print(found.text(), end="")
@@ -180,15 +181,15 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _magnatagatune(args: argparse.Namespace) -> int:
-    from earmark.corpora import fetch_magnatagatune
+    from earmark.download import fetch_magnatagatune
 
     print(fetch_magnatagatune.prepare(args.to, args.download, args.base_url), end="")
     return 0
 
 
 def _waveforms(args: argparse.Namespace) -> int:
-    from earmark import waveform_store
-    from earmark.decode import Index, indices
+    from earmark.decode import waveform_store
+    from earmark.decode.corpus import Index, indices
 
     named = {
         folder: {entry.fingerprint for entry in Index.read(folder).shards.values()} for folder in indices(args.data)
@@ -212,8 +213,8 @@ def _inspect(args: argparse.Namespace) -> int:
     import torch
 
     from earmark import representations
-    from earmark.audio import RejectedError, decode, describe, from_stored, to_stored
     from earmark.config import ConfigError, load
+    from earmark.decode.audio import RejectedError, decode, describe, from_stored, to_stored
 
     config = load(args.params)
     settings = config.representations

@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark import memory
 from earmark.errors import EarmarkError
+from earmark.storage import memory
 
 Ready = Callable[[], NDArray[np.float32]]  # waits for what a batch became
 

@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark import provenance, scoring
 from earmark.config import Config, ConfigError, load
-from earmark.labels import read_labels
-from earmark.listening import Listener
-from earmark.manifest import read_manifest
-from earmark.saved import FILE, SavedModel
+from earmark.corpus.labels import read_labels
+from earmark.corpus.manifest import read_manifest
+from earmark.evaluation import scoring
+from earmark.features.listening import Listener
+from earmark.models.saved import FILE, SavedModel
+from earmark.storage import provenance
 
 THRESHOLD = 0.5  # of a tag for which validation gave none
 

@@ -13,8 +13,8 @@ from typing import Any
 from earmark.bench.end_to_end import corpus, timings
 from earmark.bench.spectral import N_SAMPLES, RATE, summary
 from earmark.config import WaveformConfig
-from earmark.decode import decode_corpus
-from earmark.manifest import Clip
+from earmark.corpus.manifest import Clip
+from earmark.decode.corpus import decode_corpus
 
 
 def bench(*, batch: int = 64, rounds: int = 5) -> dict[str, Any]:

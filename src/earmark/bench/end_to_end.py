@@ -16,13 +16,13 @@ import numpy as np
 import soundfile
 import torch
 
-from earmark import memory
 from earmark.bench import peers
 from earmark.bench.spectral import N_SAMPLES, RATE, clips, summary, threads_set
 from earmark.config import WaveformConfig
-from earmark.decode import WaveformShard, workers
-from earmark.extract import Extractor
-from earmark.manifest import Clip
+from earmark.corpus.manifest import Clip
+from earmark.decode.corpus import WaveformShard, workers
+from earmark.features.extract import Extractor
+from earmark.storage import memory
 
 SHARDS = 4
 SETTINGS: dict[str, dict[str, Any]] = {

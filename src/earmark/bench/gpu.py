@@ -23,7 +23,7 @@ from earmark.bench import peers
 from earmark.bench.spectral import N_SAMPLES, RATE, clips
 from earmark.representations import build
 from earmark.representations.base import Representation
-from earmark.representations.scattering import Scattering
+from earmark.representations.scattering.transform import Scattering
 
 BARS = {"scattering": 0.25, "cqt": 0.1, "mel": 0.1}  # ms per clip on one H100 at batch 64
 ROUNDS = 7

@@ -10,7 +10,7 @@ import torch
 
 from earmark.representations.cqt import CQT
 from earmark.representations.mel import Mel
-from earmark.representations.scattering import Scattering
+from earmark.representations.scattering.transform import Scattering
 
 
 def fft_flops(n: int, *, real: bool) -> float:

@@ -14,14 +14,14 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from earmark import memory
 from earmark.bench import peers, roofline
 from earmark.bench.peers import Clips, Peer
 from earmark.representations import build
 from earmark.representations.base import Representation
 from earmark.representations.cqt import CQT
 from earmark.representations.mel import Mel
-from earmark.representations.scattering import Scattering, ScatteringFeatures
+from earmark.representations.scattering.transform import Scattering, ScatteringFeatures
+from earmark.storage import memory
 
 KINDS = ("scattering", "cqt", "mel")
 RATE, N_SAMPLES = 16_000, 464_000

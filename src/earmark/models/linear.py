@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from earmark.evaluation import defined, macro_roc_auc
+from earmark.evaluation.metrics import defined, macro_roc_auc
 
 Array = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earmark import provenance
+from earmark.storage import provenance
 
 if TYPE_CHECKING:
     from earmark.representations.base import Representation

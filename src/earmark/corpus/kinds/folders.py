@@ -1,0 +1,67 @@
+"""A folder per class, as GTZAN is distributed: the folder's name is the tag of every file in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from earmark.corpus.manifest import Clip, CorpusError, TagTable
+from earmark.corpus.rows import AUDIO, Row, tabulate
+from earmark.corpus.text import csv_rows, read_text
+
+
+def read(
+    audio: Path, splits: Mapping[str, Path] | None = None, artists: Path | None = None
+) -> tuple[list[Clip], TagTable]:
+    """Read <class>/<file> below ``audio``, sorted.
+
+    splits: for each split a text file with one path a line (GTZAN's fault-filtered lists); files in none of them are
+    left out. artists: a CSV of path,artist (Sturm's index of GTZAN), so that no artist need lie in two splits.
+    Raises CorpusError where no file is found, for a list that names a file which is not there, and for an index that
+    names no file which is.
+    """
+    here = audio.glob("*/*") if audio.is_dir() else ()
+    # hidden files are no clips: macOS puts a "._x.mp3" beside each x.mp3 on a foreign disk
+    files = sorted(path for path in here if path.suffix.lower() in AUDIO and not path.name.startswith("."))
+    if not files:
+        raise CorpusError(f"corpus.audio: {audio} holds no folder with audio files ({', '.join(AUDIO)})")
+    paths = [path.relative_to(audio).as_posix() for path in files]
+    lists = splits or {}
+    chosen, known = _split_lists(lists), _artists(artists)
+    if absent := sorted(set(chosen) - set(paths)):
+        raise CorpusError(
+            f"{lists[chosen[absent[0]]]}: {absent[0]!r} and {len(absent) - 1} more are not below {audio}, where "
+            f"{paths[0]!r} is; do the ending and the folders agree?"
+        )
+    if known and not known.keys() & set(paths):
+        raise CorpusError(
+            f"{artists}: none of its {len(known)} paths is below {audio}, the first being {next(iter(known))!r} where "
+            f"{paths[0]!r} is there; do the ending and the folders agree?"
+        )
+    return tabulate(_rows(audio, paths, chosen, known))
+
+
+def _rows(audio: Path, paths: list[str], chosen: dict[str, str], artists: dict[str, str]) -> Iterator[Row]:
+    for path in paths:
+        if not chosen or path in chosen:
+            folder = path.partition("/")[0]
+            yield Row(f"{audio}", path, [folder], artist=artists.get(path, ""), split=chosen.get(path, ""))
+
+
+def _split_lists(lists: Mapping[str, Path]) -> dict[str, str]:
+    """The split of every path that a list names; CorpusError where two lists name one."""
+    found: dict[str, str] = {}
+    for split, file in lists.items():
+        for line in read_text(file).split("\n"):
+            if (path := line.strip()) and found.setdefault(path, split) != split:
+                raise CorpusError(
+                    f"{file}: {path!r} is in {found[path]} and in {split}: {lists[found[path]]} names it, too"
+                )
+    return found
+
+
+def _artists(index: Path | None) -> dict[str, str]:
+    if index is None:
+        return {}
+    rows = csv_rows(read_text(index), index)
+    return {row[0].strip(): row[1].strip() for _, row in rows if len(row) > 1}

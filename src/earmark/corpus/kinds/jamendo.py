@@ -1,0 +1,61 @@
+"""MTG-Jamendo (Bogdanov et al. 2019): autotagging tables of tracks with tags of genre, instrument and mood or theme."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
+from earmark.corpus.rows import Row, tabulate
+from earmark.corpus.text import read_text
+
+FILES = dict(zip(SPLITS, ("train", "validation", "test"), strict=True))
+SUBSETS = {
+    "all": "autotagging",
+    "top50": "autotagging_top50tags",
+    "genre": "autotagging_genre",
+    "instrument": "autotagging_instrument",
+    "moodtheme": "autotagging_moodtheme",
+}
+COLUMNS = ["TRACK_ID", "ARTIST_ID", "ALBUM_ID", "PATH", "DURATION", "TAGS"]
+
+
+def read(metadata: Path, split: int = 0, subset: str = "top50") -> tuple[list[Clip], TagTable]:
+    """Read ``metadata``/splits/split-<split>/<subset>-{train,validation,test}.tsv, as the data set's repository has it.
+
+    A tag's name is what follows the category (``genre---rock`` is rock), with the category in brackets where two
+    categories have the name. Raises CorpusError for a missing file, a wrong header and a short line.
+    """
+    if subset not in SUBSETS:
+        raise CorpusError(f"corpus.jamendo.subset must be one of {', '.join(SUBSETS)}, got {subset!r}")
+    folder = metadata / "splits" / f"split-{split}"
+    rows = [row for name in SPLITS for row in _rows(folder / f"{SUBSETS[subset]}-{FILES[name]}.tsv", name)]
+    categories: dict[str, set[str]] = {}
+    for row in rows:
+        for tag in row.tags:
+            category, _, name = tag.partition("---")
+            categories.setdefault(name, set()).add(category)
+    return tabulate(
+        Row(r.where, r.path, [_name(tag, categories) for tag in r.tags], r.clip_id, r.song, r.artist, r.split)
+        for r in rows
+    )
+
+
+def _rows(file: Path, split: str) -> Iterator[Row]:
+    lines = read_text(file, hint="; is it the repository's data folder?").split("\n")
+    lines = [line.removesuffix("\r") for line in lines]
+    while lines and not lines[-1]:
+        lines.pop()
+    if not lines or lines[0].split("\t") != COLUMNS:
+        raise CorpusError(f"{file}: the columns must be {', '.join(COLUMNS)}, got {lines[:1]}")
+    for number, line in enumerate(lines[1:], 2):
+        cells = line.split("\t")
+        if len(cells) < len(COLUMNS):
+            raise CorpusError(f"{file}, line {number}: {len(COLUMNS)} columns or more expected, got {len(cells)}")
+        track, artist, _, path, _, *tags = cells
+        yield Row(f"{file}, line {number}", path, tags, clip_id=track, song=track, artist=artist, split=split)
+
+
+def _name(tag: str, categories: dict[str, set[str]]) -> str:
+    category, _, name = tag.partition("---")
+    return name if len(categories[name]) == 1 else f"{name} ({category})"

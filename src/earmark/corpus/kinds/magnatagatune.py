@@ -1,0 +1,89 @@
+"""MagnaTagATune's layout: folders 0-f of MP3s and a TAB-separated annotations_final.csv (Law et al. 2009)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from earmark.corpus.manifest import Clip, CorpusError, TagTable
+from earmark.corpus.text import csv_rows, read_text
+
+FOLDERS = "0123456789abcdef"
+BROKEN = frozenset(  # no decoder reads them: clips 35644, 55753 and 57881, all in the training split
+    {
+        "6/norine_braun-now_and_zen-08-gently-117-146.mp3",
+        "8/jacob_heringman-josquin_des_prez_lute_settings-19-gintzler__pater_noster-204-233.mp3",
+        "9/american_baroque-dances_and_suites_of_rameau_and_couperin-25-le_petit_rien_xiveme_ordre_couperin-88-117.mp3",
+    }
+)
+_EXCERPT = re.compile(r"-\d+-\d+$")  # start and end in seconds, the last two parts of a clip's name
+
+
+def read(audio: Path, annotations: Path) -> tuple[list[Clip], TagTable]:
+    """Return the clips and their tags, in the order of the annotations.
+
+    A clip whose file is absent stays in the manifest: decoding rejects it with a reason, so that it is counted.
+    Raises CorpusError where a column is missing, an id occurs twice, a path leaves the folder, or no MP3 is there.
+    """
+    if not audio.is_dir() or next(audio.glob("*/*.mp3"), None) is None:
+        raise CorpusError(f"corpus.audio: {audio} holds no folder with MP3 files; is it the folder that holds 0 to f?")
+    clips: list[Clip] = []
+    values: list[list[int]] = []
+    tags: tuple[str, ...] = ()
+    seen: dict[str, int] = {}
+    for line, tags, clip_id, row, path in _rows(annotations):
+        where = f"{annotations}, line {line}"
+        if clip_id in seen:
+            raise CorpusError(f"{where}: clip_id {clip_id} stands in line {seen[clip_id]} already")
+        seen[clip_id] = line
+        clips.append(_clip(clip_id, path, where))
+        values.append([_binary(v, tag, where) for v, tag in zip(row, tags, strict=True)])
+    if not clips:
+        raise CorpusError(f"{annotations}: no clip below the header")
+    return clips, TagTable(tuple(c.clip_id for c in clips), tags, np.array(values, np.uint8))
+
+
+def _rows(annotations: Path) -> Iterator[tuple[int, tuple[str, ...], str, list[str], str]]:
+    """Yield line number, tag names, clip id, tag values and path of every row."""
+    lines = csv_rows(read_text(annotations), annotations, delimiter="\t")
+    _, header = next(lines, (0, []))
+    for column, place in (("clip_id", 0), ("mp3_path", -1)):
+        if not header or header[place] != column:
+            at = "first" if place == 0 else "last"
+            raise CorpusError(
+                f"{annotations}: the {at} of the TAB-separated columns must be {column}, got {header[:3]}..."
+            )
+    tags = tuple(header[1:-1])
+    if not tags or len(set(tags)) < len(tags):
+        raise CorpusError(f"{annotations}: needs tag columns, each once, between clip_id and mp3_path, got {tags[:5]}")
+    for number, row in lines:
+        if len(row) != len(header):
+            raise CorpusError(f"{annotations}, line {number}: {len(header)} columns expected, got {len(row)}")
+        yield number, tags, row[0], row[1:-1], row[-1]
+
+
+def _clip(clip_id: str, path: str, where: str) -> Clip:
+    """One manifest row from ``<folder>/<artist>-<album>-<track>-<title>-<start>-<end>.mp3``."""
+    parts = PurePosixPath(path)
+    if parts.is_absolute() or ".." in parts.parts or len(parts.parts) != 2 or "\\" in path:
+        raise CorpusError(f"{where}: mp3_path must be <folder>/<name>.mp3 inside the audio folder, got {path!r}")
+    folder = parts.parts[0]
+    if folder not in FOLDERS or len(folder) != 1:
+        raise CorpusError(f"{where}: the folder of mp3_path must be one of 0-9 a-f, got {folder!r}")
+    song = _EXCERPT.sub("", parts.stem)
+    return Clip(clip_id, path, folder, f"{folder}/{song}", song.split("-")[0], folder_split(folder))
+
+
+def folder_split(folder: str) -> str:
+    """The split that the literature uses: folders 0-b train, c valid, d-f test."""
+    position = FOLDERS.index(folder)
+    return "train" if position < 12 else "valid" if position == 12 else "test"
+
+
+def _binary(value: str, tag: str, where: str) -> int:
+    if value not in ("0", "1"):
+        raise CorpusError(f"{where}: tag {tag!r} must be 0 or 1, got {value!r}")
+    return int(value)

@@ -1,0 +1,36 @@
+"""One's own music: a CSV with the columns path and tags, and, where known, clip_id, song, artist and split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from earmark.corpus.manifest import Clip, CorpusError, TagTable
+from earmark.corpus.rows import Row, tabulate
+from earmark.corpus.text import csv_rows, read_text
+
+NEEDED = ("path", "tags")
+KNOWN = (*NEEDED, "clip_id", "song", "artist", "split")
+
+
+def read(table: Path) -> tuple[list[Clip], TagTable]:
+    """Read the table; tags are separated by ``|``. CorpusError names the line of whatever is wrong."""
+    return tabulate(_rows(table))
+
+
+def _rows(table: Path) -> Iterator[Row]:
+    lines = csv_rows(read_text(table, encoding="utf-8-sig"), table)
+    _, header = next(lines, (0, []))
+    if missing := [name for name in NEEDED if name not in header]:
+        raise CorpusError(f"{table}: column {missing[0]!r} is missing, got {', '.join(header) or 'an empty file'}")
+    if unknown := [name for name in header if name not in KNOWN]:
+        raise CorpusError(f"{table}: column {unknown[0]!r} is none of {', '.join(KNOWN)}")
+    if twice := [name for name in header if header.count(name) > 1]:
+        raise CorpusError(f"{table}: column {twice[0]!r} stands in the header more than once")
+    for number, values in lines:
+        where = f"{table}, line {number}"
+        if len(values) != len(header):
+            raise CorpusError(f"{where}: {len(header)} columns expected, got {len(values)}")
+        cells = {name: value.strip() for name, value in zip(header, values, strict=True)}
+        tags = [tag for part in cells.pop("tags").split("|") if (tag := part.strip())]
+        yield Row(where, tags=tags, **cells)

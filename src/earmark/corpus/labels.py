@@ -1,0 +1,197 @@
+"""Raw tags become learnable labels: the most frequent tags, the clips that carry them, and the leak between splits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from earmark import strict_yaml
+from earmark.config import Rule
+from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable, binary, leaks, read_manifest, read_tags
+from earmark.corpus.splits import hashed
+from earmark.files import read_csv, write_csv
+
+
+class Labelled(NamedTuple):
+    """Who a labelled clip is."""
+
+    clip_id: str
+    song: str
+    artist: str
+    split: str
+
+
+_COLUMNS = Labelled._fields
+
+
+def read_synonyms(path: Path) -> list[list[str]]:
+    """Groups of tags that mean the same, from a YAML list of lists; CorpusError where it is none, or a tag has two."""
+    try:
+        groups = strict_yaml.read(path)
+    except strict_yaml.YamlError as error:
+        raise CorpusError(f"labels.synonyms: {error}") from None
+    if not isinstance(groups, list) or not all(
+        isinstance(group, list) and len(group) > 1 and all(isinstance(tag, str) for tag in group) for group in groups
+    ):
+        raise CorpusError(f"labels.synonyms: {path} must be a list of groups, each a list of two tags or more")
+    counts = Counter(tag for group in groups for tag in group)
+    if twice := [tag for tag, count in counts.items() if count > 1]:
+        raise CorpusError(f"labels.synonyms: {path} has {twice[0]!r} in more than one place")
+    return groups
+
+
+def merge(table: TagTable, groups: Sequence[Sequence[str]]) -> TagTable:
+    """Put each group under its first name, at the place of that tag: a clip has it that has one of the group.
+
+    Raises CorpusError where a tag of a group is none of the corpus: a typing mistake, or another corpus's groups.
+    """
+    columns = {tag: i for i, tag in enumerate(table.tags)}
+    values, gone = table.values.copy(), set[int]()
+    for group in groups:
+        if unknown := [tag for tag in group if tag not in columns]:
+            raise CorpusError(
+                f"labels.synonyms: {unknown[0]!r} of the group {list(group)} is none of the corpus's {len(columns)} "
+                "tags"
+            )
+        first, *rest = (columns[tag] for tag in group)
+        values[:, first] = table.values[:, [first, *rest]].max(axis=1)
+        gone |= set(rest)
+    kept = [i for i in range(len(table.tags)) if i not in gone]
+    return TagTable(table.clip_ids, tuple(table.tags[i] for i in kept), values[:, kept])
+
+
+def top_tags(table: TagTable, top: int) -> TagTable:
+    """Keep the ``top`` most frequent tags, most frequent first; ties keep the order of the columns.
+
+    Frequencies are counted over all clips, as the literature's lists are: the choice of the vocabulary is part of the
+    task, not a fitted quantity.
+    """
+    counts = table.values.sum(axis=0, dtype=np.int64)
+    order = np.argsort(-counts, kind="stable")[:top]
+    return TagTable(table.clip_ids, tuple(table.tags[i] for i in order), table.values[:, order])
+
+
+def select(
+    clips: Sequence[Clip], table: TagTable, top: int, clean: bool, rule: Rule = "corpus"
+) -> tuple[list[Clip], TagTable]:
+    """Return the labelled clips and their tags; ``clean`` leaves out clips that have none of the top tags.
+
+    Raises CorpusError where a split is left without a clip; ``rule``, by which the clips were dealt to the splits, is
+    what it names as the cause.
+    """
+    kept, chosen = labelled(clips, table, top, clean)
+    require_splits(clips, kept, chosen, rule)
+    return kept, chosen
+
+
+def labelled(clips: Sequence[Clip], table: TagTable, top: int, clean: bool) -> tuple[list[Clip], TagTable]:
+    """What ``select`` returns, whatever its splits hold."""
+    chosen = top_tags(table, top)
+    rows = [i for i in range(len(clips)) if not clean or chosen.values[i].any()]
+    kept = [clips[i] for i in rows]
+    return kept, TagTable(tuple(c.clip_id for c in kept), chosen.tags, chosen.values[rows])
+
+
+def require_splits(clips: Sequence[Clip], kept: Sequence[Clip], chosen: TagTable, rule: Rule) -> None:
+    """Refuse a split without a labelled clip: CorpusError with the cause and the cure."""
+    for split in SPLITS:
+        if not any(clip.split == split for clip in kept):
+            before = sum(clip.split == split for clip in clips)
+            why = _without_tags(before, len(chosen.tags)) if before else _not_dealt(clips, rule)
+            raise CorpusError(f"labels: the {split} split has no clip left out of {len(clips)}: {why}")
+
+
+def _without_tags(clips: int, tags: int) -> str:
+    if not tags:
+        return "the corpus has no tag at all"
+    return (
+        f"its {clips} clips have none of the {tags} most frequent tags (labels.top); `labels.clean: false` keeps clips "
+        "without any of them"
+    )
+
+
+def _not_dealt(clips: Sequence[Clip], rule: Rule) -> str:
+    """Why dealing left a split empty, and what would fill it."""
+    numbers = {"artist": len({c.artist for c in clips}), "song": len({c.song for c in clips})}
+    useful = [
+        f"`corpus.split: {group}`" for group, number in numbers.items() if number >= len(SPLITS) and group != rule
+    ]
+    cure = " or ".join([*useful, "splits of your own (for kind: table a `split` column)"])
+    if rule in numbers:
+        why = (
+            f"corpus.split: {rule} keeps each {rule} in one split, and there are {numbers[rule]} of them, fewer than 3"
+        )
+    elif rule != "corpus":
+        why = f"corpus.split: {rule} deals clips in shares, of which {len(clips)} clips are too few"
+    elif all(clip.split == hashed(clip.artist) for clip in clips):
+        why = (
+            "a hash of the artist's name chooses the split where the corpus names none, and of few artists "
+            f"({numbers['artist']} here) it may put none into a split"
+        )
+    else:
+        why = "the corpus's own splits (its folders, lists or `split` column) put none there"
+    return f"{why}; {cure} would fill it"
+
+
+def summary(clips: Sequence[Clip], table: TagTable, total: int) -> dict[str, Any]:
+    """Counts for the metrics: clips, songs and artists of every split, leaks between them, tags without positives."""
+    by_split = {s: np.array([c.split == s for c in clips]) for s in SPLITS}
+    result: dict[str, Any] = {"clips": len(clips), "without_tags": total - len(clips), "tags": len(table.tags)}
+    for split, mask in by_split.items():
+        members = [c for c, m in zip(clips, mask, strict=True) if m]
+        result[split] = {
+            "clips": len(members),
+            "songs": len({c.song for c in members}),
+            "tags_without_positives": int((table.values[mask].sum(axis=0) == 0).sum()),
+        }
+    return result | leaks(clips)
+
+
+def warnings(clips: Sequence[Clip], table: TagTable) -> list[str]:
+    """A line per split in which tags have no positive: such tags are not learnt, or have no ROC-AUC there."""
+    rows = positives(clips, table)
+    absent = {split: [str(row[0]) for row in rows if not row[1 + i]] for i, split in enumerate(SPLITS)}
+    return [
+        f"warning: {len(tags)} of {len(rows)} tags have no positive in the {split} split: {', '.join(tags)}"
+        for split, tags in absent.items()
+        if tags
+    ]
+
+
+def positives(clips: Sequence[Clip], table: TagTable) -> list[list[object]]:
+    """One row per tag: its name and its positives in train, valid and test."""
+    split = np.array([c.split for c in clips])
+    counts = [table.values[split == s].sum(axis=0, dtype=np.int64) for s in SPLITS]
+    return [[tag, *(int(c[i]) for c in counts)] for i, tag in enumerate(table.tags)]
+
+
+def write_labels(path: Path, clips: Sequence[Clip], table: TagTable) -> None:
+    """Write one row per labelled clip: clip_id, song, artist, split and the 0/1 tags."""
+    rows = (
+        [clip.clip_id, clip.song, clip.artist, clip.split, *values]
+        for clip, values in zip(clips, table.values.tolist(), strict=True)
+    )
+    write_csv(path, [*_COLUMNS, *table.tags], rows)
+
+
+def make_labels(
+    manifest: Path, tags: Path, top: int, clean: bool, synonyms: Path | None = None, rule: Rule = "corpus"
+) -> tuple[list[Clip], TagTable, dict[str, Any]]:
+    """Read a corpus's two tables and return the labelled clips, their tags and the summary."""
+    clips = read_manifest(manifest)
+    groups = [] if synonyms is None else read_synonyms(synonyms)
+    kept, table = select(clips, merge(read_tags(tags), groups), top, clean, rule)
+    return kept, table, summary(kept, table, len(clips))
+
+
+def read_labels(path: Path) -> tuple[list[Labelled], TagTable]:
+    """Read what ``write_labels`` wrote: who each clip is, and the tag table in the same order."""
+    header, rows = read_csv(path, _COLUMNS)
+    tags, start = header[len(_COLUMNS) :], len(_COLUMNS)
+    clips = [Labelled(*row[:start]) for row in rows]
+    values = binary(path, tags, [row[start:] for row in rows])
+    return clips, TagTable(tuple(c.clip_id for c in clips), tuple(tags), values)

@@ -1,0 +1,92 @@
+"""The clip table and the tag table: what every corpus yields and every later stage reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.errors import EarmarkError
+from earmark.files import AGAIN, read_csv, write_csv
+
+SPLITS = ("train", "valid", "test")
+
+
+class CorpusError(EarmarkError):
+    """A corpus that cannot be used; the text names the file, the line and the value."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One row of the manifest; ``path`` is relative to the corpus's audio folder, with forward slashes."""
+
+    clip_id: str
+    path: str
+    shard: str
+    song: str
+    artist: str
+    split: str
+
+
+@dataclass(frozen=True)
+class TagTable:
+    """Binary tags: ``values`` is (clips, tags) in {0, 1}, rows in the order of ``clip_ids``."""
+
+    clip_ids: tuple[str, ...]
+    tags: tuple[str, ...]
+    values: NDArray[np.uint8]
+
+
+def leaks(clips: Sequence[Clip]) -> dict[str, int]:
+    """How many songs and artists lie in more than one split, and how many test clips share theirs with training."""
+    found: dict[str, int] = {}
+    for group in ("song", "artist"):
+        splits: dict[str, set[str]] = {}
+        for clip in clips:
+            splits.setdefault(getattr(clip, group), set()).add(clip.split)
+        found[f"{group}s_in_several_splits"] = sum(len(where) > 1 for where in splits.values())
+        found[f"test_clips_whose_{group}_trains"] = sum(
+            clip.split == "test" and "train" in splits[getattr(clip, group)] for clip in clips
+        )
+    return found
+
+
+def described(clips: Sequence[Clip]) -> str:
+    """What leaks between the splits, for a reader."""
+    found = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in leaks(clips).items() if count)
+    return found or "no song and no artist is in two splits"
+
+
+def write_manifest(path: Path, clips: Sequence[Clip]) -> None:
+    """Write the clip table in the order given."""
+    write_csv(path, [f.name for f in fields(Clip)], (astuple(clip) for clip in clips))
+
+
+def read_manifest(path: Path) -> list[Clip]:
+    """Read the clip table that ``write_manifest`` wrote."""
+    return [Clip(*row) for row in read_csv(path, [f.name for f in fields(Clip)])[1]]
+
+
+def write_tags(path: Path, table: TagTable) -> None:
+    """Write clip_id and one 0/1 column per tag."""
+    rows = ([clip_id, *values] for clip_id, values in zip(table.clip_ids, table.values.tolist(), strict=True))
+    write_csv(path, ["clip_id", *table.tags], rows)
+
+
+def read_tags(path: Path) -> TagTable:
+    """Read the table that ``write_tags`` wrote."""
+    header, rows = read_csv(path, ["clip_id"])
+    return TagTable(tuple(row[0] for row in rows), tuple(header[1:]), binary(path, header[1:], [r[1:] for r in rows]))
+
+
+def binary(path: Path, tags: Sequence[str], rows: Sequence[Sequence[str]]) -> NDArray[np.uint8]:
+    """Cells of 0 and 1 as (rows, tags); EarmarkError names the first that is something else."""
+    for number, row in enumerate(rows, 2):
+        if not set(row) <= {"0", "1"}:
+            place = next(i for i, cell in enumerate(row) if cell not in ("0", "1"))
+            raise EarmarkError(f"{path}, row {number}: {tags[place]!r} must be 0 or 1, got {row[place]!r}; {AGAIN}")
+    values: NDArray[np.uint8] = (np.array(rows, dtype=object).reshape(len(rows), len(tags)) == "1").astype(np.uint8)
+    return values

@@ -1,0 +1,77 @@
+"""The counts that MagnaTagATune must have: whoever compares with the literature must have its clips.
+
+Law et al. 2009 published 25,863 rows; Song et al. 2018 use the 21,108 with one of the 50 most frequent tags; Panwar et
+al. and Dalla Longa et al. merge synonyms first, which gives 21,358.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.config import CorpusConfig
+from earmark.corpus.kinds.magnatagatune import BROKEN
+from earmark.corpus.labels import merge, read_synonyms, top_tags
+from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
+
+ROWS = 25_863
+RAW_TAGS = 188
+SYNONYMS = Path(__file__).parent / "synonyms/magnatagatune.yaml"
+EXPECTED = {  # train, valid and test by folders
+    "all rows": (18_709, 1_825, 5_329),
+    "without the broken files": (18_706, 1_825, 5_329),
+    "with a top-50 tag": (15_247, 1_529, 4_332),
+    "with a top-50 tag, without the broken files": (15_244, 1_529, 4_332),
+    "with a merged top-50 tag": (15_428, 1_538, 4_392),
+}
+SONGS, ARTISTS = 5_405, 230
+
+
+def counts(clips: Sequence[Clip], table: TagTable) -> dict[str, tuple[int, ...]]:
+    """Clips in train, valid and test, by the names of EXPECTED; what the table's tags do not tell is left out."""
+    everything: NDArray[np.bool_] = np.ones(len(clips), bool)
+    whole = np.array([clip.path not in BROKEN for clip in clips])
+    found: dict[str, NDArray[Any]] = {"all rows": everything, "without the broken files": whole}
+    groups = read_synonyms(SYNONYMS)
+    if len(table.tags) == RAW_TAGS:
+        tagged = _tagged(top_tags(table, 50))
+        found |= {"with a top-50 tag": tagged, "with a top-50 tag, without the broken files": tagged & whole}
+        found["with a merged top-50 tag"] = _tagged(top_tags(merge(table, groups), 50))
+    elif len(table.tags) == 50 and not {tag for group in groups for tag in group[1:]} & set(table.tags):
+        found["with a merged top-50 tag"] = _tagged(table)
+    splits = np.array([clip.split for clip in clips])
+    return {name: tuple(int((mask & (splits == s)).sum()) for s in SPLITS) for name, mask in found.items()}
+
+
+def _tagged(table: TagTable) -> NDArray[np.bool_]:
+    """Which clips have a tag at all."""
+    return np.asarray(table.values.max(axis=1) > 0)
+
+
+def verify_configured(config: CorpusConfig, clips: Sequence[Clip], table: TagTable) -> list[str]:
+    """``verify`` where the corpus is MagnaTagATune in its split by folders; of any other nothing is published."""
+    return verify(clips, table) if (config.kind, config.split) == ("magnatagatune", "corpus") else []
+
+
+def verify(clips: Sequence[Clip], table: TagTable) -> list[str]:
+    """A line per count of a full-size MagnaTagATune in its split by folders, none of any other corpus.
+
+    Raises CorpusError where a count is not the published one: rows that were edited, or moved between folders.
+    """
+    if len(clips) != ROWS:
+        return []
+    people = {"songs": (len({c.song for c in clips}), SONGS), "artists": (len({c.artist for c in clips}), ARTISTS)}
+    found = counts(clips, table)
+    wrong = [f"{name}: {list(found[name])} where {list(EXPECTED[name])} are published" for name in found
+             if found[name] != EXPECTED[name]]  # fmt: skip
+    wrong += [f"{got} {name} where {right} are published" for name, (got, right) in people.items() if got != right]
+    if wrong:
+        raise CorpusError(f"corpus.annotations: {ROWS} rows, but not MagnaTagATune's: {'; '.join(wrong)}")
+    width = max(map(len, found))
+    lines = [f"{'':<{width}}  {'train':>7}{'valid':>7}{'test':>7}{'total':>8}"]
+    lines += [f"{name:<{width}}  {a:>7,}{b:>7,}{c:>7,}{a + b + c:>8,}" for name, (a, b, c) in found.items()]
+    return [*lines, f"{SONGS:,} songs, {ARTISTS} artists: as published"]

@@ -1,0 +1,87 @@
+"""What the readers of other corpora share: safe paths, shards, and rows of tags as a table."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
+from earmark.corpus.splits import hashed
+
+AUDIO = (".mp3", ".wav", ".flac", ".ogg", ".au")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One clip as a reader finds it; empty where the source does not say."""
+
+    where: str  # file and line, for errors
+    path: str
+    tags: Sequence[str]
+    clip_id: str = ""
+    song: str = ""
+    artist: str = ""
+    split: str = ""
+
+
+def tabulate(rows: Iterable[Row]) -> tuple[list[Clip], TagTable]:
+    """Turn rows into clips and a tag table; tags in the order in which they first occur.
+
+    A clip's id is its path, its song its path, its artist its song, where the row does not say otherwise; its split
+    that of its artist's name (``splits.hashed``). Raises CorpusError for a path that leaves the folder, an id that
+    occurs twice, an unknown split, and where there is no row.
+    """
+    clips: list[Clip] = []
+    found: list[Sequence[str]] = []
+    seen: dict[str, str] = {}
+    for row in rows:
+        path = safe(row.path, row.where)
+        clip_id = row.clip_id or path
+        if clip_id in seen:
+            raise CorpusError(f"{row.where}: clip {clip_id!r} stands in {seen[clip_id]} already")
+        seen[clip_id] = row.where
+        if row.split and row.split not in SPLITS:
+            raise CorpusError(f"{row.where}: split must be one of {', '.join(SPLITS)}, got {row.split!r}")
+        song = row.song or path
+        artist = row.artist or song
+        clips.append(Clip(clip_id, path, shard_of(path), song, artist, row.split or hashed(artist)))
+        found.append(row.tags)
+    if not clips:
+        raise CorpusError("the corpus has no clip")
+    names = list(dict.fromkeys(tag for tags in found for tag in tags))
+    place = {tag: i for i, tag in enumerate(names)}
+    values = np.zeros((len(clips), len(names)), np.uint8)
+    for number, tags in enumerate(found):
+        values[number, [place[tag] for tag in tags]] = 1
+    return clips, TagTable(tuple(c.clip_id for c in clips), tuple(names), values)
+
+
+def safe(path: str, where: str) -> str:
+    """``path`` without detours; CorpusError where it is absolute, leaves its folder, or is no text."""
+    parts = PurePosixPath(path)
+    if "\\" in path:
+        forward = path.replace("\\", "/")
+        raise CorpusError(f"{where}: the path must have forward slashes, as {forward!r}, got {path!r}")
+    if not path or parts.is_absolute() or ".." in parts.parts or "\0" in path:
+        raise CorpusError(f"{where}: the path must lie inside the audio folder, got {path!r}")
+    if any("\ud800" <= letter <= "\udfff" for letter in path):
+        raise CorpusError(f"{where}: the name {path!r} is not UTF-8; rename the file")
+    return parts.as_posix()
+
+
+def shard_of(path: str) -> str:
+    """The shard of a clip: its folder, or one of sixteen by its name where it lies in none.
+
+    Folders are how corpora grow, so a clip that is added changes one shard.
+    """
+    folder = PurePosixPath(path).parent.as_posix()
+    if folder == ".":
+        return hashlib.sha256(path.encode()).hexdigest()[0]
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", folder)
+    # two folders must not share a shard because their names differ in what a file name cannot hold
+    return plain if plain == folder else f"{plain}-{hashlib.sha256(folder.encode()).hexdigest()[:6]}"

@@ -1,0 +1,1 @@
+"""Audio files become mono waveforms, and a manifest becomes waveform shards."""

@@ -1,0 +1,168 @@
+"""Look at a corpus before the pipeline does: what is there, what would be rejected, what would stop it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+import soundfile
+
+from earmark.config import Config, Rule
+from earmark.corpus import labels
+from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable, described
+from earmark.corpus.published_counts import verify_configured
+from earmark.corpus.read import read, split
+from earmark.decode.audio import RejectedError, decode_whole
+from earmark.decode.corpus import workers
+from earmark.errors import EarmarkError
+from earmark.progress import bar
+from earmark.training import validation
+
+UNKNOWN = 1 << 62  # frames: what libsndfile says of a stream whose header does not tell (FLAC from a pipe)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file's header says; ``reason`` is why it would be rejected, empty where it would not."""
+
+    seconds: float = 0.0
+    rate: int = 0
+    channels: int = 0
+    format: str = ""
+    reason: str = ""
+
+
+@dataclass
+class Check:
+    """The findings: lines for a reader, and what would stop the pipeline."""
+
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    stops: list[str] = field(default_factory=list)
+
+    def add(self, what: str, value: object) -> None:
+        """Note a finding."""
+        self.lines.append((what, str(value)))
+
+    def text(self) -> str:
+        """A table, and below it what would stop the pipeline."""
+        width = max(len(what) for what, _ in self.lines) if self.lines else 0
+        found = [f"{what:<{width}}  {value}" for what, value in self.lines]
+        return "\n".join([*found, *(f"stops the pipeline: {reason}" for reason in self.stops)]) + "\n"
+
+
+def check(config: Config) -> Check:
+    """Read the tables of the configured corpus and the header of every file; look at the experiments' settings."""
+    found = Check()
+    try:
+        validation.require(config)
+    except EarmarkError as error:
+        found.stops.extend(str(error).splitlines())
+    try:
+        undealt, table = read(config.corpus.model_copy(update={"split": "corpus"}))
+    except EarmarkError as error:
+        found.stops.append(str(error))
+        return found
+    clips = split(undealt, config.corpus.split, config.corpus.seed)
+    try:
+        found.lines.extend(("", line) for line in verify_configured(config.corpus, clips, table))
+    except EarmarkError as error:
+        found.stops.append(str(error))
+    headers = _headers(clips, config.corpus.audio)
+    fine = [h for h in headers if not h.reason]
+    found.add(
+        "clips", f"{len(clips)} of {len({c.song for c in clips})} songs by {len({c.artist for c in clips})} artists"
+    )
+    found.add("hours", f"{sum(h.seconds for h in fine) / 3600:.2f}")
+    for what, values in (
+        ("formats", Counter(h.format for h in fine)),
+        ("rates", Counter(f"{h.rate} Hz" for h in fine)),
+        ("channels", Counter(str(h.channels) for h in fine)),
+        ("seconds", Counter(f"{h.seconds:.0f}" for h in fine)),
+    ):
+        found.add(what, _counts(values))
+    reasons = Counter(h.reason for h in headers if h.reason)
+    found.add("rejects", _counts(reasons) if reasons else "none")
+    for rate, waveform in config.waveforms.items():
+        short = sum(h.seconds < waveform.min_seconds for h in fine)
+        rejected = short + sum(reasons.values())
+        found.add(f"too short at {rate} Hz", f"{short} below {waveform.min_seconds:g} s")
+        if rejected > waveform.max_rejected * len(clips):
+            found.stops.append(
+                f"waveforms.{rate}.max_rejected={waveform.max_rejected:g} of {len(clips)} clips, got {rejected} "
+                "rejected"
+            )
+    _labels(config, undealt, table, found)
+    return found
+
+
+def _labels(config: Config, undealt: list[Clip], table: TagTable, found: Check) -> None:
+    """What the labels stage would make of it, by each of the rules that deal clips to the splits."""
+    chosen_rule, top, clean = config.corpus.split, config.labels.top, config.labels.clean
+    try:
+        merged = labels.merge(table, labels.read_synonyms(config.labels.synonyms))
+    except EarmarkError as error:
+        found.stops.append(str(error))
+        return
+    outcomes = []
+    for rule in get_args(Rule):
+        clips = split(undealt, rule, config.corpus.seed)  # all of them, as the corpus stage deals them
+        kept, chosen = labels.labelled(clips, merged, top, clean)
+        sizes = Counter(clip.split for clip in kept)
+        mark = " (chosen)" if rule == chosen_rule else ""
+        outcomes.append((f"split {rule}{mark}", f"{'/'.join(str(sizes[s]) for s in SPLITS)}; {described(kept)}"))
+        if rule == chosen_rule:
+            found.add("tags", f"{len(table.tags)}, {len(merged.tags)} after merging, {len(chosen.tags)} are learnt")
+            _chosen_labels(clips, kept, chosen, found)
+            try:
+                labels.require_splits(clips, kept, chosen, rule)
+            except CorpusError as error:
+                found.stops.append(str(error))
+    found.lines.extend(outcomes)
+
+
+def _chosen_labels(clips: list[Clip], kept: list[Clip], chosen: TagTable, found: Check) -> None:
+    """What the labels stage would count."""
+    counted = labels.summary(kept, chosen, len(clips))
+    found.add("without any of them", counted["without_tags"])
+    for part in SPLITS:
+        c = counted[part]
+        absent = c["tags_without_positives"]
+        warning = f", {absent} tags without a positive" if absent else ""
+        found.add(part, f"{c['clips']} clips of {c['songs']} songs{warning}")
+
+
+def _headers(clips: list[Clip], audio: Path) -> list[Header]:
+    with ThreadPoolExecutor(workers()) as pool, bar(len(clips), "headers", "file") as progress:
+        found = []
+        for one in pool.map(lambda clip: header(audio / clip.path), clips):
+            found.append(one)
+            progress.update()
+        return found
+
+
+def header(path: Path) -> Header:
+    """The header of one file; the reasons are those of ``audio.decode`` as far as a header shows them."""
+    try:
+        if not path.is_file():
+            return Header(reason="no such file")
+        if path.stat().st_size == 0:
+            return Header(reason="empty file (0 bytes)")
+        info = soundfile.info(path)
+        known = 0 < info.frames < UNKNOWN
+        seconds = info.duration if known else len(decode_whole(path, info.samplerate, 0.0)) / info.samplerate
+    except soundfile.LibsndfileError as error:
+        return Header(reason=f"not decodable: {error.error_string}")
+    except RejectedError as error:
+        return Header(reason=str(error))
+    except OSError as error:
+        return Header(reason=f"not readable: {error.strerror or error}")
+    return Header(seconds, info.samplerate, info.channels, info.format)
+
+
+def _counts(values: Counter[str]) -> str:
+    """The most frequent values with their counts."""
+    shown = ", ".join(f"{value} ({count})" for value, count in values.most_common(5))
+    return shown + (f", and {len(values) - 5} more" if len(values) > 5 else "")

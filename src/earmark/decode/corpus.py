@@ -1,0 +1,278 @@
+"""Decode a manifest's clips into waveform shards, in parallel over files; count and list what is rejected.
+
+The shards go into the store of this machine (``waveform_store``). What the pipeline keeps and shares of them is an
+index, which names each shard's fingerprint and says what was found in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import soundfile
+
+from earmark import progress
+from earmark.config import WaveformConfig
+from earmark.corpus.kinds.magnatagatune import BROKEN
+from earmark.corpus.manifest import Clip, CorpusError
+from earmark.decode import waveform_store
+from earmark.decode.audio import Decoded, RejectedError, decode, to_stored
+from earmark.environment import count
+from earmark.files import write_csv, write_text
+from earmark.storage import memory, provenance, shards, uniform
+
+MENTIONED = 10  # rejects
+FOUND = ("segments", "padded", "silent", "clipped")
+INDEX = "index.json"
+
+Settings = dict[str, Any]
+Makers = dict[str, str]
+S = TypeVar("S")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the index says of one shard: its fingerprint, its rows, what was found and rejected, and who made it."""
+
+    fingerprint: str
+    rows: int
+    found: dict[str, int]
+    rejected: list[tuple[str, str, str]]
+    makers: Makers
+
+
+@dataclass(frozen=True)
+class Index:
+    """All shards of one rate by name, and what they have in common: settings, and the digest of the code."""
+
+    settings: Settings
+    code: str
+    shards: dict[str, Entry]
+
+    def write(self, folder: Path) -> None:
+        """Write ``folder``/index.json and remove shards, which an earlier version kept beside it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        shards.remove_others(folder, set())
+        write_text(folder / INDEX, json.dumps(asdict(self), indent=1, sort_keys=True) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> Index:
+        """Read what ``write`` wrote; ShardError where it is absent or something else."""
+        path = folder / INDEX
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            found = {name: Entry(**entry) for name, entry in content["shards"].items()}
+            return cls(content["settings"], content["code"], found)
+        except FileNotFoundError:
+            raise shards.ShardError(f"{path} does not exist; run the stage decode, or `dvc pull {folder}`") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise shards.ShardError(f"{path} is no index of waveforms ({error!r}); run the stage decode") from None
+
+
+def indices(data: Path) -> list[Path]:
+    """The folders of a data folder that hold an index: those of the pipeline, and those of ``earmark papers``."""
+    return sorted(path.parent for where in (data, data / "papers") for path in where.glob(f"waveforms/*/{INDEX}"))
+
+
+def decode_corpus(clips: Iterable[Clip], audio: Path, rate: int, config: WaveformConfig, out: Path) -> dict[str, Any]:
+    """Decode every manifest shard into the store; write ``out``/index.json and ``out``/rejected.csv; return the counts.
+
+    A shard that the index or the store already has for these files, settings and code is not decoded, unless
+    ``uniform`` asks for it. A reject that is not one of MagnaTagATune's known broken files is a warning. Raises
+    CorpusError, naming the most frequent reasons, when more than ``max_rejected`` of the clips are rejected.
+    """
+    by_shard: dict[str, list[Clip]] = {}
+    for clip in clips:
+        by_shard.setdefault(clip.shard, []).append(clip)
+    known = _known(out, hashed(by_shard, audio, rate, config, waveform_store.root(out)))
+    lacking = _lacking(known, rate)
+    for shard, entry in write_shards(lacking, rate):
+        known[shard] = entry
+    entries = {shard.name: entry for shard, entry in known.items() if entry is not None}
+    counts = _counts(entries, sum(map(len, by_shard.values())), rate, config, out)
+    Index(_settings(rate, config), provenance.digest("decode"), entries).write(out)
+    return counts | {"computed": sum(len(shard.clips) for shard in lacking)}
+
+
+def _known(out: Path, made: Iterable[WaveformShard]) -> dict[WaveformShard, Entry | None]:
+    """What the last index in ``out``, or else the store, says of each shard; None of one that must be decoded."""
+    try:
+        told = {entry.fingerprint: entry for entry in Index.read(out).shards.values()}
+    except shards.ShardError:  # the first run, or the first of this version
+        told = {}
+    return {shard: told.get(shard.fingerprint) or shard.recall() for shard in made}
+
+
+def _lacking(known: dict[WaveformShard, Entry | None], rate: int) -> list[WaveformShard]:
+    """The shards that must be decoded, so that all are there and ``uniform``; of the others ``known`` tells."""
+    current = {shard.name: None if entry is None else entry.makers for shard, entry in known.items()}
+    again = uniform.stale(current, here := makers())
+    for shard in known:
+        if shard.name in again and (entry := shard.recall()) is not None and entry.makers == here:
+            known[shard] = entry  # another working copy has done it, or a run that was stopped
+            again.remove(shard.name)
+    if line := uniform.reason(current, again, here):
+        progress.say(f"decode {rate} Hz", line)
+    return [shard for shard in known if shard.name in again]
+
+
+def _counts(entries: dict[str, Entry], total: int, rate: int, config: WaveformConfig, out: Path) -> dict[str, Any]:
+    """Add up what was found; list, tell and judge what was rejected."""
+    rejected = [tuple(row) for entry in entries.values() for row in entry.rejected]
+    write_csv(out / "rejected.csv", ("clip_id", "path", "reason"), rejected)
+    unexpected = [row for row in rejected if row[1] not in BROKEN]
+    for clip_id, path, reason in unexpected[:MENTIONED]:
+        print(f"warning: decode {rate} Hz: clip {clip_id} ({path}) is rejected: {reason}", file=sys.stderr)
+    if len(unexpected) > MENTIONED:
+        rest = len(unexpected) - MENTIONED
+        print(f"warning: decode {rate} Hz: {rest} more, see {out / 'rejected.csv'}", file=sys.stderr)
+    if len(rejected) > config.max_rejected * total:
+        reasons = Counter(reason.split(":")[0] for _, _, reason in rejected).most_common(3)
+        raise CorpusError(
+            f"waveforms.{rate}.max_rejected={config.max_rejected:g} of {total} clips, got {len(rejected)} rejected: "
+            + ", ".join(f"{count} x {reason}" for reason, count in reasons)
+            + f"; {out / 'rejected.csv'} lists them"
+        )
+    found = {key: sum(entry.found[key] for entry in entries.values()) for key in FOUND}
+    known = len(rejected) - len(unexpected)
+    return {"clips": total - len(rejected), "rejected": len(rejected), "rejected_as_known": known} | found
+
+
+def makers() -> Makers:
+    """What decodes here, by version."""
+    return provenance.makers("numpy", "soxr", libsndfile=soundfile.__libsndfile_version__)
+
+
+def workers() -> int:
+    """How many files are decoded at once: EARMARK_WORKERS, at least 1, or the cores this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return count("EARMARK_WORKERS", cores)
+
+
+def hashed(
+    by_shard: dict[str, list[Clip]], audio: Path, rate: int, config: WaveformConfig, store: Path
+) -> Iterator[WaveformShard]:
+    """Take the fingerprint of each shard, in the order of their names, over the bytes of its clips' files."""
+    total = sum(map(len, by_shard.values()))
+    with ThreadPoolExecutor(workers()) as pool, progress.bar(total, "read the music", "clip") as bar:
+        for name in sorted(by_shard):
+            yield WaveformShard.of(name, by_shard[name], audio, rate, config, store, pool)
+            bar.update(len(by_shard[name]))
+
+
+def write_shards(wanted: list[WaveformShard], rate: int) -> Iterator[tuple[WaveformShard, Entry]]:
+    """Decode shards into the store, one after the other."""
+    memory.keep()  # threads that map and unmap every wave's memory wait for each other
+    with (
+        ThreadPoolExecutor(workers()) as pool,
+        ThreadPoolExecutor(2) as writers,  # while one shard is brought to its end the next one keeps the pool busy
+        progress.bar(sum(len(shard.clips) for shard in wanted), f"decode {rate} Hz", "clip") as bar,
+    ):
+        yield from ordered(writers, lambda shard: shard.write(pool, bar.update), wanted)
+
+
+@dataclass(frozen=True, eq=False)
+class WaveformShard:
+    """One shard of waveforms: its clips, how they are decoded, and the fingerprint of all that."""
+
+    name: str
+    clips: list[Clip]
+    audio: Path
+    rate: int
+    config: WaveformConfig
+    store: Path
+    fingerprint: str
+
+    @classmethod
+    def of(
+        cls, name: str, clips: list[Clip], audio: Path, rate: int, config: WaveformConfig, store: Path,
+        pool: ThreadPoolExecutor,
+    ) -> WaveformShard:  # fmt: skip
+        """Take the fingerprint: over the bytes of the clips' files, the settings and the digest of the code."""
+        digests = pool.map(_digest, [audio / clip.path for clip in clips])
+        inputs = list(zip((c.clip_id for c in clips), digests, strict=True))
+        code = provenance.digest("decode")
+        fingerprint = provenance.fingerprint(inputs=inputs, settings=_settings(rate, config), code=code)
+        return cls(name, clips, audio, rate, config, store, fingerprint)
+
+    @property
+    def path(self) -> Path:
+        """Where the shard lies in the store."""
+        return waveform_store.place(self.store, self.fingerprint)
+
+    def recall(self) -> Entry | None:
+        """What the shard in the store says of itself; None where it is absent or damaged."""
+        return recall(self.store, self.fingerprint)
+
+    def write(self, pool: ThreadPoolExecutor, done: Callable[[int], object]) -> Entry:
+        """Decode the shard into the store."""
+        waveform_store.prepare(self.path)
+        rejected: list[tuple[str, str, str]] = []
+        found, rows = Counter(dict.fromkeys(FOUND, 0)), 0
+        capacity = None if self.config.policy == "segments" else len(self.clips)
+        with shards.ShardWriter(self.path, "waveform", capacity, (self.config.samples,), self.config.dtype) as writer:
+            for clip, result in ordered(pool, self._decode, self.clips):
+                if isinstance(result, RejectedError):
+                    rejected.append((clip.clip_id, clip.path, str(result)))
+                else:
+                    rows += len(result.waves)
+                    writer.append([clip.clip_id] * len(result.waves), result.waves)
+                    here = (len(result.waves), result.padded > 0, result.silent, result.clipped)
+                    found.update({key: int(more) for key, more in zip(FOUND, here, strict=True)})
+                done(1)
+            entry = Entry(self.fingerprint, rows, dict(found), rejected, makers())
+            writer.attributes = asdict(entry) | {
+                "code": provenance.digest("decode"), "config": _settings(self.rate, self.config),
+            }  # fmt: skip
+        return entry
+
+    def _decode(self, clip: Clip) -> Decoded | RejectedError:
+        """The waves of a file as they are stored, or why there are none."""
+        c = self.config
+        try:
+            decoded = decode(self.audio / clip.path, self.rate, c.samples, c.min_seconds, c.policy, c.segments)
+        except RejectedError as error:
+            return error
+        return replace(decoded, waves=to_stored(decoded.waves, c.dtype))
+
+
+def recall(store: Path, fingerprint: str) -> Entry | None:
+    """What the shard of a fingerprint says of itself; None where it is absent from the store or damaged."""
+    try:
+        with shards.open_shard(waveform_store.place(store, fingerprint)) as file:
+            told = {key: shards.attribute(file, key) for key in ("rows", "found", "rejected", "makers")}
+            return Entry(fingerprint, **told) if file.attrs["fingerprint"] == fingerprint else None
+    except (shards.ShardError, KeyError):
+        return None
+
+
+def _settings(rate: int, config: WaveformConfig) -> Settings:
+    """What a waveform depends on; how many may be rejected is none of it."""
+    return config.model_dump(mode="json", exclude={"max_rejected"}) | {"rate": rate}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
+
+
+def ordered(pool: ThreadPoolExecutor, work: Callable[[S], R], items: Iterable[S]) -> Iterator[tuple[S, R]]:
+    """Like ``pool.map`` with the item beside its result, but with a short queue: memory stays bounded."""
+    waiting: deque[tuple[S, Future[R]]] = deque()
+    source = iter(items)
+    for item in itertools.islice(source, 4 * workers()):
+        waiting.append((item, pool.submit(work, item)))
+    while waiting:
+        item, future = waiting.popleft()
+        yield item, future.result()
+        for following in itertools.islice(source, 1):
+            waiting.append((following, pool.submit(work, following)))

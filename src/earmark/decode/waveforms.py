@@ -1,0 +1,102 @@
+"""The waveforms of one rate, for whoever computes features: known by their index, and there when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from earmark import progress
+from earmark.config import WaveformConfig
+from earmark.corpus.manifest import Clip
+from earmark.decode import corpus as decode
+from earmark.decode import waveform_store
+from earmark.decode.corpus import Entry, Index, WaveformShard
+from earmark.errors import EarmarkError
+from earmark.storage import provenance, uniform
+
+
+class Waveforms:
+    """The shards that the index in ``folder`` names.
+
+    clips: the manifest; audio: the corpus's folder of music. Both serve to decode a shard again that the store lacks,
+    and are not looked at before.
+    """
+
+    def __init__(self, folder: Path, clips: Iterable[Clip], audio: Path) -> None:
+        self.folder, self.clips, self.audio = folder, clips, audio
+        self.index = Index.read(folder)
+        self.store = waveform_store.root(folder)
+
+    @property
+    def shards(self) -> dict[str, Entry]:
+        """What the index says of each shard, by name; this needs no waveform."""
+        return self.index.shards
+
+    def path(self, name: str) -> Path:
+        """Where a shard lies in the store, or would lie."""
+        return waveform_store.place(self.store, self.shards[name].fingerprint)
+
+    def makers(self, names: Iterable[str]) -> dict[str, uniform.Makers]:
+        """Who made the named shards, or will have made them once they are ``ready``."""
+        held, here = self._held(names), decode.makers()
+        again = uniform.stale(held, here)
+        return {name: here if makers is None or name in again else makers for name, makers in held.items()}
+
+    def ready(self, names: Iterable[str], wanted: Path) -> dict[str, Path]:
+        """The files of the named shards, all made by the same makers.
+
+        What the store lacks, or has damaged, is decoded again. wanted: the features they are for. Raises EarmarkError
+        where the music is absent, or is not any more what the index was made of.
+        """
+        held, here = self._held(names), decode.makers()
+        again = sorted(uniform.stale(held, here))
+        if again:
+            lacking = self._hashed(again, wanted)
+            line = (
+                uniform.reason(held, again, here)
+                or f"decoded again, since {self.store} lacks them: {len(again)} shards"
+            )
+            progress.say(f"decode {self._rate} Hz", line)
+            for _ in decode.write_shards(lacking, self._rate):
+                pass
+        return {name: self.path(name) for name in held}
+
+    @property
+    def _rate(self) -> int:
+        return int(self.index.settings["rate"])
+
+    def _held(self, names: Iterable[str]) -> dict[str, uniform.Makers | None]:
+        """Who made each shard in the store; None of one that is absent or damaged."""
+        entries = {name: decode.recall(self.store, self.shards[name].fingerprint) for name in names}
+        return {name: None if entry is None else entry.makers for name, entry in entries.items()}
+
+    def _hashed(self, names: list[str], wanted: Path) -> list[WaveformShard]:
+        """The named shards as the music that is here makes them; EarmarkError where these are others."""
+        by_shard: dict[str, list[Clip]] = {name: [] for name in names}
+        for clip in self.clips:
+            if clip.shard in by_shard:
+                by_shard[clip.shard].append(clip)
+        config = WaveformConfig(**{key: value for key, value in self.index.settings.items() if key != "rate"})
+        found = list(decode.hashed(by_shard, self.audio, self._rate, config, self.store))
+        for shard in found:
+            if shard.fingerprint != self.shards[shard.name].fingerprint:
+                raise EarmarkError(self._differs(shard, wanted))
+        return found
+
+    def _differs(self, shard: WaveformShard, wanted: Path) -> str:
+        """Why a shard cannot be decoded as the index has it."""
+        absent = sum(not (self.audio / clip.path).is_file() for clip in shard.clips)
+        if absent == len(shard.clips):
+            return (
+                f"{wanted} cannot be computed here: {self.store} lacks the waveforms of shard {shard.name}, and their "
+                f"music is not in {self.audio} (corpus.audio); `dvc pull {wanted}` brings what another one computed"
+            )
+        cause = "its music has changed"
+        if self.index.code != provenance.digest("decode"):
+            cause = "the code that decodes has changed"
+        elif absent:
+            cause = f"{absent} of its {len(shard.clips)} files are not in {self.audio}"
+        return (
+            f"{self.folder / decode.INDEX} has shard {shard.name} as {self.shards[shard.name].fingerprint[:12]}, but "
+            f"decoded now it would be {shard.fingerprint[:12]}: {cause}; run `dvc repro decode@{self._rate}`"
+        )

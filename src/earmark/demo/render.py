@@ -1,0 +1,215 @@
+"""Render the demo corpus: real compositions, re-orchestrated, in the layout of MagnaTagATune.
+
+The scores come from music21's corpus, the sounds from pretty_midi's soundfont; both packages belong to the extra
+`demo`. Each tag is true by construction (see demo_tags): it is read off what was rendered, never off a title.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+
+from earmark.demo import arranging, demo_plan, scores, studio
+from earmark.demo.demo_plan import ClipPlan, SongPlan
+from earmark.demo.demo_tags import TAG_NAMES, Facts, tags_of
+from earmark.errors import EarmarkError
+from earmark.files import read_json, write_json
+from earmark.progress import bar
+from earmark.storage import provenance
+
+ANNOTATIONS = "annotations_final.csv"
+AUDIO = "audio"
+MADE = "made.json"  # by which settings and code
+MIN_POSITIVES = {"train": 10, "valid": 2, "test": 3}
+PACKAGES = ("music21", "pretty_midi")
+
+
+@dataclass(frozen=True)
+class DemoClip:
+    """A rendered clip: its row of the annotations and what was measured on it."""
+
+    clip_id: int
+    mp3_path: str
+    tags: tuple[str, ...]
+    facts: Facts
+
+
+def update(target: Path, clips: int, seed: int) -> int:
+    """Render into ``target`` unless it holds this very corpus already; returns how many clips were rendered.
+
+    DVC runs the stage for a change of any setting of the corpus, of which few concern the demo.
+    """
+    made = {"clips": clips, "seed": seed, "code": provenance.digest("demo")}
+    note = target / MADE
+    with contextlib.suppress(EarmarkError):
+        if read_json(note) == made | {"content": _content(target)}:
+            return 0
+    rendered = render(target, clips, seed)
+    write_json(note, made | {"content": _content(target)})
+    return len(rendered)
+
+
+def _content(folder: Path) -> str:
+    """SHA-256 of all that lies in the folder but the note itself: a damaged file is rendered again, not kept."""
+    summary = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MADE):
+        summary.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode())
+        summary.update(path.read_bytes())
+    return summary.hexdigest()
+
+
+def render(target: Path, clips: int, seed: int, workers: int | None = None) -> list[DemoClip]:
+    """Write `clips` MP3s and their annotations into the folder `target`; returns them in the order of their ids.
+
+    The same clips and seed give the same bytes whatever the number of workers (default: one per core).
+    Raises EarmarkError where a tag would have too few clips in a split, a package of the extra `demo` is missing, or
+    `target` holds something other than an older demo corpus; `target` is then left as it was.
+    """
+    for package in PACKAGES:
+        scores.package_folder(package)
+    songs = demo_plan.plan(clips, seed)
+    with _replacing(Path(target)) as folder:
+        done = render_songs(songs, seed, folder, workers)
+        check_counts(done)
+        write_annotations(done, folder / ANNOTATIONS)
+    return done
+
+
+def render_songs(songs: Sequence[SongPlan], seed: int, folder: Path, workers: int | None = None) -> list[DemoClip]:
+    """Render songs of a plan into `folder`/audio, in `workers` processes; 1 stays in this process."""
+    for name in sorted({song.folder for song in songs}):
+        (folder / AUDIO / name).mkdir(parents=True, exist_ok=True)
+    work = partial(render_song, seed=seed, audio=folder / AUDIO)
+    count = min(workers or _cores(), len(songs))
+    done: list[DemoClip] = []
+    with bar(sum(len(song.clips) for song in songs), "demo corpus", "clip") as progress:
+        for rendered in map(work, songs) if count <= 1 else _in_pool(work, songs, count):
+            done += rendered
+            progress.update(len(rendered))
+    return sorted(done, key=lambda clip: clip.clip_id)
+
+
+def _in_pool(work: partial[list[DemoClip]], songs: Sequence[SongPlan], workers: int) -> Iterator[list[DemoClip]]:
+    """Map over the songs in fresh processes; a failure cancels what has not begun."""
+    # spawned, not forked: a caller that has threads running (torch, tqdm) cannot deadlock the workers
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        yield from pool.map(work, songs)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _cores() -> int:
+    """Count the cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def render_song(song: SongPlan, seed: int, audio: Path) -> list[DemoClip]:
+    """Parse one score and render its clips; nothing depends on which other songs this process rendered."""
+    score = scores.read(song.piece)
+    return [_render_clip(song, score, clip, seed, audio) for clip in song.clips]
+
+
+def _render_clip(song: SongPlan, score: scores.Score, clip: ClipPlan, seed: int, audio: Path) -> DemoClip:
+    """Arrange, play and record one clip, write its MP3 and note down the facts."""
+    rng = np.random.default_rng([seed, clip.index, 1])
+    arrangement = arranging.arrange(score, clip, rng)
+    wave, heard = studio.mix(arrangement.lines)
+    path = song.path(clip)
+    pitched = [line.voice.instrument for line in heard if line.voice is not None]
+    if not pitched:
+        raise EarmarkError(f"demo clip {path}: no instrument of {[v.instrument for v in clip.voices]} is heard")
+    if clip.echo == "echo":
+        wave = studio.echo(wave, rng)
+    wave, T60 = studio.place(wave, clip.room, clip.level, rng)
+    # 32 kbit/s at a constant rate, as MagnaTagATune's files
+    sf.write(audio / path, wave, studio.RATE, format="MP3", bitrate_mode="CONSTANT", compression_level=0.84)
+    drummed = len(pitched) < len(heard)
+    facts = Facts(
+        era=song.piece.era,
+        instruments=frozenset(pitched),
+        drums=clip.drums if drummed else "none",
+        machine=arrangement.machine and drummed,
+        pulse_bpm=arrangement.pulse_bpm,
+        onset_rate=arranging.onset_rate(heard),
+        median_pitch=arranging.median_pitch(heard),
+        rms_db=studio.level_db(wave),
+        echo=clip.echo == "echo",
+        T60=T60,
+    )
+    return DemoClip(clip.index + 1, path, tags_of(facts), facts)
+
+
+def tag_matrix(clips: Sequence[DemoClip]) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    """Return (clips, tags) with 1 where the tag holds, columns as in TAG_NAMES."""
+    rows = [[tag in clip.tags for tag in TAG_NAMES] for clip in clips]
+    return np.array(rows, np.uint8).reshape(len(clips), len(TAG_NAMES))
+
+
+def check_counts(clips: Sequence[DemoClip]) -> None:
+    """Raise EarmarkError where a tag has too few clips in a split, or two tags mark the same clips."""
+    matrix = tag_matrix(clips)
+    splits = np.array([demo_plan.split_of(clip.mp3_path[0]) for clip in clips])
+    for tag, column in zip(TAG_NAMES, matrix.T, strict=True):
+        counts = {split: int(column[splits == split].sum()) for split in MIN_POSITIVES}
+        if any(counts[split] < least for split, least in MIN_POSITIVES.items()):
+            raise EarmarkError(
+                f"demo.clips: tag {tag!r} needs at least {MIN_POSITIVES} clips, got {counts} of {len(clips)}; "
+                "ask for more clips (320 or more) or take another seed"
+            )
+    seen: dict[bytes, str] = {}
+    for tag, column in zip(TAG_NAMES, matrix.T, strict=True):
+        if (other := seen.setdefault(column.tobytes(), tag)) != tag:
+            raise EarmarkError(f"demo.seed: the tags {other!r} and {tag!r} mark the same clips; take another seed")
+
+
+def write_annotations(clips: Sequence[DemoClip], path: Path) -> None:
+    """Write MagnaTagATune's table: TAB-separated, every value in quotes, ids ascending."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n")
+        writer.writerow(["clip_id", *TAG_NAMES, "mp3_path"])
+        for clip, row in zip(clips, tag_matrix(clips), strict=True):
+            writer.writerow([clip.clip_id, *row.tolist(), clip.mp3_path])
+
+
+@contextlib.contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """Yield a new folder beside `target` that takes its place at the end, and vanishes where an error occurs."""
+    _refuse_foreign(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new, old = (target.parent / f".{target.name}.{state}" for state in ("partial", "old"))
+    for leftover in (new, old):  # of a run that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
+    new.mkdir()
+    try:
+        yield new
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _refuse_foreign(target: Path) -> None:
+    """Raise EarmarkError where `target` holds anything that this module did not write: it would be deleted."""
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise EarmarkError(f"{target} must be a folder or absent for the demo corpus to be written there")
+    if not target.exists() or not any(target.iterdir()):
+        return
+    annotations = target / ANNOTATIONS
+    header = annotations.read_text(encoding="utf-8").partition("\n")[0] if annotations.is_file() else ""
+    if header.replace('"', "").split("\t") != ["clip_id", *TAG_NAMES, "mp3_path"]:
+        raise EarmarkError(f"{target} holds something other than this version's demo corpus: empty or move it first")

@@ -1,0 +1,32 @@
+"""MagnaTagATune as its makers distribute it: three parts of a zip, two tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from earmark.download.archive import parts_of, unpack
+from earmark.download.download import Patience, fetch
+from earmark.errors import EarmarkError
+
+BASE_URL = "https://mirg.city.ac.uk/datasets/magnatagatune"
+PARTS = ("mp3.zip.001", "mp3.zip.002", "mp3.zip.003")
+TABLES = ("annotations_final.csv", "clip_info_final.csv")
+PATIENCE = Patience()
+
+
+def prepare(folder: Path, download: bool, base_url: str | None = None) -> str:
+    """Fetch what is missing, if asked to, and unpack the parts into ``folder``/audio; returns what params.yaml needs.
+
+    Every step that is done is skipped, so that a stopped run goes on. Raises EarmarkError where a file is missing.
+    """
+    if download:
+        for name in (*TABLES, *PARTS):
+            fetch(f"{(base_url or BASE_URL).rstrip('/')}/{name}", folder / name, PATIENCE)
+    missing = [name for name in (TABLES[0], *PARTS) if not (folder / name).is_file()]
+    if missing:
+        raise EarmarkError(f"{folder} lacks {', '.join(missing)}; put the files there, or add --download")
+    counts = unpack(parts_of(folder / PARTS[0]), folder / "audio")
+    return (
+        f"{counts['written']} files unpacked, {counts['kept']} were there. In params.yaml:\n"
+        f"corpus:\n  kind: magnatagatune\n  audio: {folder / 'audio'}\n  annotations: {folder / TABLES[0]}\n"
+    )

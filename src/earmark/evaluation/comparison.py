@@ -1,0 +1,167 @@
+"""Whether two experiments differ: the paired bootstrap of the difference of their macro ROC-AUCs.
+
+Both are scored on the same resamples of the same songs, so that what makes a resample easy or hard for both cancels
+(Efron and Tibshirani 1993, chapter 8). Two intervals that overlap may well belong to experiments that differ; the
+interval of the difference says whether they do.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.corpus.labels import read_labels
+from earmark.evaluation.metrics import (
+    Array,
+    EvaluationError,
+    Resamples,
+    bootstrap_macro_roc_auc,
+    interval,
+    macro_roc_auc,
+    resample,
+)
+from earmark.evaluation.scoring import read_scores
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One experiment on the test split: clip ids and probabilities (clips, tags) in the same order."""
+
+    clip_ids: list[str]
+    scores: Array
+
+
+@dataclass(frozen=True)
+class Difference:
+    """ROC-AUC of ``first`` minus that of ``second`` on the clips that both scored, with its 95 % interval.
+
+    ``ahead``: share of resamples in which ``first`` is ahead.
+    """
+
+    first: str
+    second: str
+    clips: int
+    difference: float
+    low: float
+    high: float
+    ahead: float
+
+    @property
+    def distinct(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.low > 0 or self.high < 0
+
+
+def compare(
+    experiments: Mapping[str, Scored],
+    targets: Mapping[str, NDArray[np.uint8]],
+    songs: Mapping[str, str],
+    resamples: int,
+    seed: int,
+) -> list[Difference]:
+    """All pairs of experiments, in their order, so that a pair keeps its name whoever is ahead.
+
+    targets: clip id -> (tags,) in {0, 1}; songs: clip id -> song. A pair is compared on the clips that both scored: an
+    experiment at another rate may lack one that was rejected. An experiment is measured once on each set of clips that
+    a pair of it has in common, which is one where all scored the same. Raises EvaluationError where a clip has no
+    labels, where a pair has no clip in common, and for scores that are no numbers.
+    """
+    pairs = list(itertools.combinations(experiments, 2))
+    scored = {name: frozenset(found.clip_ids) for name, found in experiments.items()}
+    for name, clips in scored.items():
+        if unknown := clips - targets.keys():
+            raise EvaluationError(
+                f"{len(unknown)} clips that {name} scored have no labels, {min(unknown)!r} for one: its scores "
+                f"belong to other labels; run `dvc repro evaluate@{name}`"
+            )
+    common = {pair: scored[pair[0]] & scored[pair[1]] for pair in pairs}
+    found: dict[tuple[str, str], Difference] = {}
+    for clips in dict.fromkeys(common.values()):
+        here = [pair for pair in pairs if common[pair] == clips]
+        if not clips:
+            raise EvaluationError(f"{here[0][0]} and {here[0][1]} have no clip in common that both scored")
+        ordered = [clip for clip in targets if clip in clips]
+        numbers = {song: i for i, song in enumerate(dict.fromkeys(songs[clip] for clip in ordered))}
+        drawn = resample(np.array([numbers[songs[clip]] for clip in ordered]), resamples, seed)
+        labels = np.stack([targets[clip] for clip in ordered])
+        names = dict.fromkeys(name for pair in here for name in pair)
+        measured = {name: _measure(name, experiments[name], ordered, labels, drawn) for name in names}
+        found |= {pair: _difference(pair, measured, len(ordered)) for pair in here}
+    return [found[pair] for pair in pairs]
+
+
+def read(folder: Path, experiments: Sequence[str]) -> dict[str, Scored]:
+    """The scores of experiments, as evaluate wrote them: ``folder``/<experiment>.csv."""
+    return {name: Scored(*read_scores(folder / f"{name}.csv")) for name in experiments}
+
+
+def compare_files(
+    folder: Path, labels: Path, experiments: Sequence[str], resamples: int, seed: int
+) -> list[Difference]:
+    """Compare what evaluate wrote; fewer than two experiments are not compared, and need no labels."""
+    if len(experiments) < 2:
+        return []
+    clips, table = read_labels(labels)
+    targets = dict(zip((c.clip_id for c in clips), table.values, strict=True))
+    return compare(read(folder, experiments), targets, {c.clip_id: c.song for c in clips}, resamples, seed)
+
+
+def summary(rows: Sequence[Difference]) -> dict[str, Any]:
+    """The pairs by name, for the metrics."""
+    fields = ("difference", "low", "high", "ahead")
+    return {f"{row.first} - {row.second}": {f: getattr(row, f) for f in fields} for row in rows}
+
+
+COLUMNS = ("better", "worse", "difference", "95 % interval", "ahead in", "clips", "distinct")
+
+
+def table(rows: Sequence[Difference]) -> list[tuple[str, ...]]:
+    """One row per pair, the better experiment first, the largest difference on top."""
+    return [_row(row) for row in sorted(rows, key=lambda row: -abs(row.difference))]
+
+
+def _row(row: Difference) -> tuple[str, ...]:
+    first, second, low, high, ahead = row.first, row.second, row.low, row.high, row.ahead
+    if row.difference < 0:
+        first, second, low, high, ahead = second, first, -high, -low, 1 - ahead
+    return (
+        first,
+        second,
+        f"{abs(row.difference):.4f}",
+        f"{low:+.4f} to {high:+.4f}",
+        f"{100 * ahead:.0f} %",
+        str(row.clips),
+        "yes" if row.distinct else "no",
+    )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Macro ROC-AUC of one experiment on a set of clips, and of each resample of it, (resamples,)."""
+
+    mean: float
+    samples: Array
+
+
+def _measure(name: str, scored: Scored, clips: Sequence[str], labels: NDArray[np.uint8], drawn: Resamples) -> _Measured:
+    """Measure one experiment on ``clips``, whose order labels and songs have."""
+    row_of = {clip: row for row, clip in enumerate(scored.clip_ids)}
+    scores = scored.scores[[row_of[clip] for clip in clips]]
+    try:
+        return _Measured(macro_roc_auc(scores, labels), bootstrap_macro_roc_auc(scores, labels, drawn))
+    except EvaluationError as error:
+        raise EvaluationError(f"{name}: {error}") from None
+
+
+def _difference(pair: tuple[str, str], measured: Mapping[str, _Measured], clips: int) -> Difference:
+    first, second = (measured[name] for name in pair)
+    samples = first.samples - second.samples
+    low, high = interval(samples)
+    ahead = float(np.mean(samples[~np.isnan(samples)] > 0))
+    return Difference(*pair, clips, first.mean - second.mean, low, high, ahead)

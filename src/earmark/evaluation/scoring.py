@@ -1,0 +1,68 @@
+"""A trained model's scores for a split, and the table that holds them."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from earmark.features.dataset import Split
+from earmark.files import write_csv
+
+
+def excerpts(frames: int, excerpt: int) -> int:
+    """How many excerpts cover a clip, each half over the next one."""
+    return 1 if excerpt >= frames else 1 + -(-(frames - excerpt) // max(1, excerpt // 2))
+
+
+def probabilities(model: nn.Module, features: Tensor, excerpt: int, number: int, exclusive: bool = False) -> Tensor:
+    """Probability of every tag, averaged over ``number`` excerpts of ``excerpt`` frames, evenly spaced over the clip.
+
+    features: (batch, frames, dims) -> (batch, tags) in [0, 1], float64. An excerpt as long as the clip is the clip.
+    exclusive: the outputs are classes of which a clip has one (softmax).
+    """
+    last = features.shape[1] - excerpt
+    starts = [round(last * i / max(1, number - 1)) for i in range(number)]
+    logits = torch.stack([model(features[:, s : s + excerpt]).double() for s in starts])
+    return (logits.softmax(dim=-1) if exclusive else torch.sigmoid(logits)).mean(dim=0)
+
+
+@torch.no_grad()
+def score(
+    model: nn.Module,
+    features: Tensor,
+    excerpt: int | None = None,
+    number: int | None = None,
+    batch: int = 32,
+    exclusive: bool = False,
+) -> NDArray[np.float64]:
+    """Score clips in batches: features (clips, frames, dims) -> probabilities (clips, tags).
+
+    By default an excerpt is the clip, and as many of them as overlap by half.
+    """
+    excerpt = features.shape[1] if excerpt is None else excerpt
+    number = excerpts(features.shape[1], excerpt) if number is None else number
+    starts = range(0, len(features), batch)
+    parts = [probabilities(model, features[start : start + batch], excerpt, number, exclusive) for start in starts]
+    scores: NDArray[np.float64] = torch.cat(parts).cpu().numpy()
+    return scores
+
+
+def write_scores(path: Path, split: Split, scores: NDArray[np.float64]) -> None:
+    """Write clip_id, song and one probability per tag."""
+    rows = (
+        [clip.clip_id, clip.song, *(f"{value:.9g}" for value in row)]
+        for clip, row in zip(split.clips, scores.tolist(), strict=True)
+    )
+    write_csv(path, ["clip_id", "song", *split.tags], rows)
+
+
+def read_scores(path: Path) -> tuple[list[str], NDArray[np.float64]]:
+    """Read clip ids and probabilities (clips, tags) of what ``write_scores`` wrote."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    return [row[0] for row in rows], np.array([[float(v) for v in row[2:]] for row in rows])

@@ -1,0 +1,1 @@
+"""Waveform shards become feature shards, and these become tensors."""

@@ -1,0 +1,312 @@
+"""Shards computed by the workers of a Dask cluster, where EARMARK_CLUSTER names its scheduler.
+
+The workers write the very files that this process would have written, to the folder that all share, or by way of an
+fsspec URL that all reach (``s3://...``), where EARMARK_STORE names one. Which shards are missing, and what is in them,
+is decided here as ever: a cluster changes no fingerprint.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from earmark.errors import EarmarkError
+from earmark.storage import shards
+from earmark.storage.store import Store
+
+RETRIES = 3
+PATIENCE = 60  # seconds to wait for a scheduler, and for its first worker
+LOOK = 5  # seconds without news after which to see whether the workers that a task was given to are still there
+
+_ABSENT = re.compile("(Import|ModuleNotFound|Attribute)Error")  # as text: Dask wraps them
+
+Settings = dict[str, Any]
+Work = Callable[[Settings, Path, Path, str], object]
+About = Callable[[], tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One shard: the waveforms ``source``, the features ``target``, their fingerprint, and how many clips it has."""
+
+    source: Path
+    target: Path
+    fingerprint: str
+    clips: int
+
+
+def run(
+    address: str, work: Work, about: About, settings: Settings, tasks: Sequence[Task], done: Callable[[int], object]
+) -> str:
+    """Have ``work(settings, source, target, fingerprint)`` done for every task by the workers of a cluster.
+
+    about: tells, on a worker, its code and its makers, what else the bytes of its shards depend on. The workers decide
+    at the start what these are, which is returned; every task compares its worker's with them, for those that join
+    later. A worker that declares ``GPU`` resources takes one task per GPU; where any does, only such workers are used.
+    A task whose worker dies, or on whose worker anything goes wrong, is given to another one. Raises EarmarkError where
+    there is no scheduler or no worker, where the workers' code is not this one, and where a shard cannot be computed on
+    any of them; the finished ones stay.
+    """
+    store = os.environ.get("EARMARK_STORE")
+    remote = Store(store) if store else None
+    finished = 0
+    with _client(address) as client:
+        resources, makers = _check_workers(client, address, about)
+        began = about()[0], makers
+
+        def submit(task: Task, **where: Any) -> Any:
+            if remote is not None and not remote.has(_source_name(task)):
+                remote.put(task.source, _source_name(task))
+            place = Task(task.source.resolve(), task.target.resolve(), task.fingerprint, task.clips)
+            arguments = (began, work, about, settings, place, store)
+            return client.submit(_on_worker, *arguments, resources=resources, retries=RETRIES, pure=False, **where)
+
+        try:
+            for task in _completed(client, resources, submit, tasks):
+                if remote is not None:
+                    remote.get(_target_name(task), task.target)
+                    remote.remove(_target_name(task))
+                    remote.remove(_source_name(task))
+                _check_result(address, task)
+                finished += 1
+                done(task.clips)
+        except _LostTaskError as lost:
+            raise EarmarkError(_explained(lost, address, finished, len(tasks))) from lost.reason
+    return makers
+
+
+def _completed(
+    client: Any, resources: dict[str, int], submit: Callable[..., Any], tasks: Sequence[Task]
+) -> Iterator[Task]:
+    """Yield each task when it is done; one that fails on a worker goes to those on which it has not been tried.
+
+    Among these to such as have failed at nothing: a full disk, a broken installation or a GPU in a fault fails every
+    task at once, and so draws them all. Raises _LostTaskError.
+    """
+    from distributed import CancelledError, KilledWorker
+
+    ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    running: dict[Any, tuple[Task, frozenset[str]]] = {}  # and the workers that alone may do it; none: any
+    failures: dict[Task, dict[str, str]] = {task: {} for task in tasks}  # the reason on each worker that has tried
+
+    def start(task: Task, workers: Sequence[str] = ()) -> None:
+        future = submit(task, **({"workers": list(workers)} if workers else {}))
+        running[future] = task, frozenset(workers)
+        future.add_done_callback(ended.put)
+
+    def start_elsewhere(task: Task, reason: Exception | None = None) -> None:
+        untried = [name for name in _workers(client, resources) if name not in failures[task]]
+        if not untried:
+            raise _LostTaskError(task, reason, failures[task])
+        sick = set[str]().union(*failures.values())
+        start(task, [name for name in untried if name not in sick] or untried)
+
+    for task in tasks:
+        start(task)
+    while running:
+        try:
+            future = ended.get(timeout=LOOK)
+        except queue.Empty:
+            here = set(_workers(client, resources))
+            for gone in [future for future, (_, chosen) in running.items() if chosen and not chosen & here]:
+                task, _ = running.pop(gone)
+                gone.cancel()
+                start_elsewhere(task)
+            continue
+        if future not in running:
+            continue
+        task, _ = running.pop(future)
+        try:
+            future.result()
+        except (CancelledError, KilledWorker) as error:
+            raise _LostTaskError(task, error) from error
+        except Exception as error:
+            worker, reason = _whose(client, future, task, error)
+            if worker in failures[task]:  # it was not to try again
+                raise _LostTaskError(task, error, failures[task]) from error
+            if not any(worker in tried for tried in failures.values()):
+                print(f"worker {worker} cannot compute {task.target}: {reason}", file=sys.stderr)
+            failures[task][worker] = reason
+            start_elsewhere(task, error)
+        else:
+            future.release()  # the scheduler keeps nothing of it, so that only shards in flight are ever done twice
+            yield task
+
+
+def _whose(client: Any, future: Any, task: Task, error: Exception) -> tuple[str, str]:
+    """The worker on which a task has failed, and the reason."""
+    if isinstance(error, _TaskError):
+        return error.args[0], error.args[1]
+    key = future.key  # it failed before the task began, where earmark is not installed for instance
+    try:
+        found = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks[key].erred_on))
+    except Exception as silent:
+        raise _LostTaskError(task, silent) from silent
+    return found[0] if found else "of unknown address", _told(error)
+
+
+def _told(error: BaseException) -> str:
+    """An error in one line; what kind it is, unless it was written for users."""
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    if isinstance(error, EarmarkError | OSError):
+        return text
+    return ": ".join([type(error).__name__, *(line[:300] for line in text.strip().splitlines()[:1])])
+
+
+def _check_result(address: str, task: Task) -> None:
+    """Refuse a shard that is not here: a folder that is shared only in name."""
+    found = shards.fingerprint_of(task.target)
+    if found != task.fingerprint:
+        raise EarmarkError(
+            f"{task.target}: a worker of {address} wrote it (fingerprint {task.fingerprint}), but here is {found}; do "
+            f"all machines share {task.target.parent.resolve()}? Otherwise EARMARK_STORE must name a store that they "
+            "reach"
+        )
+
+
+class _TaskError(Exception):
+    """A worker's address, and what went wrong there."""
+
+
+class _LostTaskError(Exception):
+    """A task that no worker can do, why, and the reasons on the workers that have tried."""
+
+    def __init__(self, task: Task, reason: Exception | None, failures: dict[str, str] | None = None) -> None:
+        super().__init__(task, reason, failures)
+        self.task, self.reason, self.failures = task, reason, failures or {}
+
+
+def _on_worker(
+    began: tuple[str, str], work: Work, about: About, settings: Settings, task: Task, store: str | None
+) -> None:
+    """What a worker does for one task. Whatever goes wrong leaves it as text: any client can read that."""
+    from distributed import get_worker
+
+    try:
+        if difference := _difference(about(), began):  # it has joined since the others were asked
+            raise EarmarkError(difference)
+        if store is None:
+            work(settings, task.source, task.target, task.fingerprint)
+        else:
+            _by_way_of(Store(store), work, settings, task)
+        return
+    except Exception as error:
+        failed = _TaskError(get_worker().address, _told(error))
+    raise failed  # not from within: Dask would send along what it comes from, whose class the client may not have
+
+
+def _difference(told: tuple[str, str], began: tuple[str, str]) -> str | None:
+    """What keeps a worker's shards from being those of the run."""
+    if told[0] != began[0]:
+        return f"it has earmark's code {told[0][:12]}, not {began[0][:12]}; update it there"
+    if told[1] != began[1]:
+        return f"it computes with {told[1]}, but the run began with {began[1]}: the bytes would differ; use one kind"
+    return None
+
+
+def _by_way_of(store: Store, work: Work, settings: Settings, task: Task) -> None:
+    """The same for a worker that shares no folder."""
+    if store.has(_target_name(task)):  # done before, by a worker that died or for a client that did
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Path(scratch) / "waveforms" / task.source.name
+        target = Path(scratch) / "features" / task.target.parent.name / task.target.name
+        target.parent.mkdir(parents=True)
+        store.get(_source_name(task), source)
+        work(settings, source, target, task.fingerprint)
+        store.put(target, _target_name(task))
+
+
+def _source_name(task: Task) -> str:
+    return f"waveforms/{task.fingerprint}.h5"  # what the worker knows, too: it cannot open the source
+
+
+def _target_name(task: Task) -> str:
+    return f"features/{task.fingerprint}.h5"
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Any]:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise EarmarkError(f"EARMARK_CLUSTER={address} needs earmark[distributed]: pip install distributed") from None
+    log = logging.getLogger("distributed")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # it reports a lost connection many times over; the error says it once
+    try:
+        try:
+            client = Client(address, timeout=PATIENCE, set_as_default=False)  # type: ignore[no-untyped-call]
+        except (OSError, ValueError) as error:
+            raise EarmarkError(f"EARMARK_CLUSTER: no scheduler answers at {address} ({error})") from None
+        try:
+            yield client
+        finally:
+            client.close(timeout=5)  # type: ignore[no-untyped-call]
+    finally:
+        log.setLevel(level)
+
+
+def _check_workers(client: Any, address: str, about: About) -> tuple[dict[str, int], str]:
+    """Refuse workers that would compute something else; return the resources that a task takes, and their makers.
+
+    One that cannot tell what it is, its GPU being out of order, may be there: tasks that it takes go to others.
+    """
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+    except TimeoutError:
+        raise EarmarkError(f"{address}: no worker has joined in {PATIENCE} s; start `dask worker {address}`") from None
+    resources = {"GPU": 1} if _workers(client, {"GPU": 1}) else {}
+    found: dict[str, Any] = client.run(about, workers=_workers(client, resources), on_error="return")
+    here = about()[0]
+    makers, silent = set[str](), []
+    for worker, told in found.items():
+        if isinstance(told, Exception) and _ABSENT.search(repr(told)):
+            raise EarmarkError(
+                f"{address}: worker {worker} cannot import earmark ({told}); install this version of it there"
+            )
+        if isinstance(told, BaseException):
+            silent.append(f"on {worker}: {_told(told)}")
+        elif told[0] != here:
+            raise EarmarkError(f"{address}: worker {worker}: {_difference(told, (here, told[1]))}")
+        else:
+            makers.add(told[1])
+    if len(makers) > 1:
+        raise EarmarkError(
+            f"{address}: its workers differ ({'; '.join(sorted(makers))}), and so would the bytes of their shards; use "
+            "one kind"
+        )
+    if not makers:
+        raise EarmarkError(f"{address}: none of its workers can compute anything; {'; '.join(silent)}")
+    return resources, makers.pop()
+
+
+def _workers(client: Any, resources: dict[str, int]) -> list[str]:
+    """The addresses of the workers that declare those resources."""
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    return [name for name, told in workers.items() if resources.keys() <= (told.get("resources") or {}).keys()]
+
+
+def _explained(lost: _LostTaskError, address: str, finished: int, total: int) -> str:
+    """What went wrong, which shard it was, and what is kept."""
+    from distributed import KilledWorker
+
+    shard, kept = lost.task.target, f"{finished} of {total} shards are finished and kept; run the stage again to go on"
+    if lost.failures:
+        reasons = "; ".join(f"on {worker}: {reason}" for worker, reason in lost.failures.items())
+        return f"{shard}: {reasons}; no other worker is there to try it; {kept}"
+    if isinstance(lost.reason, KilledWorker):
+        return f"{shard}: {RETRIES + 1} workers died while they computed it, of lack of memory perhaps; {kept}"
+    return f"{address}: the scheduler has gone away; {kept}"

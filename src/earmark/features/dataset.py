@@ -1,0 +1,165 @@
+"""Feature shards as tensors that stay in memory: cached features are read once, not in every epoch.
+
+Workers that read ahead are slower than none for such data: copying a batch between processes costs more than reading
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from earmark.corpus.labels import Labelled, read_labels
+from earmark.features.standardize import Standardizer
+from earmark.storage import shards
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split: standardised features (rows, frames, dims), targets (rows, tags) and who the clip of each row is.
+
+    A row is a clip, or a segment of one. ``missing``: labelled clips without features, because decoding rejected them.
+    """
+
+    features: Tensor
+    targets: Tensor
+    clips: tuple[Labelled, ...]
+    tags: tuple[str, ...]
+    missing: int
+
+    def songs(self) -> NDArray[np.int64]:
+        """One number per row, equal for clips of the same song."""
+        return _numbered([c.song for c in self.clips])
+
+    def by_clip(self, scores: NDArray[np.float64]) -> tuple[Split, NDArray[np.float64]]:
+        """The split with one row per clip, its first segment's, and the mean of each clip's rows of ``scores``."""
+        clip_of = _numbered([c.clip_id for c in self.clips])
+        counts = np.bincount(clip_of)
+        if len(counts) == len(clip_of):
+            return self, scores
+        means = np.zeros((len(counts), scores.shape[1]))
+        np.add.at(means, clip_of, scores)
+        first = np.unique(clip_of, return_index=True)[1]
+        clips = tuple(self.clips[i] for i in first)
+        whole = replace(self, features=self.features[first], targets=self.targets[first], clips=clips)
+        return whole, means / counts[:, None]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What features say of themselves: the settings of their representation and of its waveforms, and their code."""
+
+    representation: dict[str, Any]
+    waveform: dict[str, Any]
+    code: str
+
+
+def origin(features: Path) -> Origin:
+    """Where the shards of a folder come from; ShardError where one differs from the first, or does not say it."""
+    found = None
+    for file in shards.open_all(features):
+        if found is None:
+            if missing := {"config", "waveform_config", "code"} - set(file.attrs):
+                raise shards.ShardError(
+                    f"{file.filename} does not say its {', '.join(sorted(missing))}: it was made by an older version; "
+                    "run the features stage again"
+                )
+            heard, waves = (shards.attribute(file, key) for key in ("config", "waveform_config"))
+            found = Origin(heard, waves, str(file.attrs["code"]))
+    assert found is not None  # open_all raises for an empty folder
+    return found
+
+
+def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
+    """One number per name, in the order of first occurrence."""
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names], np.int64)
+
+
+def load(features: Path, labels: Path, standardizer: Path, split: str) -> Split:
+    """Load one split, standardised with the training split's moments; rows follow the labels.
+
+    Raises ShardError where no clip of the split has features.
+    """
+    clips, table = read_labels(labels)
+    members = [row for row, clip in enumerate(clips) if clip.split == split]
+    found, values = read_features(features, [clips[row].clip_id for row in members], Standardizer.load(standardizer))
+    if not found:
+        raise shards.ShardError(f"{features}: none of the {len(members)} clips of the {split} split has features")
+    chosen = [members[i] for i in found]
+    return Split(
+        features=torch.from_numpy(values),
+        targets=torch.from_numpy(table.values[chosen].astype(np.float32)),
+        clips=tuple(clips[row] for row in chosen),
+        tags=table.tags,
+        missing=len(members) - len(set(chosen)),
+    )
+
+
+def read_features(
+    folder: Path, clip_ids: Sequence[str], moments: Standardizer | None = None
+) -> tuple[list[int], NDArray[np.float32]]:
+    """Which of the clips have features, as places in ``clip_ids``, ascending; and these features, in that order.
+
+    The features are (clips, frames, dims), standardised shard by shard where ``moments`` are given. A clip that was cut
+    into segments has a row for each of them, and its place occurs as often.
+    """
+    wanted = {clip: place for place, clip in enumerate(clip_ids)}
+    parts: list[NDArray[np.float32]] = []
+    places: list[int] = []
+    for file in shards.open_all(folder):
+        here = [(i, wanted[c.decode()]) for i, c in enumerate(file["clip_id"][:]) if c.decode() in wanted]
+        if here:
+            part = shards.read_rows(file, [i for i, _ in here])
+            parts.append(part if moments is None else (part - moments.mean) * moments.inverse_std)
+            places.extend(place for _, place in here)
+    order = np.argsort(places, kind="stable")  # segments stay in the order of time
+    return sorted(places), np.concatenate(parts)[order] if parts else np.empty((0, 0, 0), np.float32)
+
+
+class Batches:
+    """A split in batches: item k is the k-th (features, targets) batch of the current epoch.
+
+    Shuffled by (seed, epoch) alone, so that a resumed run sees the batches that the killed one would have seen. With an
+    ``excerpt`` below 1 a batch shows that share of the clips' frames, from a place drawn anew for every batch, and an
+    epoch passes 1 / excerpt times over the clips, so that it shows as many frames as without.
+    """
+
+    def __init__(self, split: Split, size: int, seed: int | None = None, excerpt: float = 1.0) -> None:
+        self.split, self.size, self.seed = split, size, seed
+        frames = split.features.shape[1]
+        self.frames = max(1, round(frames * excerpt))
+        self.passes = 1 if seed is None else max(1, round(frames / self.frames))
+        self.start_epoch(0)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Draw the order of this epoch and its excerpts; without a seed the order is that of the split."""
+        clips = len(self.split.targets)
+        # Batches of nearly equal size: a last batch of a single clip would leave batch norm without a deviation.
+        per_pass = -(-clips // self.size)
+        generator = torch.Generator().manual_seed((self.seed or 0) * 1_000_003 + epoch)
+        self._rows: list[Tensor] = []
+        for _ in range(self.passes):
+            order = torch.arange(clips) if self.seed is None else torch.randperm(clips, generator=generator)
+            self._rows += order.tensor_split(per_pass)
+        last = self.split.features.shape[1] - self.frames
+        self._starts = torch.zeros(len(self), dtype=torch.int64)
+        if self.seed is not None:
+            self._starts = torch.randint(0, last + 1, (len(self),), generator=generator)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        rows, start = self._rows[index], int(self._starts[index])
+        return self.split.features[rows, start : start + self.frames], self.split.targets[rows]
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return (self[i] for i in range(len(self)))

@@ -1,0 +1,68 @@
+"""How a network hears an audio file: decoded, cut, stored, transformed and standardised as the pipeline does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from earmark import representations
+from earmark.decode.audio import REMAINDER, cut, decode_whole, from_stored, to_stored
+from earmark.errors import EarmarkError
+from earmark.features.standardize import Standardizer
+
+_BATCH = 8  # segments transformed at once: a whole album must not need its whole memory at once
+
+
+@dataclass(frozen=True)
+class Heard:
+    """``features``: (segments, frames, dims), standardised; ``seconds``: of the whole file."""
+
+    features: Tensor
+    seconds: float
+
+
+class Listener:
+    """The way from a file to the input of one network.
+
+    It is that of the pipeline, by the same functions: the stages decode and features keep what is between them, and
+    features, in shards. Only a representation stored as float16 differs there, by 0.001 standardised units at most.
+
+    representation, waveform: their settings, as shards and models hold them. moments: what standardises.
+    """
+
+    def __init__(self, representation: Mapping[str, Any], waveform: Mapping[str, Any], moments: Standardizer) -> None:
+        self.representation, self.waveform, self.moments = representation, waveform, moments
+        try:
+            self.transform = representations.of(representation)
+        except ValueError as error:  # made by code that took other settings
+            raise EarmarkError(f"the model's representation cannot be built: {error}") from None
+
+    def hear(self, path: Path) -> Heard:
+        """Read one file; RejectedError where it cannot be decoded, or is shorter than the pipeline takes it."""
+        wave = decode_whole(path, self.representation["rate"], self.waveform["min_seconds"])
+        pieces = from_stored(to_stored(self._pieces(wave), self.waveform["dtype"]))
+        with torch.no_grad():
+            parts = [
+                self.transform(torch.from_numpy(np.ascontiguousarray(pieces[start : start + _BATCH]))).numpy()
+                for start in range(0, len(pieces), _BATCH)
+            ]
+        features = (np.concatenate(parts) - self.moments.mean) * self.moments.inverse_std
+        return Heard(torch.from_numpy(features), len(wave) / self.representation["rate"])
+
+    def _pieces(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What is heard of a file, (segments, samples).
+
+        A file as long as the corpus's clips, or shorter, is cut by the policy of these, one that is longer by more than
+        a tenth into segments, one after the other, whatever the policy: a song is heard from beginning to end.
+        """
+        settings, samples = self.waveform, self.representation["samples"]
+        if settings["policy"] != "segments" and len(wave) > (1 + REMAINDER) * settings["samples"]:
+            return cut(wave, samples, "segments")
+        return cut(wave, settings["samples"], settings["policy"], settings["segments"])[:, :samples]

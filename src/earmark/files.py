@@ -1,0 +1,98 @@
+"""The small files that stages write and read: text, JSON and CSV, each written beside its place and renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from earmark.errors import EarmarkError, reason
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file beside ``path`` and rename it into place, so that a killed stage leaves no half file.
+
+    Raises EarmarkError where the disk is full or the place cannot be written; what stood there before stays.
+    """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """The same for bytes; when it returns the file is on the disk, whatever happens to the machine then."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise EarmarkError(f"{path} cannot be written: {reason(error)}") from None
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a metrics file; a value that is no number (NaN) is an error, because it is no JSON."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV with a header, atomically."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read what ``write_json`` wrote; EarmarkError where it is absent or something else."""
+    try:
+        content = json.loads(_own_text(path))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, EarmarkError):
+            raise
+        raise EarmarkError(f"{path} is no JSON: {error}; {AGAIN}") from None
+    if not isinstance(content, dict):
+        raise EarmarkError(f"{path} must hold a JSON object, got {type(content).__name__}; {AGAIN}")
+    return content
+
+
+def read_csv(path: Path, first: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows of what ``write_csv`` wrote, whose columns begin with ``first``.
+
+    Raises EarmarkError where it is absent, has other columns, or a row is cut short.
+    """
+    try:
+        rows = list(csv.reader(io.StringIO(_own_text(path), newline="")))
+    except csv.Error as error:
+        raise EarmarkError(f"{path} is no CSV: {error}; {AGAIN}") from None
+    header = rows[0] if rows else []
+    if header[: len(first)] != list(first):
+        raise EarmarkError(f"{path}: the columns must begin with {', '.join(first)}, got {header[:6]}; {AGAIN}")
+    for number, row in enumerate(rows[1:], 2):
+        if len(row) != len(header):
+            raise EarmarkError(f"{path}, row {number}: {len(header)} columns expected, got {len(row)}; {AGAIN}")
+    return header, rows[1:]
+
+
+AGAIN = "run the stage that makes it again, or `dvc checkout` it"
+
+
+def _own_text(path: Path) -> str:
+    """A text that a stage wrote."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise EarmarkError(
+            f"{path} does not exist; run the stage that makes it (`dvc repro`), or `dvc pull` it"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise EarmarkError(f"{path} is not UTF-8 at byte {error.start}; {AGAIN}") from None

@@ -1,0 +1,154 @@
+"""A trained model as one file that needs no other: its weights, and all that leads from an audio file to its tags.
+
+The file is safetensors. That format writes its metadata in random order, so everything else stands as JSON under one
+key: the same model gives the same bytes. A checksum over all of it is verified before anything is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from earmark.errors import EarmarkError
+from earmark.evaluation import scoring
+from earmark.features.standardize import Standardizer
+from earmark.files import write_bytes
+from earmark.systems import published as systems
+
+FILE = "model.safetensors"  # in the folder of an experiment
+FORMAT = 1
+_KEY = "earmark"
+_NETWORK, _MOMENTS = "network.", "standardizer."  # what the names of tensors begin with
+# What a reader of safetensors, or of JSON, raises for a file that is none.
+_UNREADABLE = (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, RecursionError)
+
+
+class ModelError(EarmarkError):
+    """A model that cannot be used; the text names the file and what to do."""
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A trained model, on its way to a file or back.
+
+    system: name, family and options of the network, which takes ``piece`` frames at a time out of the ``frames`` of a
+    clip, each of ``dims``. representation: kind, rate, samples and the kind's options; waveform: samples, policy,
+    segments, dtype, min_seconds, so all that makes features of a file; they are standardised by ``moments``.
+    thresholds: per tag the score from which it is predicted, chosen on the validation split, None where it has none.
+    exclusive: the tags are classes, of which a clip has one. training: what training says of itself, with
+    ``excerpt_frames`` and ``excerpts``. code: digests, of what trained (``train``) and of what made its features
+    (``features``). makers: versions of the libraries that trained it, and the device. weights: the state dict.
+    """
+
+    experiment: str
+    system: Mapping[str, Any]
+    frames: int
+    dims: int
+    piece: int
+    representation: Mapping[str, Any]
+    waveform: Mapping[str, Any]
+    tags: tuple[str, ...]
+    thresholds: tuple[float | None, ...]
+    moments: Standardizer
+    exclusive: bool
+    training: Mapping[str, Any]
+    code: Mapping[str, str]
+    makers: Mapping[str, str]
+    weights: Mapping[str, Tensor]
+
+    def save(self, path: Path) -> None:
+        """Write the file beside ``path`` and rename it into place; when this returns it is on the disk."""
+        tensors = {_NETWORK + name: weights.detach().cpu().clone() for name, weights in self.weights.items()}
+        tensors |= {_MOMENTS + name: torch.from_numpy(values) for name, values in _arrays(self.moments).items()}
+        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        content = {key: getattr(self, key) for key in _PLAIN}
+        content |= {"format": FORMAT, "clips": self.moments.clips}
+        content["checksum"] = _checksum(content, tensors)
+        write_bytes(path, to_bytes(tensors, {_KEY: _canonical(content)}))
+
+    @classmethod
+    def load(cls, path: Path) -> SavedModel:
+        """Read and verify what ``save`` wrote; ModelError where the file is absent, damaged, or something else."""
+        content, tensors = _read(path)
+        try:
+            weights = {k.removeprefix(_NETWORK): v for k, v in tensors.items() if k.startswith(_NETWORK)}
+            mean, inverse_std = (tensors[_MOMENTS + name].numpy() for name in ("mean", "inverse_std"))
+            plain = {key: content[key] for key in _PLAIN}
+            plain |= {key: tuple(content[key]) for key in ("tags", "thresholds")}
+            return cls(**plain, moments=Standardizer(mean, inverse_std, content["clips"]), weights=weights)
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"{path} lacks {error}, which a model of earmark has; train it again") from None
+
+    def build(self) -> nn.Module:
+        """Return the network with its weights, ready to score; ModelError where today's code makes another network."""
+        try:
+            network = systems.network(
+                self.system["family"], len(self.tags), self.piece, self.dims, self.system["options"]
+            )
+            network.load_state_dict(dict(self.weights))
+        except (ImportError, TypeError, ValueError, RuntimeError) as error:
+            raise ModelError(
+                f"the model of {self.experiment!r} does not fit the code of its family {self.system['family']!r}, "
+                f"which has changed since ({error}); train it again"
+            ) from None
+        return network.eval()
+
+    def score(self, features: Tensor, batch: int | None = None) -> NDArray[np.float64]:
+        """Probabilities (clips, tags) of standardised features (clips, frames, dims), ``batch`` clips at a time."""
+        heard = self.training["excerpt_frames"], self.training["excerpts"]
+        size = {} if batch is None else {"batch": batch}
+        return scoring.score(self.build(), features, *heard, exclusive=self.exclusive, **size)
+
+
+_PLAIN = tuple(name for name in SavedModel.__dataclass_fields__ if name not in ("moments", "weights"))
+
+
+def _arrays(moments: Standardizer) -> dict[str, NDArray[np.float32]]:
+    return {"mean": moments.mean, "inverse_std": moments.inverse_std}
+
+
+def _canonical(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _checksum(content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over every tensor, its name, type and shape, and over all else but the checksum itself."""
+    summary = hashlib.sha256(_canonical({k: v for k, v in content.items() if k != "checksum"}).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        summary.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        summary.update(tensor.numpy().data)
+    return summary.hexdigest()
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What stands in a file, verified."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {})[_KEY]
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+        content = json.loads(text)
+        version, expected = content["format"], content["checksum"]
+    except FileNotFoundError:
+        raise ModelError(f"{path} does not exist; run `dvc repro train@{path.parent.name}`, or `dvc pull` it") from None
+    except _UNREADABLE as error:
+        raise ModelError(f"{path} is no model of earmark, or damaged ({error}); {_AGAIN}") from None
+    if version != FORMAT:
+        raise ModelError(f"{path} has format {version!r}, and this version of earmark reads {FORMAT}; train it again")
+    if _canonical(content) != text or _checksum(content, tensors) != expected:
+        raise ModelError(f"{path} is damaged: its checksum is not that of its content; {_AGAIN}")
+    return content, tensors
+
+
+_AGAIN = "`dvc checkout` it, or train it again"

@@ -1,0 +1,1 @@
+"""All published systems trained on one corpus, and the table beside their papers."""

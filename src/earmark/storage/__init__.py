@@ -1,0 +1,1 @@
+"""Shards on disk, and the marks that say what made them."""

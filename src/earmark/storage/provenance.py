@@ -1,0 +1,288 @@
+"""What code and which libraries made a result: one digest per consumer, for DVC, shards, training runs and metrics.
+
+A consumer is what a stage runs for one item: ``decode``, ``features-mel``, ``train-recurrent``. Its digest is a hash
+over the modules of this project that it imports, directly or not, of their source without comments, docstrings and
+layout: what cannot change a result does not change the digest. Imports are read from the syntax tree, those inside
+functions too, so that nothing has to be executed; a module that is imported by a computed name is named here instead.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import importlib.metadata
+import io
+import json
+import re
+import threading
+import tokenize
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import TypeGuard
+
+PACKAGE = Path(__file__).parents[1]
+
+# Modules that cannot change a result, and why. They and what they import belong to no digest.
+NEUTRAL = {
+    "errors": "texts that end a command",
+    "environment": "EARMARK_* variables: which of them are refused",
+    "progress": "what is shown while it runs",
+    "storage.memory": "how much is free, how freed memory is kept; results do not depend on batches of extraction",
+    "features.cluster": "where shards are computed; workers whose code or makers differ are refused",
+    "training.validation": "which settings are refused before anything is trained",
+    "decode.waveform_store": "where waveforms lie; what is in them is told by their fingerprints",
+    "decode.waveforms": "brings back waveforms, which must have the fingerprints that their index tells",
+    "storage.uniform": "which shards are made once more; what is in them is not decided there",
+    "storage.provenance": "makes the digests: a change of it that matters changes them itself",
+}
+_PARSING = threading.Lock()  # Python 3.11's parser fails where two threads make trees at once
+# What each consumer runs; "*" stands for the file of its kind of representation, or of its family of networks, and "**"
+# for those of all of them.
+CONSUMERS = {
+    "demo": ("demo.render", "config"),
+    "corpus": ("corpus.read", "corpus.published_counts"),
+    "labels": ("corpus.labels", "config"),
+    "decode": ("decode.corpus",),
+    "features": ("features.extract", "config", "representations.*"),
+    "standardize": ("features.standardize", "corpus.labels"),
+    "train": ("training.fit", "config", "models.*"),
+    "evaluate": ("evaluation.judging", "config", "models.*"),
+    "crossvalidate": ("training.crossvalidation", "config", "models.*"),
+    "report": ("evaluation.comparison", "report.page", "papers.reproduction", "config", "models.**"),
+}
+
+
+def consumers() -> list[str]:
+    """All consumers, by their full names: ``features-<kind>`` for every kind that is there, and so on."""
+    found = []
+    for stage, roots in CONSUMERS.items():
+        folder = next((root.removesuffix(".*") for root in roots if _of_items(root)), None)
+        found += [stage] if folder is None else [f"{stage}-{name}" for name in plugins(folder)]
+    return found
+
+
+def plugins(folder: str) -> list[str]:
+    """The modules and packages of a folder of this package that can be built by name."""
+    return builders(PACKAGE / folder)
+
+
+def builders(folder: Path) -> list[str]:
+    """The modules and packages of a folder that have a ``build`` of their own."""
+    modules = {path.stem: path for path in folder.glob("*.py") if path.stem != "__init__"}
+    modules |= {path.parent.name: path for path in folder.glob("*/__init__.py")}
+    return sorted(name for name, path in modules.items() if _builds(path))
+
+
+def _builds(file: Path) -> bool:
+    return re.search(r"^(?:def |class )?build\b *[=:(]|^from .* import .*\bbuild\b", _text(file), re.M) is not None
+
+
+@cache
+def digest(consumer: str) -> str:
+    """SHA-256 over the code that a consumer runs; ValueError for a consumer that is not there."""
+    summary = hashlib.sha256()
+    with _PARSING:
+        for name, value in sources(consumer).items():
+            summary.update(f"{name} {value}\n".encode())
+    return summary.hexdigest()
+
+
+def sources(consumer: str) -> dict[str, str]:
+    """The files that a consumer runs, relative to the package, each with the SHA-256 of what matters of it."""
+    files = closure(_roots(consumer))
+    named = "\n".join(text for file in files for text in _strings(file))
+    data = [file for file in _data_files() if file.name in named]
+    return {file.relative_to(PACKAGE).as_posix(): source_digest(file) for file in sorted([*files, *data])}
+
+
+def _roots(consumer: str) -> list[Path]:
+    if consumer not in consumers():
+        raise ValueError(f"no code is known for {consumer!r}: it must be one of {', '.join(consumers())}")
+    stage, _, item = consumer.partition("-")
+    names = [name for root in CONSUMERS[stage] for name in _expanded(root, item)]
+    return [file for name in names if (file := module_file(f"{PACKAGE.name}.{name}")) is not None]
+
+
+def _of_items(root: str) -> bool:
+    return root.endswith(".*")
+
+
+def _expanded(root: str, item: str) -> list[str]:
+    """The modules that a root of CONSUMERS stands for."""
+    folder, _, stars = root.rpartition(".")
+    if stars == "**":
+        return [f"{folder}.{name}" for name in plugins(folder)]
+    return [f"{folder}.{item}" if _of_items(root) else root]
+
+
+def closure(files: Iterable[Path]) -> list[Path]:
+    """``files`` and all of the project's files that they import, directly or not, but the neutral ones; sorted."""
+    todo, seen = list(files), set[Path]()
+    while todo:
+        file = todo.pop()
+        if file not in seen and not _neutral(file):
+            seen.add(file)
+            todo.extend(direct_imports(file))
+    return sorted(seen)
+
+
+def _neutral(file: Path) -> bool:
+    return file.is_relative_to(PACKAGE) and ".".join(file.relative_to(PACKAGE).with_suffix("").parts) in NEUTRAL
+
+
+def module_file(name: str) -> Path | None:
+    """The source file of an ``earmark...`` module or package, or None for a name that is no module."""
+    base = PACKAGE.parent.joinpath(*name.split("."))
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@cache
+def direct_imports(file: Path) -> frozenset[Path]:
+    """The project's files that ``file`` itself imports, anywhere in it.
+
+    A package's ``__init__`` counts where a name of its own is taken from it, not where it only leads to a module. A
+    string that is the full name of a module counts as its import.
+    """
+    found: set[Path | None] = set()
+    for node in ast.walk(_tree(_text(file), str(file))):
+        if isinstance(node, ast.Import):
+            found.update(module_file(alias.name) for alias in node.names if _own(alias.name))
+        elif isinstance(node, ast.ImportFrom):
+            origin = _origin(file, node)
+            if _own(origin):
+                modules = [module_file(f"{origin}.{alias.name}") for alias in node.names]
+                found.update(module or module_file(origin) for module in modules)
+    found.update(module_file(text) for text in _strings(file) if re.fullmatch(rf"{PACKAGE.name}(\.\w+)+", text))
+    return frozenset(path for path in found if path is not None)
+
+
+def _origin(file: Path, node: ast.ImportFrom) -> str:
+    """The module that names are taken from, absolute."""
+    if not node.level:
+        return node.module or ""
+    if not file.is_relative_to(PACKAGE):
+        return ""
+    package = file.relative_to(PACKAGE.parent).parts[: -node.level]
+    return ".".join([*package, *([node.module] if node.module else [])])
+
+
+def _own(name: str) -> bool:
+    return name.split(".")[0] == PACKAGE.name
+
+
+@cache
+def _strings(file: Path) -> tuple[str, ...]:
+    """The string constants of a module, docstrings left out."""
+    tree = _tree(_text(file), str(file))
+    idle = {id(node.value) for node in ast.walk(tree) if _is_docstring(node)}
+    return tuple(
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in idle
+    )
+
+
+def _data_files() -> list[Path]:
+    """What lies in the package and is no code: a module that names such a file is taken to read it."""
+    return [
+        path
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".typed") and "__pycache__" not in path.parts
+    ]
+
+
+@cache
+def source_digest(file: Path) -> str:
+    """SHA-256 of a file: of a module without what cannot matter, of another file whole; line ends do not count."""
+    if file.suffix != ".py":
+        return hashlib.sha256(file.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+    return hashlib.sha256("\0".join(essence(_text(file))).encode()).hexdigest()
+
+
+def _tree(source: str, name: str = "<source>") -> ast.AST:
+    """The syntax tree of a source; SyntaxError names the file ``name``."""
+    for _ in range(3):
+        with contextlib.suppress(SystemError):  # of Python 3.11's parser, where another thread makes trees, too
+            return ast.parse(source, name)
+    return ast.parse(source, name)
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8-sig")  # and with \n for every line end
+
+
+def essence(source: str) -> list[str]:
+    """The tokens of a module without comments, docstrings and layout, the same under every version of Python.
+
+    A statement that is only a string does nothing, wherever it stands: it is a docstring here. Since 3.12 the tokeniser
+    takes f-strings apart; they are put together again from the places where they begin and end.
+    """
+    lines = io.StringIO(source).readlines()  # str.splitlines knows more line ends than Python has
+    found: list[str] = []
+    idle = sorted(_docstrings(source, lines), reverse=True)
+    beginning: tuple[int, int] | None = None
+    depth = 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        kind = tokenize.tok_name[token.type]
+        while idle and token.start >= idle[-1][1]:
+            idle.pop()
+        if kind in ("COMMENT", "NL", "ENDMARKER") or (idle and idle[-1][0] <= token.start):
+            continue
+        if kind in ("FSTRING_START", "TSTRING_START"):
+            beginning = beginning if depth else token.start
+            depth += 1
+        elif kind in ("FSTRING_END", "TSTRING_END"):
+            depth -= 1
+            if not depth and beginning is not None:
+                found.append(_between(lines, beginning, token.end))
+        elif depth:
+            continue
+        elif kind in ("NEWLINE", "INDENT", "DEDENT"):
+            if kind != "NEWLINE" or (found and found[-1] not in ("<NEWLINE>", "<INDENT>", "<DEDENT>")):
+                found.append(f"<{kind}>")
+        else:
+            found.append(token.string)
+    return found
+
+
+def _docstrings(source: str, lines: list[str]) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Where the statements that are only a string begin and end, as the tokeniser counts: lines from 1, characters."""
+    for node in ast.walk(_tree(source)):
+        if _is_docstring(node):
+            assert node.end_lineno is not None
+            assert node.end_col_offset is not None
+            first = _characters(lines[node.lineno - 1], node.col_offset)
+            last = _characters(lines[node.end_lineno - 1], node.end_col_offset)
+            yield (node.lineno, first), (node.end_lineno, last)
+
+
+def _is_docstring(node: ast.AST) -> TypeGuard[ast.Expr]:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _characters(line: str, offset: int) -> int:
+    """The place in a line that the parser gives in bytes of UTF-8, in characters."""
+    return len(line.encode()[:offset].decode())
+
+
+def _between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
+    """The source from one place to another."""
+    if start[0] == end[0]:
+        return lines[start[0] - 1][start[1] : end[1]]
+    middle = lines[start[0] : end[0] - 1]
+    return "".join([lines[start[0] - 1][start[1] :], *middle, lines[end[0] - 1][: end[1]]])
+
+
+def makers(*distributions: str, **more: str) -> dict[str, str]:
+    """The versions of the libraries that make values, by their distributions' names, and whatever else does."""
+    return {name: importlib.metadata.version(name) for name in distributions} | more
+
+
+def fingerprint(**parts: object) -> str:
+    """SHA-256 of the canonical JSON of everything that a result depends on."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

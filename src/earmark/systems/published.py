@@ -1,0 +1,263 @@
+"""The published systems by name: what each one hears, its network, its training rule and the figures in print.
+
+``build`` imports only the module of the system's own family, so that a change to one family concerns no other
+system's results.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from typing import Any, Literal
+
+from torch import nn
+
+SONG_2018 = "Song et al. 2018, Music auto-tagging using deep recurrent neural networks"
+MIREX_2018 = "Song, Ding, Wang 2018, MIREX audio classification (train/test) tasks"
+DALLA_LONGA = "Dalla Longa et al., Deep neural networks approaches for music tagging"
+PANWAR = "Panwar et al., A deep learning approach for mapping music genres"
+CHOI_2016 = "Choi et al. 2016, Automatic tagging using deep convolutional neural networks"
+LEE_2017 = "Lee et al. 2017, Sample-level deep convolutional neural networks for music auto-tagging"
+WON_2020 = "Won et al. 2020, Evaluation of CNN-based automatic music tagging models"
+WON_2020_HARMONIC = "Won et al. 2020, Data-driven harmonic filters for audio representation learning"
+PONS_2019 = "Pons and Serra 2019, musicnn: pre-trained convolutional neural networks for music audio tagging"
+
+Training = Literal["song-2018", "mirex-2018", "dalla-longa", "panwar", "none"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """The canonical representation of a system: its kind, sample rate, samples of a clip, and transform options."""
+
+    kind: Literal["scattering", "mel", "cqt", "waveform"]
+    rate: int
+    n_samples: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def settings(self) -> dict[str, Any]:
+        """The same as a representation of params.yaml has it, without what is left to its defaults."""
+        options = {key: list(v) if isinstance(v, tuple) else v for key, v in self.options.items()}
+        return {"kind": self.kind, "rate": self.rate, "samples": self.n_samples, **options}
+
+
+@dataclass(frozen=True)
+class System:
+    """One published system.
+
+    The network sees ``frames`` x ``dims`` at a time. Where ``segments`` is above 1, a clip's frames hold that many
+    pieces, each trained with the clip's labels; the clip's scores are the mean over its pieces.
+
+    ``parameters`` is the exact count for ``outputs`` tags or classes: of the trainable parameters, or, where
+    ``counting`` is "keras", with batch norm's running statistics as Keras' summary has them. ``printed`` is the
+    count in the paper's own words, None where it gives none; so is a figure that ``published`` lacks.
+    """
+
+    name: str
+    source: str
+    family: str
+    representation: Input
+    frames: int
+    dims: int
+    training: Training
+    options: Mapping[str, Any] = field(default_factory=dict)
+    task: Literal["tags", "classes"] = "tags"
+    outputs: int = 50
+    segments: int = 1
+    parameters: int | None = None
+    counting: Literal["trainable", "keras"] = "trainable"
+    printed: str | None = None
+    published: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+
+SCATTERING = Input("scattering", 16_000, 464_000, {"T": 8192, "Q": (8, 1), "oversampling": 1})
+MEL_12K = Input("mel", 12_000, 349_440, {"n_fft": 512, "hop": 256, "n_mels": 96})
+MEL_16K = Input("mel", 16_000, 464_000, {"n_fft": 512, "hop": 256, "n_mels": 96})
+MEL_128 = Input("mel", 16_000, 464_000, {"n_fft": 512, "hop": 256, "n_mels": 128})
+CQT_512 = Input("cqt", 16_000, 464_000, {"bins": 84, "bins_per_octave": 12, "hop": 512})
+CQT_256 = Input("cqt", 16_000, 464_000, {"bins": 84, "bins_per_octave": 12, "hop": 256})
+
+
+def _dalla_longa_mel(n_samples: int, hop: int) -> Input:
+    """The log-mel of Dalla Longa et al., whose hop differs from network to network."""
+    return Input("mel", 16_000, n_samples, {"n_fft": 2048, "hop": hop, "n_mels": 128})
+
+
+def _song(name: str, count: int, printed: str, auc: float, **row: Any) -> System:
+    """A row of Song et al. 2018; the name tells layers, units and cell: ``scat-5l-512h-gru``."""
+    _, layers, units, cell = name.split("-", 3)
+    options = {"cell": cell, "layers": int(layers[:-1]), "units": int(units[:-1])} | row.pop("options", {})
+    heard: dict[str, Any] = {"representation": SCATTERING, "frames": 114, "dims": 433} | row
+    published = {"roc_auc": auc}
+    return System(
+        name, SONG_2018, "recurrent", training="song-2018", options=options, parameters=count, printed=printed,
+        published=published, **heard,
+    )  # fmt: skip
+
+
+def _variant(system: System, name: str, note: str, **changes: Any) -> System:
+    """A system that no paper prints: another one's network with changes, and no published figure."""
+    options = {**system.options, **changes.pop("options", {})}
+    return replace(system, name=name, note=note, options=options, printed=None, published={}, **changes)
+
+
+_BN = "with ten batch-norm parameters per unit and layer, which the printed count leaves out"
+_SWAPPED: dict[str, Any] = {
+    "options": {"transposed": True},
+    "note": "the frames are the inputs and the bands the time axis: only so does the printed count come out",
+}
+_MEL: dict[str, Any] = {"representation": MEL_12K, "frames": 1366, "dims": 96, **_SWAPPED}
+_CQT: dict[str, Any] = {
+    "representation": CQT_512, "frames": 907, "dims": 84,
+    "options": {"transposed": True, "units": 256},
+    "note": f"{_SWAPPED['note']}, and only with 256 units",
+}  # fmt: skip
+SONG_ROWS = (
+    _song("scat-4l-256h-lstm", 2_295_346, "2295K", 0.857),
+    _song("scat-4l-256h-bn-lstm", 2_305_586, "2295K", 0.881, note=_BN),
+    _song("scat-4l-256h-gru", 1_724_722, "1724K", 0.896),
+    _song("scat-4l-512h-lstm", 8_260_658, "8260K", 0.892),
+    _song("scat-4l-512h-bn-lstm", 8_281_138, "8260K", 0.849, note=_BN),
+    _song("scat-4l-512h-gru", 6_201_906, "6202K", 0.903),
+    _song("scat-5l-512h-gru", 7_776_306, "7776K", 0.909),
+    _song("scat-6l-512h-gru", 9_350_706, "9350K", 0.902),
+    _song("mel-5l-512h-gru", 9_209_394, "9209K", 0.794, **_MEL),
+    _song("mel-5l-512h-lstm", 12_270_642, "12270K", 0.773, **_MEL),
+    _song("cqt-5l-512h-gru", 2_482_738, "2482K", 0.775, **_CQT),
+    _song("cqt-5l-512h-lstm", 3_306_034, "3306K", 0.765, **_CQT),
+    System(
+        "scat-4l-cnn", SONG_2018, "convolutional", SCATTERING, 114, 433, "song-2018", {"network": "scat-4l-cnn"},
+        parameters=17_365_938, printed="17365K", published={"roc_auc": 0.904},
+    ),
+    System(
+        "mirex-5l-512h-lstm", MIREX_2018, "recurrent", SCATTERING, 114, 433, "mirex-2018",
+        {"cell": "lstm", "layers": 5, "units": 512}, task="classes", outputs=10, parameters=10_339_338,
+        note="genre has 10 classes, mood 5",
+    ),
+)  # fmt: skip
+_SONG = {row.name: row for row in SONG_ROWS}
+_TIME = "time as time: what the text of Song et al. says, and their counts do not"
+_MEL_TIME: dict[str, Any] = {
+    "note": _TIME, "representation": MEL_16K, "frames": 1813, "options": {"transposed": False},
+}  # fmt: skip
+_CQT_TIME: dict[str, Any] = {**_MEL_TIME, "representation": CQT_256}
+TIME_ROWS = (
+    _variant(_SONG["mel-5l-512h-gru"], "mel-5l-512h-gru-time", parameters=7_258_674, **_MEL_TIME),
+    _variant(_SONG["mel-5l-512h-lstm"], "mel-5l-512h-lstm-time", parameters=9_669_682, **_MEL_TIME),
+    _variant(_SONG["cqt-5l-512h-gru"], "cqt-5l-512h-gru-time", parameters=1_850_674, **_CQT_TIME),
+    _variant(_SONG["cqt-5l-512h-lstm"], "cqt-5l-512h-lstm-time", parameters=2_463_282, **_CQT_TIME),
+    _variant(
+        _SONG["scat-5l-512h-gru"], "scat-5l-512h-gru-paper", "Eq. 9 to the letter, step by step",
+        options={"cell": "gru-paper"},
+    ),
+)  # fmt: skip
+MEL_2D_CNN = System(
+    "mel-2d-cnn", DALLA_LONGA, "convolutional", _dalla_longa_mel(465_984, 1792), 261, 128, "dalla-longa",
+    {"network": "2d-cnn"}, parameters=362_418, counting="keras", printed="362,418",
+    published={"roc_auc": 0.894, "tpr": 0.827, "fpr": 0.173},
+)  # fmt: skip
+MEL_BILSTM = System(
+    "mel-bilstm", DALLA_LONGA, "convolutional", _dalla_longa_mel(464_000, 2048), 227, 128, "dalla-longa",
+    {"network": "bilstm"}, parameters=1_021_700, counting="keras", printed="1,021,700",
+    published={"roc_auc": 0.870, "tpr": 0.800, "fpr": 0.203},
+    note="the printed figures are those of four segments a song; whole songs at hop 2560 gave 0.861",
+)  # fmt: skip
+DALLA_LONGA_ROWS = (
+    MEL_2D_CNN,
+    System(
+        "sample-cnn-song", DALLA_LONGA, "sample_cnn", Input("waveform", 16_000, 465_984), 465_984, 1, "dalla-longa",
+        {"whole_song": True}, parameters=2_124_466, counting="keras", printed="2,124,466",
+        published={"roc_auc": 0.880, "tpr": 0.812, "fpr": 0.187},
+    ),
+    MEL_BILSTM,
+    replace(
+        MEL_BILSTM, name="mel-bilstm-segments", representation=_dalla_longa_mel(465_984, 512), segments=4,
+        note="four segments a song of 227 frames each, the width of the printed network, which takes a hop of 512",
+    ),
+    _variant(
+        MEL_2D_CNN, "cqt-2d-cnn", "mel-2d-cnn's network on another input",
+        representation=CQT_256, frames=1813, dims=84, parameters=1_159_218,
+    ),
+)  # fmt: skip
+OTHER_ROWS = (
+    System(
+        "crnn", PANWAR, "crnn", MEL_12K, 1366, 96, "panwar", parameters=393_906,
+        published={"roc_auc": 0.893, "accuracy": 0.94, "loss": 0.15},
+    ),
+    System(
+        "sample-cnn", LEE_2017, "sample_cnn", Input("waveform", 22_050, 590_490), 59_049, 1, "dalla-longa",
+        {"whole_song": False}, segments=10, parameters=1_869_874, printed="1.9 x 10^6",
+        published={"roc_auc": 0.9058, "pr_auc": 0.4422}, note="figures of Won et al. 2020, clean split",
+    ),
+    System(
+        "fcn-4", CHOI_2016, "convolutional", MEL_12K, 1366, 96, "panwar", {"network": "fcn-4"},
+        parameters=17_365_938, published={"roc_auc": 0.894},
+    ),
+    System(
+        "short-chunk-cnn-res", WON_2020, "short_chunk", MEL_128, 231, 128, "panwar", segments=7,
+        parameters=12_104_244, printed="12M", published={"roc_auc": 0.9129, "pr_auc": 0.4614},
+    ),
+    System(
+        "musicnn", PONS_2019, "musicnn", MEL_16K, 187, 96, "panwar", segments=9, parameters=787_159,
+        published={"roc_auc": 0.9106, "pr_auc": 0.4493}, note="figures of Won et al. 2020, clean split",
+    ),
+    System(
+        "harmonic-cnn", WON_2020_HARMONIC, "harmonic_cnn", Input("waveform", 16_000, 464_000), 80_000, 1, "panwar",
+        segments=5, parameters=3_631_551, published={"roc_auc": 0.9127, "pr_auc": 0.4611},
+    ),
+    System("linear", "scikit-learn's logistic regression", "linear", SCATTERING, 114, 433, "none"),
+)  # fmt: skip
+SYSTEMS: dict[str, System] = {row.name: row for row in (*SONG_ROWS, *TIME_ROWS, *DALLA_LONGA_ROWS, *OTHER_ROWS)}
+
+
+def get(name: str) -> System:
+    """Return the system of that name; an unknown one is refused with the names that come close."""
+    if name not in SYSTEMS:
+        close = difflib.get_close_matches(name, SYSTEMS, n=3, cutoff=0.5)
+        hint = f"close to {', '.join(close)}" if close else f"known are {', '.join(sorted(SYSTEMS))}"
+        raise ValueError(f"system must be one of the {len(SYSTEMS)} of earmark.systems.published, got {name!r}: {hint}")
+    return SYSTEMS[name]
+
+
+def piece(system: System, frames: int) -> int:
+    """How many of a clip's ``frames`` the network sees at a time: all, unless it was published on pieces of a clip."""
+    if system.segments > 1 and system.frames > frames:
+        raise ValueError(f"{system.name}: its pieces have {system.frames} frames, got clips of {frames}")
+    return system.frames if system.segments > 1 else frames
+
+
+def build(name: str, n_tags: int, frames: int | None = None, dims: int | None = None, **options: Any) -> nn.Module:
+    """Build a system's network: features (batch, frames, dims) -> logits (batch, n_tags), no sigmoid.
+
+    ``frames`` and ``dims`` default to the system's own; other values adapt the layers' sizes. ``options`` override
+    those of the table, as ``cell="gru-paper"``. Raises ValueError for an unknown name and for too small an input.
+    """
+    system = get(name)
+    frames = system.frames if frames is None else frames
+    dims = system.dims if dims is None else dims
+    if n_tags < 1:
+        raise ValueError(f"n_tags must be at least 1, got {n_tags}: no tag was selected")
+    try:
+        return network(system.family, n_tags, frames, dims, {**system.options, **options})
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def network(family: str, n_tags: int, frames: int, dims: int, options: Mapping[str, Any]) -> nn.Module:
+    """Build a network of a family: features (batch, frames, dims) -> logits (batch, n_tags)."""
+    build: Callable[..., nn.Module] = import_module(f"earmark.models.{family}").build
+    return build(n_tags=n_tags, frames=frames, dims=dims, **options)
+
+
+def count_parameters(module: nn.Module, counting: Literal["trainable", "keras"] = "trainable") -> int:
+    """Count the trainable parameters; "keras" adds batch norm's running statistics, so four per channel.
+
+    Keras' summary counts a batch norm's scale, shift, mean and variance in one total.
+    """
+    trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    if counting == "trainable":
+        return trainable
+    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    return trainable + sum(2 * norm.num_features for norm in norms)

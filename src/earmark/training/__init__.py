@@ -1,0 +1,1 @@
+"""Networks trained on cached features."""

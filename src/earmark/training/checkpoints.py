@@ -1,0 +1,139 @@
+"""The state of an unfinished training on disk: what it is a state of, whether it is whole, and when it goes.
+
+A run has a mark, a hash of everything that its result depends on, and a folder of that name which holds one file: after
+every epoch the state to go on from, after the last one only what training has found. A file's name ends with the hash
+of its bytes. It goes when a caller says that the model is safe (``forget``), not before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from earmark.features.dataset import Split
+from earmark.storage import provenance
+from earmark.training import distributed
+
+GOING_ON, FINISHED = "epoch", "finished"  # how the names of files begin
+_ROWS = 64  # hashed at once
+
+
+def mark(train: Split, valid: Split, **depends: object) -> str:
+    """The mark of a run on these splits, whose every value counts and in which order; ``depends``: what else does."""
+    return provenance.fingerprint(
+        tags=train.tags,
+        clips=[[clip.clip_id for clip in split.clips] for split in (train, valid)],
+        data=[_hash(tensor) for split in (train, valid) for tensor in (split.features, split.targets)],
+        **depends,
+    )
+
+
+def _hash(tensor: Tensor) -> str:
+    """A hash of a tensor's shape, type and bytes, that copies none of them where they lie in order."""
+    summary = hashlib.blake2b(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+    for start in range(0, len(tensor), _ROWS):
+        summary.update(tensor[start : start + _ROWS].contiguous().numpy().data)
+    return summary.hexdigest()
+
+
+@dataclass(frozen=True)
+class Found:
+    """A checkpoint that belongs to a run and is whole. ``finished``: the run is over, and ``state`` what it found."""
+
+    path: Path
+    finished: bool
+    state: Mapping[str, Any]
+
+
+def find(folder: Path, fits: Callable[[bool, Mapping[str, Any]], str]) -> Found | None:
+    """The checkpoint in the folder of a run, if there is one.
+
+    fits: says of a state, and of whether it is that of a finished run, why it cannot be used, or nothing. One that is
+    damaged or does not fit is deleted, which is said on standard error. So are, without a word, those of other runs.
+    """
+    if distributed.leads() and folder.parent.is_dir():
+        for other in folder.parent.iterdir():
+            if other.is_dir() and other != folder:
+                shutil.rmtree(other, ignore_errors=True)
+    for path in sorted(folder.glob("*.ckpt")):
+        try:
+            state = _read(path)
+            finished = path.name.startswith(FINISHED)
+            reason = fits(finished, state)
+        except Exception as error:
+            reason = str(error).split("\n")[0] or type(error).__name__
+        if not reason:
+            return Found(path, finished, state)
+        if distributed.leads():
+            print(f"{path} is discarded, and training starts anew: {reason}", file=sys.stderr)
+            path.unlink(missing_ok=True)
+    return None
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    if path.stem.partition("-")[2] != _digest(path):
+        raise ValueError("the file is damaged")
+    state: Mapping[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
+    return state
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:16]
+
+
+def forget(folder: Path | None) -> None:
+    """Delete all checkpoints of an experiment: its model is safe."""
+    if folder is not None and distributed.leads():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Keeper(pl.Callback):
+    """Write a checkpoint after every epoch, beside the last one and then in its place.
+
+    over: says whether the epoch was the run's last; then only ``found``, its result, is written.
+    """
+
+    def __init__(self, folder: Path, over: Callable[[pl.Trainer], bool], found: Callable[[], dict[str, Any]]) -> None:
+        self.folder, self.over, self.found = folder, over, found
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Keep the state of this epoch; the callbacks before this one have judged it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / "writing.tmp"
+        over = self.over(trainer)
+        if not over:
+            trainer.save_checkpoint(temporary)  # all processes take part, the first one writes
+        elif distributed.leads():
+            torch.save(self.found(), temporary)
+        if distributed.leads():
+            seal(temporary, FINISHED if over else GOING_ON)
+
+
+def seal(temporary: Path, kind: str) -> Path:
+    """Give a file that is written its name, and delete those before it."""
+    path = temporary.with_name(f"{kind}-{_digest(temporary)}.ckpt")
+    temporary.replace(path)
+    for other in path.parent.glob("*.ckpt"):
+        if other != path:
+            other.unlink()
+    return path
+
+
+def misfit(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> str:
+    """Why weights do not fit a network of such weights, or nothing."""
+    here, there = ({name: tuple(w.shape) for name, w in weights.items()} for weights in (expected, got))
+    names: Sequence[str] = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
+    if not names:
+        return ""
+    first = names[0]
+    return f"{first} must have the shape {here.get(first)}, got {there.get(first)}: it is of another network"

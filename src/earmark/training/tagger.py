@@ -1,0 +1,187 @@
+"""What Lightning runs: the loss of a batch, the learning rate of a step, and the judgement of an epoch."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from earmark.errors import EarmarkError
+from earmark.evaluation.metrics import macro_roc_auc
+from earmark.evaluation.scoring import excerpts, probabilities
+from earmark.features.dataset import Batches, Split
+from earmark.training import distributed, schedules
+from earmark.training.schedules import Rule
+
+
+class DivergedError(EarmarkError):
+    """Training that came to values that are no numbers; the text names the epoch and the learning rate."""
+
+
+CURVES = ("epoch", "train_loss", "valid_loss", "valid_roc_auc", "learning_rate")
+
+
+class Tagger(pl.LightningModule):
+    """Cross-entropy over independent tags or exclusive classes; a Rule's learning rate is set before every batch."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        rule: Rule,
+        batches: Batches,
+        valid: Split,
+        number: int | None = None,
+        exclusive: bool = False,
+    ) -> None:
+        super().__init__()
+        self.model, self.rule, self.batches, self.valid, self.exclusive = model, rule, batches, valid, exclusive
+        self.excerpts = number or excerpts(valid.features.shape[1], batches.frames)
+        self.cuts = 0  # of the learning rate, by the two-level rule
+        self.draws = np.random.default_rng()  # of the augmentation; the same in every process
+        self.losses: list[Tensor] = []
+        self.judged: list[tuple[int, Tensor, Tensor]] = []  # batch, scores, losses
+        self._factor = schedules.factor(rule, len(batches))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The rule's optimiser; its rate is set by ``on_train_batch_start``."""
+        return schedules.optimizer(self.rule, self.model)
+
+    def rate(self, batch: int) -> float:
+        """The learning rate at a batch of the current epoch."""
+        return self.rule.learning_rate * self._factor(self.current_epoch, batch, self.cuts)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
+        """Set the learning rate of this step."""
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self.rate(batch_idx)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Mean cross-entropy of one batch, or of this process's share of it."""
+        features, targets = self._augmented(*batch)
+        features, targets, weight = distributed.share(features, targets)
+        loss_of = F.cross_entropy if self.exclusive else F.binary_cross_entropy_with_logits
+        loss: Tensor = weight * loss_of(self.model(features), targets)
+        self.losses.append(loss.detach())
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Collect the probabilities of one batch; of several processes each takes its turn."""
+        if not distributed.turn(batch_idx):
+            return
+        features, targets = batch
+        scores = probabilities(self.model, features, self.batches.frames, self.excerpts, self.exclusive)
+        self.judged.append((batch_idx, scores.cpu(), self._losses(scores, targets.double()).cpu()))
+
+    def _losses(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """The cross-entropy of each clip, (clips,): what training minimises, of probabilities; NaN where these are."""
+        if self.exclusive:
+            return -(targets * scores.log().clamp(min=-100)).sum(dim=1)  # binary_cross_entropy's limit
+        if not torch.isfinite(scores).all():  # a GPU would end the process for it
+            return torch.full_like(scores[:, 0], torch.nan)
+        return F.binary_cross_entropy(scores, targets, reduction="none").mean(dim=1)
+
+    def judgement(self) -> tuple[float, float, float]:
+        """Training loss, validation loss and validation ROC-AUC of the epoch, the same in every process.
+
+        Raises DivergedError where one of the losses is no finite number.
+        """
+        judged = sorted(distributed.gather(self.judged), key=lambda entry: entry[0])
+        scores, losses = (torch.cat(parts) for parts in list(zip(*judged, strict=True))[1:])
+        train_loss = float(np.mean(distributed.gather([float(torch.stack(self.losses).mean())])))
+        self.losses.clear()
+        self.judged.clear()
+        valid_loss = float(losses.mean())
+        for what, loss in (("training", train_loss), ("validation", valid_loss)):
+            if not math.isfinite(loss):
+                raise DivergedError(
+                    f"training diverged in epoch {self.current_epoch}: the {what} loss is {loss} at a learning rate of "
+                    f"{self.rate(0):.3g}; a smaller learning_rate may help, and features must be finite"
+                )
+        valid, means = self.valid.by_clip(scores.numpy())
+        return train_loss, valid_loss, macro_roc_auc(means, valid.targets.numpy())
+
+    def _augmented(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Blend and offset a batch as the rule says; drawn on the CPU, so that every device sees the same numbers."""
+        clips, where = len(features), features.device
+        if self.rule.mixup:
+            drawn = self.draws.beta(self.rule.mixup, self.rule.mixup, (clips, 1)).astype(np.float32)
+            weight = torch.from_numpy(np.maximum(drawn, 1 - drawn)).to(where)
+            partner = torch.from_numpy(self.draws.permutation(clips)).to(where)
+            features = weight[..., None] * features + (1 - weight[..., None]) * features[partner]
+            targets = weight * targets + (1 - weight) * targets[partner]
+        if self.rule.jitter:
+            offset = torch.from_numpy(self.draws.standard_normal((clips, 1, features.shape[2]), np.float32)).to(where)
+            features = features + self.rule.jitter * offset
+        return features, targets
+
+
+STATE = ("curves", "weights", "epoch", "stopped", "_waiting_since", "_cuts")
+
+
+class BestWeights(pl.Callback):
+    """Keep the weights of the best epoch, record the curves, stop or cut the rate when nothing gets better.
+
+    Its state is part of a checkpoint, and every epoch draws its random numbers from (seed, epoch): so a resumed run is
+    the same as an undisturbed one. Where the rate is cut, training goes back to the best weights, and the optimiser
+    forgets its momentum, which points to where it came from.
+    """
+
+    def __init__(self, rule: Rule, seed: int) -> None:
+        self.rule, self.seed = rule, seed
+        self.curves: list[list[float]] = []
+        self.weights: dict[str, Tensor] = {}
+        self.epoch = 0
+        self.stopped = False
+        self._waiting_since = 0
+        self._cuts = 0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Seed the epoch's dropout and order."""
+        assert isinstance(pl_module, Tagger)
+        mark = self.seed * 1_000_003 + trainer.current_epoch
+        torch.manual_seed(mark + 7_919 * trainer.global_rank)  # dropout differs from process to process
+        pl_module.draws = np.random.default_rng(mark)
+        pl_module.batches.start_epoch(trainer.current_epoch)
+        pl_module.cuts = self._cuts
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Judge the epoch."""
+        assert isinstance(pl_module, Tagger)
+        train_loss, valid_loss, auc = pl_module.judgement()
+        epoch = trainer.current_epoch
+        rate = pl_module.rate(0)
+        row = [epoch, round(train_loss, 6), round(valid_loss, 6), round(auc, 6), float(f"{rate:.6g}")]
+        two_level = self.rule.schedule == "two-level"
+        column = CURVES.index("valid_loss" if two_level else "valid_roc_auc")
+        improved = not self.curves or (
+            row[column] < min(r[column] for r in self.curves)
+            if two_level
+            else row[column] > max(r[column] for r in self.curves)
+        )
+        self.curves.append(row)
+        if improved:
+            self.epoch, self._waiting_since = epoch, epoch
+            self.weights = copy.deepcopy({k: v.detach().cpu() for k, v in pl_module.model.state_dict().items()})
+        elif epoch - self._waiting_since >= self.rule.patience:
+            self._waiting_since = epoch
+            if two_level:
+                self._cuts += 1
+                pl_module.model.load_state_dict(self.weights)
+                trainer.optimizers[0].state.clear()
+            else:
+                self.stopped = trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a resumed run needs; of a finished one, all that it found."""
+        return {key: getattr(self, key) for key in STATE}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a checkpoint's state."""
+        for key, value in state_dict.items():
+            setattr(self, key, value)

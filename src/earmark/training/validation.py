@@ -1,0 +1,105 @@
+"""The settings of params.yaml against the published systems: what training or the report would find out too late."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from earmark import config as settings
+from earmark import progress
+from earmark.config import Config, ConfigError, ExperimentConfig
+from earmark.files import write_text
+from earmark.systems import published as systems
+from earmark.systems.published import System
+from earmark.training import schedules
+
+Section = Literal["experiments", "crossvalidations"]
+
+
+def load(path: Path) -> Config:
+    """Read params.yaml and judge it as a whole, settings and systems; ConfigError names all that is wrong."""
+    found = settings.load(path)
+    require(found)
+    return found
+
+
+def judge(path: Path, out: Path) -> None:
+    """What the stage ``settings`` does: refuse what is wrong, or write into ``out`` that all can be used.
+
+    DVC removes the outs of a stage before it runs it, so that a stage finds out too late that it must refuse. What is
+    written is always the same: a setting that is accepted runs nothing by itself.
+    """
+    load(path)
+    write_text(out, "can be used\n")
+    progress.say("settings", f"{path} can be used")
+
+
+def require(config: Config) -> None:
+    """Refuse experiments and cross-validations that no system can be trained as; the ConfigError names all of them."""
+    wrong = []
+    for section in get_args(Section):
+        for name, experiment in getattr(config, section).items():
+            try:
+                _require_one(section, name, experiment)
+            except ConfigError as error:
+                wrong.append(str(error))
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+
+
+def system_of(section: Section, name: str, experiment: ExperimentConfig) -> System:
+    """The system that an entry of params.yaml trains; ConfigError where it is none, or belongs elsewhere."""
+    where = f"{section}.{name}"
+    try:
+        system = systems.get(experiment.system or name)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    if system.task == "classes" and section == "experiments":
+        raise ConfigError(
+            f"{where}: the system {system.name!r} tells exclusive classes apart, and experiments learn tags of which a "
+            "clip may have several; its place is crossvalidations, with `classes` (docs/classification.md)"
+        )
+    if system.family != experiment.model:
+        raise ConfigError(
+            f"{where}.model must be {system.family!r}, the family of system {system.name!r}, got "
+            f"{experiment.model!r}: the stage would not depend on the code that it runs"
+        )
+    return system
+
+
+def require_batches(where: str, network: nn.Module, batch: int, clips: int | None = None, processes: int = 1) -> None:
+    """Refuse batches of which a process sees a single clip, where the network has batch norm.
+
+    where: the entry of params.yaml. clips: how many rows train, where that is known: they are dealt to batches of
+    nearly equal size (``dataset.Batches``), so that the smallest may lack one.
+    """
+    smallest = batch if clips is None else clips // -(-clips // batch)
+    if smallest // processes >= 2 or not has_batch_norm(network):
+        return
+    dealt = "" if clips is None else f" for {clips} training clips, of which the smallest batch holds {smallest}"
+    shared = "" if processes == 1 else f" on each of {processes} processes"
+    raise ConfigError(
+        f"{where}.batch must leave 2 clips or more in every batch{shared}, got {batch}{dealt}: the network has batch "
+        "norm, and a single clip has no deviation"
+    )
+
+
+def has_batch_norm(network: nn.Module) -> bool:
+    """Whether anything in the network normalises by the clips of a batch."""
+    kept = {name.rpartition(".")[2] for name, _ in network.named_buffers()}  # StepNorm is no nn.BatchNorm
+    return "running_mean" in kept or any(isinstance(module, _BatchNorm) for module in network.modules())
+
+
+def _require_one(section: Section, name: str, experiment: ExperimentConfig) -> None:
+    system = system_of(section, name, experiment)
+    if system.training == "none":  # it fits itself, without batches
+        return
+    batch = schedules.choose(system.training, experiment).batch
+    if batch < 2:
+        with torch.device("meta"):  # without storage, so that it costs nothing
+            network = systems.build(system.name, 2)
+        require_batches(f"{section}.{name}", network, batch)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from earmark.corpus.manifest import Clip, TagTable, read_manifest, read_tags, write_manifest, write_tags
+from earmark.errors import EarmarkError
+from earmark.files import read_json, write_json, write_text
+
+
+def test_the_manifest_survives_the_round_trip_with_odd_characters(tmp_path):
+    clips = [Clip("2", "a/it's \"odd\", isn't it-0-29.mp3", "a", "a/song, one", "ärtist", "train")]
+    write_manifest(tmp_path / "manifest.csv", clips)
+    assert read_manifest(tmp_path / "manifest.csv") == clips
+
+
+def test_tags_survive_the_round_trip(tmp_path):
+    table = TagTable(("7", "9"), ("no vocals", 'a,"b"'), np.array([[1, 0], [0, 1]], np.uint8))
+    write_tags(tmp_path / "tags.csv", table)
+    again = read_tags(tmp_path / "tags.csv")
+    assert again.clip_ids == table.clip_ids
+    assert again.tags == table.tags
+    np.testing.assert_array_equal(again.values, table.values)
+
+
+def test_a_failed_write_leaves_the_old_table_alone(tmp_path):
+    path = tmp_path / "manifest.csv"
+    write_manifest(path, [Clip("1", "a/x.mp3", "a", "s", "x", "train")])
+    before = path.read_bytes()
+
+    def broken():
+        yield Clip("2", "a/y.mp3", "a", "s", "x", "train")
+        raise RuntimeError("lost")
+
+    with pytest.raises(RuntimeError, match="lost"):
+        write_manifest(path, broken())
+    assert path.read_bytes() == before
+
+
+def test_a_metric_that_is_no_number_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "m.json", {"auc": float("nan")})
+    assert not (tmp_path / "m.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"does not exist; run the stage that makes it \(`dvc repro`\), or `dvc pull` it"),
+        (b"", "the columns must begin with clip_id, path, .*, got"),
+        (b"a,b\n1,2\n", "the columns must begin with clip_id, path"),
+        (b"clip_id,path,shard,song,artist,split\n1,2\n", "row 2: 6 columns expected, got 2"),
+        (b"clip_id,path,shard,song,artist,split\n1,2,\xff", "is not UTF-8 at byte 41"),
+        (b'clip_id,path,shard,song,artist,split\n"' + b"x" * 200_000 + b'"', "is no CSV: field larger than"),
+    ],
+)
+def test_a_table_that_no_stage_wrote_is_explained(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "manifest.csv").write_bytes(content)
+    with pytest.raises(EarmarkError, match=message):
+        read_manifest(tmp_path / "manifest.csv")
+
+
+def test_a_tag_that_is_neither_0_nor_1_is_named(tmp_path):
+    (tmp_path / "tags.csv").write_text("clip_id,a,b\n1,0,1\n2,1,yes\n")
+    with pytest.raises(EarmarkError, match=r"tags\.csv, row 3: 'b' must be 0 or 1, got 'yes'"):
+        read_tags(tmp_path / "tags.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "does not exist; run the stage"),
+        (b"{", "is no JSON"),
+        (b"[1]", "must hold a JSON object, got list"),
+        (b"\xff", "is not UTF-8"),
+        (b"[" * 100_000, "is no JSON"),
+    ],
+)
+def test_a_json_that_no_stage_wrote_is_explained(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(EarmarkError, match=message):
+        read_json(tmp_path / "x.json")
+
+
+def test_what_cannot_be_written_is_explained_and_what_stood_there_stays(tmp_path, monkeypatch):
+    write_text(tmp_path / "x.txt", "old")
+
+    def full(_):
+        raise OSError(28, "No space left on device")  # as a write has it: without a name
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(EarmarkError, match=r"x\.txt cannot be written: No space left on device; free some space"):
+        write_text(tmp_path / "x.txt", "new")
+    monkeypatch.undo()
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("x.txt", "old")]
+    with pytest.raises(EarmarkError, match=r"cannot be written: .*a file stands where a folder is expected"):
+        write_text(tmp_path / "x.txt/y.txt", "new")

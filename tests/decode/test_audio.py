@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+import soundfile as sf
+from helpers.music import tone, write_mp3
+
+from earmark.decode.audio import RejectedError, cut, decode, describe
+
+
+def peak_hz(wave: np.ndarray, rate: int) -> float:
+    return float(np.abs(np.fft.rfft(wave * np.hanning(len(wave)))).argmax() * rate / len(wave))
+
+
+def test_a_clip_is_cut_to_the_exact_length(tmp_path):
+    decoded = decode(write_mp3(tmp_path / "x.mp3", tone(3, 440)), 16_000, 32_000, 1)
+    assert decoded.waves[0].shape == (32_000,)
+    assert decoded.waves[0].dtype == np.float32
+    assert decoded.padded == 0
+    assert abs(peak_hz(decoded.waves[0], 16_000) - 440) < 1
+
+
+def test_a_short_clip_is_padded_with_zeros_at_its_end(tmp_path):
+    decoded = decode(write_mp3(tmp_path / "x.mp3", tone(8, 440)), 16_000, 465_984, 1)
+    assert decoded.waves[0].shape == (465_984,)
+    assert 465_984 - 8 * 16_000 - 4000 < decoded.padded <= 465_984 - 8 * 16_000
+    assert not decoded.waves[0][-decoded.padded :].any()
+
+
+def test_stereo_at_another_rate_is_averaged_and_resampled(tmp_path):
+    left, right = tone(4, 440, 44_100), tone(4, 1000, 44_100)
+    decoded = decode(write_mp3(tmp_path / "x.mp3", np.stack([left, right], 1), 44_100), 16_000, 48_000, 1)
+    spectrum = np.abs(np.fft.rfft(decoded.waves[0] * np.hanning(48_000)))
+    hz = np.arange(len(spectrum)) / 3
+    assert abs(hz[np.where(hz < 700, spectrum, 0).argmax()] - 440) < 1
+    assert abs(hz[np.where(hz > 700, spectrum, 0).argmax()] - 1000) < 1
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG"])
+def test_other_formats_are_known_by_content_not_by_name(tmp_path, kind):
+    sf.write(tmp_path / "x.mp3", tone(2, 440), 16_000, format=kind)
+    assert abs(peak_hz(decode(tmp_path / "x.mp3", 16_000, 32_000, 1).waves[0], 16_000) - 440) < 1
+
+
+def test_wav_samples_come_back_exactly(tmp_path):
+    wave = tone(1, 440)
+    sf.write(tmp_path / "x.wav", wave, 16_000, subtype="FLOAT")
+    np.testing.assert_array_equal(decode(tmp_path / "x.wav", 16_000, 16_000, 0).waves[0], wave)
+
+
+def test_unusable_files_are_rejected_with_a_reason(tmp_path):
+    (tmp_path / "empty.mp3").write_bytes(b"")
+    (tmp_path / "text.mp3").write_text("this is no music\n" * 500)
+    write_mp3(tmp_path / "short.mp3", tone(0.5, 440))
+    sf.write(tmp_path / "nan.wav", np.full(16_000, np.nan, np.float32), 16_000, subtype="FLOAT")
+    for name, reason in {
+        "gone.mp3": "no such file",
+        "empty.mp3": r"empty file \(0 bytes\)",
+        "text.mp3": "not decodable|no audio frames",
+        "short.mp3": r"too short: 0\.\d+ s, at least 1 s are needed",
+        "nan.wav": "samples that are not finite",
+    }.items():
+        with pytest.raises(RejectedError, match=reason):
+            decode(tmp_path / name, 16_000, 16_000, 1.0)
+
+
+def test_a_truncated_file_gives_what_it_holds_and_the_rest_is_padded(tmp_path):
+    path = write_mp3(tmp_path / "x.mp3", tone(10, 440))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    decoded = decode(path, 16_000, 160_000, 1)
+    assert 70_000 < decoded.padded < 90_000
+    assert abs(peak_hz(decoded.waves[0][:64_000], 16_000) - 440) < 1
+
+
+def test_describe_states_length_rate_channels_and_level(tmp_path):
+    sf.write(tmp_path / "x.wav", np.full((16_000, 2), 0.5), 16_000)
+    assert describe(tmp_path / "x.wav") == "1.00 s, 16000 Hz, 2 channels, WAV, peak -6.0 dBFS, RMS -6.0 dBFS"
+    with pytest.raises(RejectedError, match="no such file"):
+        describe(tmp_path / "y.wav")
+
+
+@pytest.mark.parametrize(
+    ("length", "starts"), [(5, [0]), (10, [0]), (11, [0]), (12, [0, 2]), (20, [0, 10]), (25, [0, 10, 15])]
+)
+def test_segments_follow_each_other_and_the_last_ends_with_the_wave_or_almost(length, starts):
+    wave = np.arange(1, length + 1, dtype=np.float32)
+    pieces = cut(wave, 10, "segments")
+    assert pieces.shape == (len(starts), 10)
+    for row, start in zip(pieces, starts, strict=True):
+        expected = wave[start : start + 10]
+        np.testing.assert_array_equal(row, np.pad(expected, (0, 10 - len(expected))))
+
+
+@pytest.mark.parametrize(
+    ("number", "length", "starts"), [(1, 30, [0]), (3, 30, [0, 10, 20]), (3, 20, [0, 5, 10]), (3, 9, [0])]
+)
+def test_a_number_of_segments_is_spaced_evenly_from_beginning_to_end(number, length, starts):
+    pieces = cut(np.arange(1, length + 1, dtype=np.float32), 10, "segments", number)
+    np.testing.assert_array_equal(pieces[:, 0], np.array(starts) + 1)
+
+
+def test_the_middle_or_the_beginning_of_a_longer_file_is_kept_and_zeros_stand_accordingly():
+    wave = np.arange(1, 8, dtype=np.float32)
+    np.testing.assert_array_equal(cut(wave, 3, "pad"), [[1, 2, 3]])
+    np.testing.assert_array_equal(cut(wave, 3, "center"), [[3, 4, 5]])
+    np.testing.assert_array_equal(cut(wave[:2], 5, "pad"), [[1, 2, 0, 0, 0]])
+    np.testing.assert_array_equal(cut(wave[:2], 5, "center"), [[0, 1, 2, 0, 0]])
+
+
+def test_silence_and_clipping_are_noticed(tmp_path):
+    def heard(wave):
+        sf.write(tmp_path / "x.wav", wave, 16_000, subtype="FLOAT")
+        found = decode(tmp_path / "x.wav", 16_000, 16_000, 0)
+        return found.silent, found.clipped
+
+    assert heard(tone(1, 440)) == (False, False)
+    assert heard(1e-5 * tone(1, 440)) == (True, False)
+    assert heard(np.clip(9 * tone(1, 440), -1, 1)) == (False, True)
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 48_000])
+@pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE", "AVERAGE"])
+def test_mp3s_of_every_rate_and_bit_rate_mode_hold_the_tone_at_its_time(tmp_path, rate, mode):
+    wave = np.concatenate([np.zeros(rate // 2, np.float32), tone(1.5, 440, rate)])
+    stereo = np.stack([wave, 0.5 * wave], axis=1)
+    sf.write(tmp_path / "x.mp3", stereo, rate, format="MP3", bitrate_mode=mode, compression_level=0.5)
+    found = decode(tmp_path / "x.mp3", 16_000, 32_000, 1).waves[0]
+    assert abs(peak_hz(found[12_000:28_000], 16_000) - 440) < 1.5
+    onset = np.flatnonzero(np.abs(found) > 0.02)[0]
+    assert abs(onset - 8_000) < 2_400  # the encoder's delay: at most 2304 samples at its own rate
+
+
+def test_a_tag_with_a_picture_before_the_music_changes_no_sample(tmp_path):
+    plain = write_mp3(tmp_path / "plain.mp3", tone(2, 440)).read_bytes()
+    picture = b"\x00image/png\x00\x03\x00" + bytes(range(256)) * 40
+    frame = b"APIC" + len(picture).to_bytes(4, "big") + b"\0\0" + picture
+    size = bytes((len(frame) >> shift) & 0x7F for shift in (21, 14, 7, 0))
+    (tmp_path / "tagged.mp3").write_bytes(b"ID3\x03\0\0" + size + frame + plain)
+    waves = [decode(tmp_path / f"{name}.mp3", 16_000, 32_000, 1).waves for name in ("plain", "tagged")]
+    np.testing.assert_array_equal(*waves)
+
+
+def test_the_delay_of_an_encoder_is_taken_off_where_the_file_declares_it_and_kept_where_not(tmp_path):
+    """LAME writes its delay into the first frame; cut that frame off, and the silence stays."""
+    click = np.zeros(32_000, np.float32)
+    click[16_000:16_400] = tone(0.025, 1000, level=0.8)
+    sf.write(tmp_path / "declared.mp3", click, 16_000, format="MP3", bitrate_mode="VARIABLE", compression_level=0.5)
+    data = (tmp_path / "declared.mp3").read_bytes()
+    first, second = (m.start() for m in itertools.islice(re.finditer(re.escape(data[:2]), data), 2))
+    assert b"LAME" in data[first:second]
+    (tmp_path / "bare.mp3").write_bytes(data[second:])
+
+    def onset(name):
+        return int(np.argmax(np.abs(decode(tmp_path / name, 16_000, 32_000, 1).waves[0]) > 0.2))
+
+    assert abs(onset("declared.mp3") - 16_000) <= 32
+    assert 528 < onset("bare.mp3") - 16_000 < 2_500

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from earmark.corpus.labels import Labelled
+from earmark.evaluation.scoring import read_scores, score, write_scores
+from earmark.features.dataset import Split
+from earmark.systems import published as systems
+
+
+def test_scores_are_probabilities_whatever_the_batch():
+    model = systems.build("linear", 4, 6, 5).eval()
+    features = torch.randn(7, 6, 5)
+    scores = score(model, features, batch=2)
+    assert scores.shape == (7, 4)
+    assert ((scores > 0) & (scores < 1)).all()
+    np.testing.assert_allclose(scores, score(model, features), rtol=1e-6)
+
+
+def test_the_table_of_scores_survives_the_round_trip(tmp_path):
+    clips = (Labelled("5", "a song", "x", "test"), Labelled("8", "b", "y", "test"))
+    split = Split(torch.zeros(2, 1, 1), torch.zeros(2, 2), clips, ("p", "q"), 0)
+    scores = np.array([[0.125, 1 / 3], [1e-9, 1.0]])
+    write_scores(tmp_path / "scores.csv", split, scores)
+    ids, again = read_scores(tmp_path / "scores.csv")
+    assert ids == ["5", "8"]
+    np.testing.assert_allclose(again, scores, rtol=1e-8)
+
+
+def test_scores_of_excerpts_are_the_mean_over_half_overlapping_ones():
+    model = systems.build("linear", 4, 12, 5).eval()
+    features = torch.randn(3, 12, 5)
+    windows = [score(model, features[:, start : start + 4]) for start in (0, 2, 4, 6, 8)]
+    np.testing.assert_allclose(score(model, features, excerpt=4), np.mean(windows, axis=0), rtol=1e-12)
+
+
+def test_exclusive_classes_share_one_probability():
+    model = systems.build("linear", 4, 12, 5).eval()
+    features = torch.randn(3, 12, 5)
+    found = score(model, features, excerpt=6, exclusive=True)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    expected = [model(features[:, s : s + 6]).softmax(dim=1).detach().numpy() for s in (0, 3, 6)]
+    np.testing.assert_allclose(found, np.mean(expected, axis=0), rtol=1e-5)

@@ -1,0 +1,103 @@
+"""A data folder as the pipeline leaves it, in miniature and without DVC: twelve clips, mel, a linear experiment."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from earmark.config import Config, load
+from earmark.corpus import labels
+from earmark.corpus.kinds import magnatagatune
+from earmark.corpus.manifest import write_manifest, write_tags
+from earmark.decode import corpus as decode
+from earmark.decode.waveforms import Waveforms
+from earmark.evaluation import judging
+from earmark.features import extract, standardize
+from earmark.files import write_json
+from earmark.storage import provenance
+from earmark.training import fit as training
+
+RATE, SAMPLES = 16_000, 30_000
+
+
+@dataclass
+class Place:
+    """Where everything lies."""
+
+    folder: Path
+    audio: Path
+
+    @property
+    def params(self) -> Path:
+        return self.folder / "params.yaml"
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def config(self) -> Config:
+        return load(self.params)
+
+    @property
+    def inputs(self) -> tuple[Path, Path, Path]:
+        """Features, labels and moments."""
+        return self.data / "features/mel", self.data / "labels/labels.csv", self.data / "standardize/mel.json"
+
+    def add(self, section: str, **entries: object) -> None:
+        """Add entries to a section of params.yaml, or replace them."""
+        content = yaml.safe_load(self.params.read_text())
+        content[section] = content.get(section, {}) | entries
+        self.params.write_text(yaml.safe_dump(content))
+
+    def evaluate(self, name: str, out: Path | None = None) -> judging.Written:
+        """Score the test split and measure as the stage does; return what was written where."""
+        out = out or self.folder / "evaluated"
+        names = ("scores.csv", "metrics.json", "tags.csv", "roc.csv", "curves.csv")
+        written = judging.Written(*(out / name for name in names))
+        judging.evaluate_experiment(name, self.config, self.data / "models" / name, *self.inputs, written)
+        return written
+
+    def train(self, name: str, out: Path | None = None) -> Path:
+        """Train an experiment as the stage does; return the folder of its model."""
+        out = out or self.data / "models" / name
+        training.train_experiment(name, self.config, *self.inputs, self.data / "checkpoints" / name, out)
+        return out
+
+
+def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24, **waveform: object) -> Place:
+    """Run everything up to a trained `linear` in this process; waveform: settings beside the number of samples."""
+    place = Place(folder, audio)
+    mel = {"kind": "mel", "rate": RATE, "samples": 28_000, "n_mels": n_mels}
+    content = {
+        "corpus": {
+            "kind": "magnatagatune", "name": "tones", "audio": str(audio), "annotations": str(annotations),
+            "demo": {"clips": 400, "seed": 1},
+        },
+        "labels": {"top": 3, "clean": True, "synonyms": str(provenance.PACKAGE / "corpus/synonyms/none.yaml")},
+        "waveforms": {str(RATE): {"samples": SAMPLES} | waveform},
+        "representations": {"mel": mel},
+        "experiments": {"linear": {"representation": "mel", "model": "linear"}},
+        "evaluation": {"resamples": 20, "seed": 1},
+    }  # fmt: skip
+    place.params.write_text(yaml.safe_dump(content))
+    data, config = place.data, place.config
+    clips, table = magnatagatune.read(audio, annotations)
+    write_manifest(data / "corpus/manifest.csv", clips)
+    write_tags(data / "corpus/tags.csv", table)
+    kept, chosen, summary = labels.make_labels(data / "corpus/manifest.csv", data / "corpus/tags.csv", 3, True)
+    labels.write_labels(data / "labels/labels.csv", kept, chosen)
+    write_json(folder / "metrics/labels.json", summary)
+    decode.decode_corpus(clips, audio, RATE, config.waveforms[RATE], data / "waveforms/16000")
+    settings = config.representations["mel"].model_dump(mode="json")
+    waveforms = Waveforms(data / "waveforms/16000", clips, audio)
+    extract.extract(waveforms, data / "features/mel", settings)
+    (data / "standardize").mkdir()
+    moments = data / "standardize/mel.json"
+    standardize.fit(data / "features/mel", {c.clip_id for c in kept if c.split == "train"}).save(moments)
+    with contextlib.redirect_stdout(None):
+        place.train("linear")
+    return place

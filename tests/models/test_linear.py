@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from earmark.evaluation.metrics import macro_roc_auc
+from earmark.models.linear import STRENGTHS, LinearProbe
+
+
+def problem(clips=80, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.randn(clips, 12, 5, generator=generator)
+    targets = (torch.rand(clips, 3, generator=generator) < 0.4).float()
+    features[:, :, 0] += 3 * targets[:, :1]  # a mean
+    features[:, :, 1] *= 1 + 2 * targets[:, 1:2]  # a deviation
+    return features, targets
+
+
+def test_it_learns_from_means_and_from_deviations():
+    probe = LinearProbe(5, 3)
+    probe.fit(problem(seed=0), problem(40, seed=1))
+    features, targets = problem(60, seed=2)
+    scores = probe(features).detach().double().numpy()
+    assert macro_roc_auc(scores[:, :2], targets.numpy()[:, :2]) > 0.97
+
+
+def test_the_penalty_is_the_best_on_validation():
+    probe, valid = LinearProbe(5, 3), problem(40, seed=1)
+    tried = probe.fit(problem(), valid)
+    assert [c for c, _ in tried] == list(STRENGTHS)
+    scores = probe(valid[0]).detach().double().numpy()
+    assert macro_roc_auc(scores, valid[1].numpy()) == max(auc for _, auc in tried)
+
+
+def test_a_tag_without_both_classes_gets_its_frequency():
+    (features, targets), valid = problem(), problem(40, seed=1)
+    targets[:, 2] = 0
+    probe = LinearProbe(5, 3)
+    probe.fit((features, targets), valid)
+    probabilities = torch.sigmoid(probe(valid[0]))[:, 2]
+    np.testing.assert_allclose(probabilities.detach().numpy(), 1e-6, rtol=1e-4)
+
+
+def test_pooling_is_mean_and_deviation_over_time():
+    features = torch.randn(4, 9, 5)
+    pooled = LinearProbe(5, 3).pool(features)
+    np.testing.assert_allclose(pooled[:, :5], features.mean(1), atol=1e-6)
+    np.testing.assert_allclose(pooled[:, 5:], features.numpy().std(axis=1), atol=1e-6)

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from helpers.model_checks import assert_gradients, assert_reloads, assert_scores, auc_after_overfit, single_thread
+
+from earmark.models.musicnn import MusiCNN
+
+one_thread = pytest.fixture(autouse=True, scope="module")(single_thread)
+
+
+def test_the_front_end_keeps_the_length_and_has_561_filters() -> None:
+    model = MusiCNN(50, 187, 96)
+    assert [tuple(bank.convolution.kernel_size) for bank in model.front] == [
+        (7, 38),
+        (7, 67),
+        (128, 1),
+        (64, 1),
+        (32, 1),
+    ]
+    with torch.no_grad():
+        shapes = [bank(torch.randn(1, 1, 20, 96)).shape for bank in model.front]
+    assert shapes == [(1, n, 20) for n in (204, 204, 51, 51, 51)]
+
+
+def test_any_length_and_a_single_clip() -> None:
+    assert_scores(MusiCNN(4, 40, 24), (1, 40, 24), (2, 7, 24), (1, 61, 24), n_tags=4)
+
+
+def test_gradients_reach_every_parameter() -> None:
+    assert_gradients(MusiCNN(4, 20, 16), (4, 20, 16), n_tags=4)
+
+
+def test_saved_weights_give_the_same_scores() -> None:
+    assert_reloads(lambda: MusiCNN(4, 20, 16), (3, 20, 16))
+
+
+def test_overfits_eight_clips() -> None:
+    torch.manual_seed(1)
+    assert auc_after_overfit(MusiCNN(3, 20, 12), (8, 20, 12), steps=40, rate=0.003) == 1.0
+
+
+def test_too_few_bands_are_refused_with_the_limit() -> None:
+    with pytest.raises(ValueError, match="dims must be at least 3, got 2"):
+        MusiCNN(50, 187, 2)

@@ -1,0 +1,149 @@
+"""The page of all results: what it shows, what it says of what is not here, and what it removes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import ROOT
+
+from earmark.config import Config
+from earmark.files import write_json, write_text
+from earmark.report import page as report
+from earmark.report.page import COLUMNS, Present, class_table, markdown, page, remove_leftovers, spent, survey, table
+
+
+def config(*experiments: str, crossvalidations: tuple[str, ...] = ()) -> Config:
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    one = {"representation": "mel", "model": "convolutional"}
+    classes = one | {"classes": ["medieval", "folk"]}
+    changes = {
+        "experiments": dict.fromkeys(experiments, one),
+        "crossvalidations": dict.fromkeys(crossvalidations, classes),
+    }
+    return Config.model_validate(content | changes)
+
+
+def tagged(auc: float) -> dict[str, object]:
+    return {
+        "test": {
+            "roc_auc": {"macro": auc, "low": auc - 0.05, "high": auc + 0.04, "micro": 0.8},
+            "pr_auc": {"macro": 0.5},
+            "tags": {"defined": 12, "undefined": 1},
+            "clips": 84,
+            "songs": 42,
+        },
+        "training": {"parameters": 7776306, "epochs": 14},
+    }
+
+
+def classified(accuracy: float) -> dict[str, object]:
+    found = {"normalized": accuracy, "raw": 0.59, "lowest_fold": accuracy - 0.1, "highest_fold": accuracy + 0.2}
+    return {"accuracy": found, "clips": 369, "groups": 126, "training": {"folds": 3, "epochs": 18, "parameters": 7}}
+
+
+@pytest.fixture
+def metrics(tmp_path):
+    for name, auc in {"linear": 0.7, "scat": 0.91234}.items():
+        write_json(tmp_path / f"metrics/experiments/{name}.json", tagged(auc))
+    for name, accuracy in {"eras": 0.51, "moods": 0.62}.items():
+        write_json(tmp_path / f"metrics/crossvalidations/{name}.json", classified(accuracy))
+    return tmp_path / "metrics"
+
+
+def test_the_best_experiment_stands_first_and_undefined_tags_are_shown(metrics):
+    rows = table(metrics / "experiments", ["linear", "scat"])
+    assert [row[0] for row in rows] == ["scat", "linear"]
+    assert rows[0] == ("scat", "0.9123", "0.8623 to 0.9523", "0.5000", "12 of 13", "84", "42", "7,776,306", "14")
+
+
+def test_the_table_is_aligned_markdown(metrics):
+    lines = markdown(table(metrics / "experiments", ["linear", "scat"])).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert len(lines) == 4
+    assert lines[1].count(":|") == len(COLUMNS) - 1
+
+
+def test_cross_validations_have_a_table_of_their_own(metrics):
+    rows = class_table(metrics / "crossvalidations", ["eras", "moods"])
+    assert rows == [
+        ("moods", "0.6200", "0.5200 to 0.8200", "0.5900", "369", "126", "18"),
+        ("eras", "0.5100", "0.4100 to 0.7100", "0.5900", "369", "126", "18"),
+    ]
+    text = page(metrics, Present(["scat"], [], ["eras"], []), [], ())
+    experiments, found = text.split("\n\n")
+    assert experiments.startswith("| experiment ")
+    assert found.startswith("| cross-validation ")
+    assert "| eras " in found
+
+
+def test_what_is_not_here_is_named_with_what_brings_it(metrics):
+    for name in ("linear", "scat"):
+        write_text(metrics.parent / f"scores/{name}.csv", "")
+    write_text(metrics.parent / "labels.csv", "")
+    write_json(metrics / "experiments/pulled.json", tagged(0.6))
+    places = metrics, metrics.parent / "scores", metrics.parent / "labels.csv"
+    wanted = config("scat", "gone", "pulled", "linear", crossvalidations=("eras", "never"))
+    found = survey(wanted, *places)
+    assert (found.evaluated, found.compared, found.classified) == (
+        ["scat", "pulled", "linear"], ["scat", "linear"], ["eras"],
+    )  # fmt: skip
+    root = metrics.parent.as_posix()
+    assert found.notes == [
+        f"not measured: gone, {root}/metrics/experiments/gone.json is not here: `dvc repro evaluate@gone`",
+        f"not compared: pulled, its scores are not here: `dvc pull {root}/scores/pulled.csv`",
+        f"not measured: never, {root}/metrics/crossvalidations/never.json is not here: `dvc repro crossvalidate@never`",
+    ]
+    assert page(metrics, found, [], ()).endswith("".join(f"- {note}\n" for note in found.notes))
+    places[2].unlink()
+    found = survey(wanted, *places)
+    assert found.compared == []
+    assert found.notes[-1] == f"not compared: any, the labels are not here: `dvc pull {root}/labels.csv`"
+
+
+def test_files_of_what_the_settings_no_longer_have_are_removed_and_no_others(tmp_path):
+    metrics, scores = tmp_path / "metrics", tmp_path / "scores"
+    kept = [
+        metrics / name
+        for name in (
+            "experiments/linear.json", "tags/linear.csv", "roc/linear.csv", "training/linear.csv",
+            "crossvalidations/eras.json", "crossvalidations/.gitkeep", "confusion/eras.csv", "decode/16000.json",
+            "papers/demo/old.json", "labels.json", "comparison.json", "report.md",
+        )
+    ]  # fmt: skip
+    kept += [scores / "linear.csv"]
+    gone = [
+        metrics / name
+        for name in (
+            "experiments/old.json", "tags/old.csv", "roc/old.csv", "training/old.csv",
+            "crossvalidations/old.json", "confusion/old.csv", "decode/22050.json",
+        )
+    ]  # fmt: skip
+    gone += [scores / "old.csv"]
+    for file in (*kept, *gone):
+        write_text(file, "")
+    now = config("linear", crossvalidations=("eras",))
+    assert remove_leftovers(now, metrics, scores) == gone
+    assert sorted(f for f in tmp_path.rglob("*") if f.is_file()) == sorted(kept)
+    assert remove_leftovers(now, metrics, scores) == []
+
+
+def test_seconds_come_from_the_logs_the_last_run_of_each(tmp_path):
+    (tmp_path / "a.jsonl").write_text(
+        '{"stage": "train", "name": "linear", "seconds": 9.0}\n'
+        '{"stage": "train", "name": "gone", "seconds": 9.0}\n'
+        '{"stage": "evaluate", "name": "scat", "seconds": 9.0}\n'
+        '{"stage": "train", "name": "linear", "seconds": 2.25}\n[]\n{"stage": "train"}\n{"stage": "train", "na'
+    )
+    (tmp_path / "b.jsonl").write_text('{"stage": "crossvalidate", "name": "eras", "seconds": 70}\n')
+    now = config("linear", "scat", crossvalidations=("eras",))
+    assert spent(tmp_path, now) == ["train linear: 2.2 s", "crossvalidate eras: 70.0 s"]
+    assert spent(tmp_path / "nothing", now) == []
+
+
+def test_no_page_has_a_column_of_times():
+    assert not [c for c in (*report.COLUMNS, *report.CLASS_COLUMNS) if " s" in c or c.startswith("s ") or "sec" in c]
+    for file in Path(ROOT / "metrics").rglob("papers/*/*.json"):
+        assert "seconds" not in json.loads(file.read_text(encoding="utf-8"))["training"], file

@@ -1,0 +1,97 @@
+"""The report in a clone: what it needs, what it says of what is not there, what it removes, what a failure leaves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from helpers.clones import Clone, six_songs
+
+LINEAR = {"representation": "mel", "model": "linear", "system": "linear"}
+TWO = {"linear": LINEAR, "second": LINEAR | {"seed": 2}}
+LEVELS = {
+    "representation": "mel", "model": "convolutional", "system": "mel-2d-cnn", "preset": "demo", "epochs": 1,
+    "classes": ["high", "low"], "folds": 2, "groups": "song",
+}  # fmt: skip
+WRITTEN = ("docs/reproduction.md", "metrics/comparison.json", "metrics/report.md")
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """Two experiments, no cross-validation, run and committed."""
+    folder = tmp_path_factory.mktemp("report") / "project"
+    folder.mkdir()
+    made = Clone.of_this(folder)
+    six_songs(folder / "corpus")
+    made.small(experiments=TWO)
+    made.repro()
+    made.commit("two experiments")
+    return made
+
+
+@pytest.fixture
+def settled(clone):
+    """The clone as it was committed, with nothing to do."""
+    clone.run("git", "checkout", "--quiet", "--force", "main")
+    clone.run("git", "clean", "--quiet", "--force", "-d", "metrics")
+    clone.repro()
+    clone.run("git", "checkout", "--quiet", "--force", "main")
+    return clone
+
+
+def test_a_cross_validation_is_in_the_report_and_leaves_with_its_line_in_the_settings(settled):
+    settled.params(crossvalidations={"levels": LEVELS}, experiments=TWO | {"third": LINEAR | {"seed": 3}})
+    ran = settled.repro()
+    assert set(ran) == {"crossvalidate@levels", "train@third", "evaluate@third", "report"}, settled.output
+    page = (settled.folder / "metrics/report.md").read_text()
+    assert "| levels " in page
+    assert "| third " in page
+    logs = settled.folder / "data/logs"
+    logs.mkdir(exist_ok=True)
+    (logs / "train.jsonl").write_text(json.dumps({"stage": "train", "name": "second", "seconds": 12.34}) + "\n")
+    settled.params(crossvalidations={}, experiments=TWO)
+    assert settled.repro() == ["report"]
+    names = ("experiments/third.json", "tags/third.csv", "roc/third.csv", "training/third.csv")
+    names = [f"metrics/{name}" for name in (*names, "crossvalidations/levels.json", "confusion/levels.csv")]
+    (line,) = [line for line in settled.output.splitlines() if line.startswith("report: removed ")]
+    for name in (*names, "data/scores/third.csv"):
+        assert not (settled.folder / name).exists()
+        assert name in line
+    assert "train second: 12.3 s" in settled.output
+    for name in WRITTEN:
+        text = (settled.folder / name).read_text()
+        assert "levels" not in text
+        assert "third" not in text
+        assert "12.3" not in text
+    assert settled.repro() == []
+
+
+def test_a_report_that_fails_leaves_what_git_holds_of_it(settled):
+    settled.params(evaluation={"resamples": -1, "seed": 1})
+    settled.repro("--single-item", "report", code=255)
+    assert "evaluation.resamples" in settled.output
+    assert {line[3:] for line in settled.run("git", "status", "--porcelain").splitlines()} == {"params.yaml", "corpus/"}
+    assert all((settled.folder / name).is_file() for name in WRITTEN)
+
+
+def test_a_clone_without_the_scores_reports_what_it_has_and_names_what_brings_the_rest(settled, tmp_path):
+    settled.run("dvc", "remote", "add", "--default", "--force", "team", str(tmp_path / "remote"))
+    settled.run("dvc", "push")
+    settled.run("git", "clone", "--quiet", str(settled.folder), str(tmp_path / "partial"))
+    partial = Clone(tmp_path / "partial")
+    shutil.copy(settled.folder / ".dvc/config", partial.folder / ".dvc/config")
+    partial.params(experiments=TWO | {"third": LINEAR | {"seed": 3}})
+    assert partial.repro("--pull", "--allow-missing") == ["train@third", "evaluate@third", "report"]
+    assert "Traceback" not in partial.output
+    page = (partial.folder / "metrics/report.md").read_text()
+    for name in ("linear", "second"):
+        note = f"not compared: {name}, its scores are not here: `dvc pull data/scores/{name}.csv`"
+        assert note in page
+        assert note in partial.output
+        assert f"| {name} " in page
+    assert not [line for line in partial.run("git", "status", "--porcelain").splitlines() if line.startswith(" D")]
+    partial.run("dvc", "pull", "data/scores/linear.csv", "data/scores/second.csv")
+    assert partial.repro("--allow-missing") == ["report"]
+    assert "not compared" not in (partial.folder / "metrics/report.md").read_text()
+    assert len(json.loads((partial.folder / "metrics/comparison.json").read_text())) == 3

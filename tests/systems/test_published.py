@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.model_checks import single_thread
+from torch import nn
+
+from earmark import models
+from earmark.systems.published import SYSTEMS, build, count_parameters, get
+
+one_thread = pytest.fixture(autouse=True, scope="module")(single_thread)
+MODELS = Path(models.__file__).parent
+SHARED = {"layers", *(path.stem for path in (MODELS / "layers").glob("*.py"))}
+# exact counts, as derived from the papers' tables
+COUNTS = {
+    "scat-4l-256h-lstm": 2_295_346,
+    "scat-4l-256h-bn-lstm": 2_295_346 + 4 * 10 * 256,
+    "scat-4l-256h-gru": 1_724_722,
+    "scat-4l-512h-lstm": 8_260_658,
+    "scat-4l-512h-bn-lstm": 8_260_658 + 4 * 10 * 512,
+    "scat-4l-512h-gru": 6_201_906,
+    "scat-5l-512h-gru": 7_776_306,
+    "scat-5l-512h-gru-paper": 7_776_306,
+    "scat-6l-512h-gru": 9_350_706,
+    "mel-5l-512h-gru": 9_209_394,
+    "mel-5l-512h-lstm": 12_270_642,
+    "cqt-5l-512h-gru": 2_482_738,
+    "cqt-5l-512h-lstm": 3_306_034,
+    "mel-5l-512h-gru-time": 7_258_674,
+    "mel-5l-512h-lstm-time": 9_669_682,
+    "cqt-5l-512h-gru-time": 1_850_674,
+    "cqt-5l-512h-lstm-time": 2_463_282,
+    "scat-4l-cnn": 17_365_938,
+    "mirex-5l-512h-lstm": 10_339_338,
+    "mel-2d-cnn": 362_418,
+    "cqt-2d-cnn": 1_159_218,
+    "sample-cnn-song": 2_124_466,
+    "mel-bilstm": 1_021_700,
+    "mel-bilstm-segments": 1_021_700,
+    "crnn": 393_906,
+    "sample-cnn": 1_869_874,
+    "fcn-4": 17_365_938,
+    "short-chunk-cnn-res": 12_104_244,
+    "musicnn": 787_159,
+    "harmonic-cnn": 3_631_551,
+}
+
+
+def on_meta(name: str, n_tags: int, **options: object) -> nn.Module:
+    """A network without storage: enough to count, at no cost."""
+    with torch.device("meta"):
+        return build(name, n_tags, **options)  # type: ignore[arg-type]
+
+
+def gates(inputs: int, units: int, layers: int) -> int:
+    """Weights and one bias of one gate over a stack."""
+    return sum(units * ((inputs if layer == 0 else units) + units + 1) for layer in range(layers))
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_parameters_are_exactly_the_published_number(name: str) -> None:
+    system = get(name)
+    assert system.parameters == COUNTS[name]
+    assert count_parameters(on_meta(name, system.outputs), system.counting) == COUNTS[name]
+
+
+def test_every_system_has_a_count_but_the_linear_floor() -> None:
+    assert set(SYSTEMS) - set(COUNTS) == {"linear"}
+
+
+@pytest.mark.parametrize("name", [n for n, s in SYSTEMS.items() if s.source.startswith("Song") and s.printed])
+def test_counts_agree_with_the_printed_thousands(name: str) -> None:
+    system = get(name)
+    printed = int(str(system.printed).removesuffix("K"))
+    counted = COUNTS[name] / 1000
+    if "bn-lstm" in name:
+        counted -= 4 * 10 * system.options["units"] / 1000  # printed without batch norm
+    assert abs(counted - printed) < 1
+
+
+def test_printed_mel_and_cqt_counts_need_the_frames_as_inputs() -> None:
+    output = 512 * 50 + 50
+    assert 3 * gates(1366, 512, 5) + output == COUNTS["mel-5l-512h-gru"]
+    assert 4 * gates(1366, 512, 5) + output == COUNTS["mel-5l-512h-lstm"]
+    assert 3 * gates(907, 256, 5) + 256 * 50 + 50 == COUNTS["cqt-5l-512h-gru"]
+    for inputs in (96, 1813):  # what the text says: 1813 x 96
+        assert 3 * gates(inputs, 512, 5) + output != COUNTS["mel-5l-512h-gru"]
+    for inputs in (84, 1813):
+        for units in (256, 512):
+            assert 3 * gates(inputs, units, 5) + units * 50 + 50 != COUNTS["cqt-5l-512h-gru"]
+
+
+def test_the_same_input_in_both_orientations() -> None:
+    for kind, dims in (("mel", 96), ("cqt", 84)):
+        for cell in ("gru", "lstm"):
+            published, time = get(f"{kind}-5l-512h-{cell}"), get(f"{kind}-5l-512h-{cell}-time")
+            assert published.options["transposed"]
+            assert not time.options["transposed"]
+            assert published.dims == time.dims == dims
+            assert time.frames == 1813
+            assert published.options["units"] == time.options["units"]
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_frames_and_dims_follow_from_the_representation(name: str) -> None:
+    system = get(name)
+    heard = system.representation
+    if heard.kind == "scattering":
+        frames, dims = 1 + (heard.n_samples - 1) // 4096, 433
+    elif heard.kind == "waveform":
+        frames, dims = heard.n_samples, 1
+    else:
+        frames = 1 + heard.n_samples // heard.options["hop"]
+        dims = heard.options["n_mels" if heard.kind == "mel" else "bins"]
+    assert system.dims == dims
+    assert (frames - system.frames * system.segments) in range(system.frames)
+
+
+@pytest.mark.parametrize("name", ["scat-5l-512h-gru", "mel-5l-512h-gru", "mel-2d-cnn", "mel-bilstm", "crnn", "musicnn"])
+def test_a_published_input_gives_one_logit_per_tag(name: str) -> None:
+    system = get(name)
+    model = build(name, 12).eval()
+    with torch.no_grad():
+        scores = model(torch.randn(1, system.frames, system.dims))
+    assert scores.shape == (1, 12)
+    assert isinstance(model.get_submodule("output"), nn.Linear)  # logits: no sigmoid inside
+
+
+def test_other_sizes_adapt_the_layers() -> None:
+    model = build("mel-2d-cnn", 7, frames=60, dims=50).eval()
+    assert model(torch.randn(2, 60, 50)).shape == (2, 7)
+    model = build("cqt-5l-512h-gru", 7, frames=20, dims=5).eval()
+    assert model(torch.randn(2, 20, 5)).shape == (2, 7)
+
+
+def test_options_override_the_table() -> None:
+    assert count_parameters(on_meta("scat-5l-512h-gru", 50, cell="gru-paper")) == 7_776_306
+    assert count_parameters(on_meta("scat-5l-512h-gru", 50, cell="lstm")) == 4 * gates(433, 512, 5) + 513 * 50
+
+
+def test_an_unknown_name_is_refused_with_close_ones() -> None:
+    with pytest.raises(ValueError, match=r"got 'scat-5l-512-gru': close to scat-5l-512h-gru"):
+        build("scat-5l-512-gru", 50)
+    with pytest.raises(ValueError, match=r"got 'zzz': known are cqt-2d-cnn, .*short-chunk-cnn-res"):
+        get("zzz")
+
+
+def test_an_input_that_is_too_small_names_system_limit_and_value() -> None:
+    with pytest.raises(ValueError, match=r"^mel-2d-cnn: frames must be at least 46, got 20: "):
+        build("mel-2d-cnn", 50, frames=20)
+    with pytest.raises(ValueError, match="n_tags must be at least 1, got 0"):
+        build("mel-2d-cnn", 0)
+
+
+def test_build_imports_only_the_family_of_the_system() -> None:
+    """In a process of its own: modules that are imported twice are not the same to the tests after this one."""
+    code = "import sys; from earmark.systems.published import build; build('crnn', 50); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    names = {name.rpartition(".")[2] for name in done.stdout.split() if name.startswith("earmark.models.")}
+    assert "crnn" in names
+    assert names <= {"crnn", *SHARED}
+
+
+@pytest.mark.parametrize("path", sorted(MODELS.glob("*.py")), ids=lambda path: path.stem)
+def test_families_share_only_the_shared_modules(path: Path) -> None:
+    imported = [n.module or "" for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
+    families = {m.rpartition(".")[2] for m in imported if m.startswith("earmark.models")}
+    assert families <= SHARED
+
+
+def test_systems_itself_imports_no_family() -> None:
+    tree = ast.parse((MODELS.parent / "systems.py").read_text())
+    imported = [n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+    assert not [m for m in imported if m.startswith("earmark")]
+
+
+def test_keras_counts_four_values_per_batch_norm_channel() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8))
+    assert count_parameters(network) == 80 + 16
+    assert count_parameters(network, "keras") == 80 + 32
