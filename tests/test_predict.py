@@ -17,6 +17,7 @@ from earmark.cli import main
 from earmark.config import ConfigError
 from earmark.corpus.manifest import read_manifest
 from earmark.errors import EarmarkError
+from earmark.evaluation import scoring
 from earmark.evaluation.metrics import equal_error_thresholds
 from earmark.evaluation.scoring import read_scores
 from earmark.features import dataset
@@ -198,7 +199,7 @@ def test_a_tag_is_predicted_from_its_own_threshold_or_from_one_half(place, tmp_p
 def test_thresholds_are_those_of_the_validation_split(place):
     kept = SavedModel.load(place.data / "models/linear" / FILE)
     valid = dataset.load(*place.inputs, "valid")
-    expected = equal_error_thresholds(kept.score(valid.features), valid.targets.numpy())
+    expected = equal_error_thresholds(scoring.score_saved(kept, valid.features), valid.targets.numpy())
     assert np.isfinite(expected).any()
     assert kept.thresholds == tuple(None if np.isnan(value) else value for value in expected)
     with place.evaluate("linear").tags.open() as file:

@@ -26,7 +26,7 @@ ORDER = {
     "decode": ("audio", "waveform_store", "corpus", "waveforms", "check"),
     "representations": ("workspace", "base", "spectrum", "waveform", "mel", "cqt", "scattering"),
     "features": ("cluster", "extract", "standardize", "dataset", "listening"),
-    "models": ("layers", "*", "saved"),
+    "models": ("layers", "networks", "*", "saved"),
     "evaluation": ("metrics", "scoring", "judging", "comparison"),
     "systems": ("published",),
     "training": ("distributed", "schedules", "validation", "tagger", "checkpoints", "fit", "crossvalidation"),

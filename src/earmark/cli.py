@@ -174,8 +174,9 @@ def _in_a_process(command: list[str], name: str) -> int:
 def _check(args: argparse.Namespace) -> int:
     from earmark.config import load
     from earmark.decode.check import check
+    from earmark.training import validation
 
-    found = check(load(args.params))
+    found = check(load(args.params), validation.require)
     print(found.text(), end="")
     return 1 if found.stops else 0
 

@@ -96,3 +96,15 @@ def _own_text(path: Path) -> str:
         ) from None
     except UnicodeDecodeError as error:
         raise EarmarkError(f"{path} is not UTF-8 at byte {error.start}; {AGAIN}") from None
+
+
+def markdown_table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
+    """A Markdown table that is aligned, so that it reads well in a terminal too; numbers stand right."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
+        return "| " + " | ".join(padded) + " |"
+
+    rule = "|" + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|"
+    return "\n".join([line(header), rule, *map(line, rows)]) + "\n"

@@ -18,7 +18,7 @@ def problem(clips=80, seed=0):
 
 def test_it_learns_from_means_and_from_deviations():
     probe = LinearProbe(5, 3)
-    probe.fit(problem(seed=0), problem(40, seed=1))
+    probe.fit(problem(seed=0), problem(40, seed=1), macro_roc_auc)
     features, targets = problem(60, seed=2)
     scores = probe(features).detach().double().numpy()
     assert macro_roc_auc(scores[:, :2], targets.numpy()[:, :2]) > 0.97
@@ -26,7 +26,7 @@ def test_it_learns_from_means_and_from_deviations():
 
 def test_the_penalty_is_the_best_on_validation():
     probe, valid = LinearProbe(5, 3), problem(40, seed=1)
-    tried = probe.fit(problem(), valid)
+    tried = probe.fit(problem(), valid, macro_roc_auc)
     assert [c for c, _ in tried] == list(STRENGTHS)
     scores = probe(valid[0]).detach().double().numpy()
     assert macro_roc_auc(scores, valid[1].numpy()) == max(auc for _, auc in tried)
@@ -36,7 +36,7 @@ def test_a_tag_without_both_classes_gets_its_frequency():
     (features, targets), valid = problem(), problem(40, seed=1)
     targets[:, 2] = 0
     probe = LinearProbe(5, 3)
-    probe.fit((features, targets), valid)
+    probe.fit((features, targets), valid, macro_roc_auc)
     probabilities = torch.sigmoid(probe(valid[0]))[:, 2]
     np.testing.assert_allclose(probabilities.detach().numpy(), 1e-6, rtol=1e-4)
 

@@ -17,7 +17,7 @@ from earmark.errors import EarmarkError
 from earmark.evaluation import scoring
 from earmark.features import dataset
 from earmark.features.standardize import Standardizer
-from earmark.models import saved
+from earmark.models import networks, saved
 from earmark.models.saved import FILE, ModelError, SavedModel
 from earmark.systems import published as systems
 from earmark.training.tagger import BestWeights
@@ -72,12 +72,12 @@ def test_a_saved_model_is_the_same_and_scores_as_the_one_in_memory(file):
     features = torch.randn(5, 64, 48)
     network = systems.build("mel-2d-cnn", 3, 64, 48)
     network.load_state_dict(dict(made.weights))
-    np.testing.assert_array_equal(again.score(features), scoring.score(network.eval(), features))
+    np.testing.assert_array_equal(scoring.score_saved(again, features), scoring.score(network.eval(), features))
 
 
 def test_a_model_does_not_need_the_table_of_systems(file, monkeypatch):
     monkeypatch.setattr(systems, "SYSTEMS", {})
-    assert SavedModel.load(file).score(torch.randn(2, 64, 48)).shape == (2, 3)
+    assert scoring.score_saved(SavedModel.load(file), torch.randn(2, 64, 48)).shape == (2, 3)
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path, file):
@@ -175,7 +175,7 @@ def test_training_the_same_twice_gives_the_same_folder_byte_by_byte(tmp_path, ma
     assert kept.waveform == {
         "rate": 16_000, "samples": 30_000, "policy": "pad", "segments": None, "dtype": "int16", "min_seconds": 1.0,
     }  # fmt: skip
-    assert kept.training["parameters"] == systems.count_parameters(kept.build(), "keras")
+    assert kept.training["parameters"] == networks.count_parameters(kept.build(), "keras")
 
 
 @pytest.mark.parametrize(

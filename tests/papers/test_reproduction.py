@@ -8,6 +8,7 @@ import pytest
 from helpers import ROOT
 
 from earmark.config import load
+from earmark.models import networks
 from earmark.papers.reproduction import Run, corpus_name, document, read_experiments, read_papers
 from earmark.systems import published as systems
 
@@ -55,7 +56,7 @@ def test_a_system_of_no_paper_has_the_count_that_was_trained():
 @pytest.mark.parametrize("outputs", [40])
 def test_every_system_trained_as_published_is_not_taken_for_a_changed_one(outputs):
     for name, system in systems.SYSTEMS.items():
-        trained = systems.count_parameters(systems.build(name, outputs), system.counting)
+        trained = networks.count_parameters(systems.build(name, outputs), system.counting)
         found = content(0.8, trained)
         found["test"]["tags"] = {"defined": outputs, "undefined": 0}
         found["recall"] = dict.fromkeys(range(outputs), 0.5)

@@ -10,9 +10,9 @@ import yaml
 from helpers import ROOT
 
 from earmark.config import Config
-from earmark.files import write_json, write_text
+from earmark.files import markdown_table, write_json, write_text
 from earmark.report import page as report
-from earmark.report.page import COLUMNS, Present, class_table, markdown, page, remove_leftovers, spent, survey, table
+from earmark.report.page import COLUMNS, Present, class_table, page, remove_leftovers, spent, survey, table
 
 
 def config(*experiments: str, crossvalidations: tuple[str, ...] = ()) -> Config:
@@ -60,7 +60,7 @@ def test_the_best_experiment_stands_first_and_undefined_tags_are_shown(metrics):
 
 
 def test_the_table_is_aligned_markdown(metrics):
-    lines = markdown(table(metrics / "experiments", ["linear", "scat"])).splitlines()
+    lines = markdown_table(table(metrics / "experiments", ["linear", "scat"]), COLUMNS).splitlines()
     assert len({len(line) for line in lines}) == 1
     assert len(lines) == 4
     assert lines[1].count(":|") == len(COLUMNS) - 1

@@ -11,7 +11,8 @@ from helpers.model_checks import single_thread
 from torch import nn
 
 from earmark import models
-from earmark.systems.published import SYSTEMS, build, count_parameters, get
+from earmark.models.networks import count_parameters
+from earmark.systems.published import SYSTEMS, build, get
 
 one_thread = pytest.fixture(autouse=True, scope="module")(single_thread)
 MODELS = Path(models.__file__).parent

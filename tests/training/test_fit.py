@@ -11,7 +11,7 @@ from earmark.corpus.labels import Labelled
 from earmark.errors import EarmarkError
 from earmark.evaluation.metrics import macro_roc_auc
 from earmark.features.dataset import Split
-from earmark.systems import published as systems
+from earmark.models import networks
 from earmark.training import fit as training
 from earmark.training.schedules import Rule
 
@@ -111,7 +111,7 @@ def test_a_clip_alone_in_its_batch_is_refused_where_there_is_batch_norm(batch, c
 def test_the_linear_baseline_is_fitted_without_epochs():
     fitted = training.fit("linear", ExperimentConfig(representation="mel", model="linear"), split(), split(16, 1))
     assert fitted.curves == []
-    assert fitted.summary["parameters"] == systems.count_parameters(fitted.model) == 2 * 6 + 2
+    assert fitted.summary["parameters"] == networks.count_parameters(fitted.model) == 2 * 6 + 2
 
 
 def test_blending_and_offsets_change_what_is_learnt_but_not_its_determinism():

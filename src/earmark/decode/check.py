@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,6 @@ from earmark.decode.audio import RejectedError, decode_whole
 from earmark.decode.corpus import workers
 from earmark.errors import EarmarkError
 from earmark.progress import bar
-from earmark.training import validation
 
 UNKNOWN = 1 << 62  # frames: what libsndfile says of a stream whose header does not tell (FLAC from a pipe)
 
@@ -53,11 +53,11 @@ class Check:
         return "\n".join([*found, *(f"stops the pipeline: {reason}" for reason in self.stops)]) + "\n"
 
 
-def check(config: Config) -> Check:
+def check(config: Config, require: Callable[[Config], None]) -> Check:
     """Read the tables of the configured corpus and the header of every file; look at the experiments' settings."""
     found = Check()
     try:
-        validation.require(config)
+        require(config)
     except EarmarkError as error:
         found.stops.extend(str(error).splitlines())
     try:

@@ -59,7 +59,7 @@ def judge(
     saved: SavedModel, test: Split, config: EvaluationConfig, batch: int | None = None
 ) -> tuple[Split, NDArray[np.float64], Evaluation]:
     """The split with a row per clip, its scores (clips, tags), and what is measured, at the model's own thresholds."""
-    test, scores = test.by_clip(saved.score(test.features, batch))
+    test, scores = test.by_clip(scoring.score_saved(saved, test.features, batch))
     thresholds = np.array([np.nan if value is None else value for value in saved.thresholds])
     targets, songs = test.targets.numpy(), test.songs()
     return (

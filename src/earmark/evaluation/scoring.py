@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from earmark.features.dataset import Split
 from earmark.files import write_csv
+from earmark.models.saved import SavedModel
 
 
 def excerpts(frames: int, excerpt: int) -> int:
@@ -50,6 +51,13 @@ def score(
     parts = [probabilities(model, features[start : start + batch], excerpt, number, exclusive) for start in starts]
     scores: NDArray[np.float64] = torch.cat(parts).cpu().numpy()
     return scores
+
+
+def score_saved(saved: SavedModel, features: Tensor, batch: int | None = None) -> NDArray[np.float64]:
+    """Probabilities (clips, tags) of standardised features (clips, frames, dims), ``batch`` clips at a time."""
+    heard = saved.training["excerpt_frames"], saved.training["excerpts"]
+    size = {} if batch is None else {"batch": batch}
+    return score(saved.build(), features, *heard, exclusive=saved.exclusive, **size)
 
 
 def write_scores(path: Path, split: Split, scores: NDArray[np.float64]) -> None:

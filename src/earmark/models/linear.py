@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from earmark.evaluation.metrics import defined, macro_roc_auc
+from earmark.models.networks import Measure
 
 Array = NDArray[np.float64]
 
@@ -41,10 +41,12 @@ class LinearProbe(nn.Module):
         return logits
 
     @torch.no_grad()
-    def fit(self, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]) -> list[tuple[float, float]]:
-        """Fit every tag; the penalty, shared by all tags, is the one with the best macro ROC-AUC on ``valid``.
+    def fit(
+        self, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], measure: Measure
+    ) -> list[tuple[float, float]]:
+        """Fit every tag; all tags share the penalty that ``measure`` finds best on ``valid``.
 
-        train, valid: features (clips, frames, dims) and targets (clips, tags). Returns the (C, ROC-AUC) pairs tried.
+        train, valid: features (clips, frames, dims) and targets (clips, tags). Returns the (C, measure) pairs tried.
         A tag without both classes in training gets its (clamped) frequency as a constant.
         """
         pooled = self.pool(train[0])
@@ -63,10 +65,10 @@ class LinearProbe(nn.Module):
                 weights, biases = _fit_tags(rotated, targets, strength)
             weights = weights @ basis.numpy()
             self._set(weights, biases)
-            auc = macro_roc_auc(self(valid[0]).double().numpy(), valid_targets)
-            if best is None or auc > max(a for _, a in tried):
+            found = measure(self(valid[0]).double().numpy(), valid_targets)
+            if best is None or found > max(value for _, value in tried):
                 best = weights, biases
-            tried.append((strength, auc))
+            tried.append((strength, found))
         if best is not None:
             self._set(*best)
         return tried
@@ -78,16 +80,16 @@ class LinearProbe(nn.Module):
 
 def _fit_tags(inputs: Array, targets: NDArray[np.float32], strength: float) -> tuple[Array, Array]:
     """Weights (tags, inputs) and biases (tags,) at one penalty."""
-    usable = defined(targets)
+    frequencies = targets.mean(axis=0)
     weights = np.zeros((targets.shape[1], inputs.shape[1]))
     biases = np.zeros(targets.shape[1])
     for tag in range(targets.shape[1]):
-        if usable[tag]:
+        if 0 < frequencies[tag] < 1:
             model = LogisticRegression(C=strength, max_iter=1000)
             model.fit(inputs, targets[:, tag])
             weights[tag], biases[tag] = model.coef_[0], model.intercept_[0]
         else:
-            frequency = np.clip(targets[:, tag].mean(), 1e-6, 1 - 1e-6)
+            frequency = np.clip(frequencies[tag], 1e-6, 1 - 1e-6)
             biases[tag] = np.log(frequency / (1 - frequency))
     return weights, biases
 

@@ -21,10 +21,9 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from earmark.errors import EarmarkError
-from earmark.evaluation import scoring
 from earmark.features.standardize import Standardizer
 from earmark.files import write_bytes
-from earmark.systems import published as systems
+from earmark.models import networks
 
 FILE = "model.safetensors"  # in the folder of an experiment
 FORMAT = 1
@@ -93,7 +92,7 @@ class SavedModel:
     def build(self) -> nn.Module:
         """Return the network with its weights, ready to score; ModelError where today's code makes another network."""
         try:
-            network = systems.network(
+            network = networks.network(
                 self.system["family"], len(self.tags), self.piece, self.dims, self.system["options"]
             )
             network.load_state_dict(dict(self.weights))
@@ -103,12 +102,6 @@ class SavedModel:
                 f"which has changed since ({error}); train it again"
             ) from None
         return network.eval()
-
-    def score(self, features: Tensor, batch: int | None = None) -> NDArray[np.float64]:
-        """Probabilities (clips, tags) of standardised features (clips, frames, dims), ``batch`` clips at a time."""
-        heard = self.training["excerpt_frames"], self.training["excerpts"]
-        size = {} if batch is None else {"batch": batch}
-        return scoring.score(self.build(), features, *heard, exclusive=self.exclusive, **size)
 
 
 _PLAIN = tuple(name for name in SavedModel.__dataclass_fields__ if name not in ("moments", "weights"))

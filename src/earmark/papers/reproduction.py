@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from earmark.config import Config
-from earmark.report.page import markdown
+from earmark.files import markdown_table
+from earmark.models import networks
 from earmark.systems import published as systems
 from earmark.systems.published import System
 
@@ -106,7 +107,7 @@ def document(runs: Iterable[Run]) -> str:
         rows = [_row(system, run) for run in by_system.get(system.name, [])]
         sections.setdefault(system.source, []).extend(rows or [_row(system, None)])
         columns[system.source] = COLUMNS if system.task == "tags" else CLASS_COLUMNS
-    tables = (f"## {source}\n\n{markdown(rows, columns[source])}" for source, rows in sections.items())
+    tables = (f"## {source}\n\n{markdown_table(rows, columns[source])}" for source, rows in sections.items())
     return "\n".join([INTRODUCTION, *tables])
 
 
@@ -142,7 +143,7 @@ def _count(system: System, run: Run) -> str:
 def _parameters(name: str, outputs: int) -> int:
     """How many a system's published network has with another number of outputs; no weight of it is drawn."""
     with torch.device("meta"):
-        return systems.count_parameters(systems.build(name, outputs), systems.get(name).counting)
+        return networks.count_parameters(systems.build(name, outputs), systems.get(name).counting)
 
 
 def _tagged(run: Run) -> tuple[str, str, str]:

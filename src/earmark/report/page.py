@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.config import Config
+from earmark.files import markdown_table
 
 COLUMNS = ("experiment", "ROC-AUC", "95 % interval", "PR-AUC", "tags", "clips", "songs", "parameters", "epochs")
 CLASS_COLUMNS = ("cross-validation", "accuracy", "folds", "raw", "clips", "groups", "epochs")
@@ -53,9 +54,9 @@ def survey(config: Config, metrics: Path, scores: Path, labels: Path) -> Present
 def page(metrics: Path, present: Present, pairs: Sequence[Sequence[str]], pair_columns: Sequence[str]) -> str:
     """The experiments, their pairs, the cross-validations, and what is missing; a table without rows is left out."""
     tables = [
-        markdown(table(metrics / "experiments", present.evaluated)),
-        markdown(pairs, pair_columns) if pairs else "",
-        markdown(class_table(metrics / "crossvalidations", present.classified), CLASS_COLUMNS)
+        markdown_table(table(metrics / "experiments", present.evaluated), COLUMNS),
+        markdown_table(pairs, pair_columns) if pairs else "",
+        markdown_table(class_table(metrics / "crossvalidations", present.classified), CLASS_COLUMNS)
         if present.classified
         else "",
         "".join(f"- {note}\n" for note in present.notes),
@@ -108,18 +109,6 @@ def _class_row(name: str, content: Mapping[str, Any]) -> tuple[str, ...]:
         str(content["groups"]),
         str(content["training"]["epochs"]),
     )
-
-
-def markdown(rows: Sequence[Sequence[str]], header: Sequence[str] = COLUMNS) -> str:
-    """A Markdown table that is aligned, so that it reads well in a terminal too; numbers stand right."""
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
-        return "| " + " | ".join(padded) + " |"
-
-    rule = "|" + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|"
-    return "\n".join([line(header), rule, *map(line, rows)]) + "\n"
 
 
 def remove_leftovers(config: Config, metrics: Path, scores: Path) -> list[Path]:

@@ -7,12 +7,13 @@ system's results.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from typing import Any, Literal
 
 from torch import nn
+
+from earmark.models.networks import network
 
 SONG_2018 = "Song et al. 2018, Music auto-tagging using deep recurrent neural networks"
 MIREX_2018 = "Song, Ding, Wang 2018, MIREX audio classification (train/test) tasks"
@@ -243,21 +244,3 @@ def build(name: str, n_tags: int, frames: int | None = None, dims: int | None = 
         return network(system.family, n_tags, frames, dims, {**system.options, **options})
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-
-
-def network(family: str, n_tags: int, frames: int, dims: int, options: Mapping[str, Any]) -> nn.Module:
-    """Build a network of a family: features (batch, frames, dims) -> logits (batch, n_tags)."""
-    build: Callable[..., nn.Module] = import_module(f"earmark.models.{family}").build
-    return build(n_tags=n_tags, frames=frames, dims=dims, **options)
-
-
-def count_parameters(module: nn.Module, counting: Literal["trainable", "keras"] = "trainable") -> int:
-    """Count the trainable parameters; "keras" adds batch norm's running statistics, so four per channel.
-
-    Keras' summary counts a batch norm's scale, shift, mean and variance in one total.
-    """
-    trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
-    if counting == "trainable":
-        return trainable
-    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-    return trainable + sum(2 * norm.num_features for norm in norms)

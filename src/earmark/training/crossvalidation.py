@@ -21,6 +21,7 @@ from earmark import progress
 from earmark.config import Config, ConfigError, CrossValidationConfig, entry
 from earmark.corpus.labels import Labelled, read_labels
 from earmark.corpus.manifest import TagTable
+from earmark.evaluation import scoring
 from earmark.features.dataset import Origin, Split, origin, read_features
 from earmark.features.standardize import fit_array
 from earmark.files import write_csv, write_json
@@ -220,4 +221,4 @@ def _fold(
     )
     fitted = training.fit(name, config.experiment(), train, valid, checkpoints, exclusive=True)
     model = training.saved_model(name, fitted, valid, moments, heard, exclusive=True)
-    return *held_out.by_clip(model.score(held_out.features)), model
+    return *held_out.by_clip(scoring.score_saved(model, held_out.features)), model

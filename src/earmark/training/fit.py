@@ -9,20 +9,22 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
-from torch import Tensor, nn
+from torch import nn
 
 from earmark import devices, progress
 from earmark.config import Config, ConfigError, ExperimentConfig, entry
 from earmark.evaluation import scoring
-from earmark.evaluation.metrics import equal_error_thresholds
+from earmark.evaluation.metrics import equal_error_thresholds, macro_roc_auc
 from earmark.features import dataset
 from earmark.features.dataset import Batches, Origin, Split, origin
 from earmark.features.standardize import Standardizer
 from earmark.files import write_csv
+from earmark.models import networks
+from earmark.models.networks import SelfFitting
 from earmark.models.saved import FILE, SavedModel
 from earmark.storage import memory, provenance
 from earmark.systems import published as systems
@@ -31,14 +33,6 @@ from earmark.training import distributed, schedules, validation
 from earmark.training.checkpoints import Keeper, find, forget, mark, misfit
 from earmark.training.schedules import Rule
 from earmark.training.tagger import CURVES, STATE, BestWeights, DivergedError, Tagger
-
-
-class SelfFitting(Protocol):
-    """A model that is not trained by gradient steps: it fits itself and returns the (setting, ROC-AUC) pairs tried."""
-
-    def fit(self, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]) -> list[tuple[float, float]]:
-        """Fit on ``train``, choose settings on ``valid``; both (features, targets)."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -79,7 +73,9 @@ def fit(
             f"{section}.{name}.representation {experiment.representation!r} does not fit: {error}"
         ) from None
     if system.family == "linear":
-        tried = cast(SelfFitting, model).fit((train.features, train.targets), (valid.features, valid.targets))
+        tried = cast(SelfFitting, model).fit(
+            (train.features, train.targets), (valid.features, valid.targets), macro_roc_auc
+        )
         best = max(auc for _, auc in tried)
         summary = {"epochs": 0, "best_epoch": 0, "excerpt_frames": frames, "excerpts": 1, "valid_roc_auc": best}
         curves: list[list[float]] = []
@@ -95,7 +91,7 @@ def fit(
             )
         except DivergedError as error:
             raise DivergedError(f"{section}.{name}: {error}") from None
-    summary |= {"parameters": systems.count_parameters(model, system.counting)}
+    summary |= {"parameters": networks.count_parameters(model, system.counting)}
     return Fitted(model, curves, summary, system)
 
 
