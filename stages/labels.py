@@ -22,10 +22,10 @@ def main() -> None:
     args = parser.parse_args()
     with explained():
         settings = load(Path("params.yaml"))
-        config, rule = settings.labels, settings.corpus.split
+        config, policy = settings.labels, settings.corpus.split
         watch = progress.Stopwatch()
         clips, table, summary = labels.make_labels(
-            args.corpus / "manifest.csv", args.corpus / "tags.csv", config.top, config.clean, config.synonyms, rule
+            args.corpus / "manifest.csv", args.corpus / "tags.csv", config.top, config.clean, config.synonyms, policy
         )
         labels.write_labels(args.out, clips, table)
         write_json(args.metrics, summary)

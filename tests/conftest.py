@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(params=["cpu", "gpu"])
 def way(request: pytest.FixtureRequest) -> Iterator[str]:
     """Which way the transforms take to their values: a CPU's, or that of every other device, on CPU tensors too."""
-    from earmark.representations.workspace import as_on_a_gpu
+    from earmark.representations.buffers import as_on_a_gpu
 
     with as_on_a_gpu() if request.param == "gpu" else nullcontext():
         yield request.param

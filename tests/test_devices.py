@@ -12,7 +12,7 @@ from helpers.fake_gpus import GB, Event, Machine, machine  # noqa: F401 - a fixt
 from earmark import devices
 from earmark.errors import EarmarkError
 from earmark.features.extract import Extractor
-from earmark.papers import trial
+from earmark.papers import budget
 from earmark.training import distributed
 
 MEL = {"kind": "mel", "rate": 16_000, "samples": 2_000, "n_fft": 512, "hop": 256, "n_mels": 40}
@@ -70,7 +70,7 @@ def test_everything_is_asked_of_the_device_in_use_and_not_of_the_current_one(sec
     where = devices.device()
     assert devices.kind(where) == "GPU 1"
     assert devices.free_bytes(where) == 2 * GB
-    trial._seconds(lambda: None, 1, where)
+    budget._seconds(lambda: None, 1, where)
     assert second.synchronized == [1, 1]
 
 

@@ -149,9 +149,9 @@ def _predict(args: argparse.Namespace) -> int:
 def _papers(args: argparse.Namespace) -> int:
     from earmark.config import load
     from earmark.papers.run import Papers, chosen
-    from earmark.systems import published as systems
+    from earmark.systems import published
 
-    names = [system.name for system in chosen(args.system or list(systems.SYSTEMS))]
+    names = [system.name for system in chosen(args.system or list(published.SYSTEMS))]
     papers = Papers.open(load(args.params), args.preset, args.minutes, args.data, args.metrics)
     if len(names) == 1:
         print(papers.run(names[0]), flush=True)
@@ -182,9 +182,9 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _magnatagatune(args: argparse.Namespace) -> int:
-    from earmark.download import fetch_magnatagatune
+    from earmark.download import magnatagatune
 
-    print(fetch_magnatagatune.prepare(args.to, args.download, args.base_url), end="")
+    print(magnatagatune.prepare(args.to, args.download, args.base_url), end="")
     return 0
 
 

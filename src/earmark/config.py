@@ -21,7 +21,7 @@ T = TypeVar("T")
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-Rule = Literal["corpus", "artist", "song", "panwar-random"]
+SplitPolicy = Literal["corpus", "artist", "song", "panwar-random"]
 Rate = Annotated[int, Field(ge=1_000, le=192_000, description="samples per second")]
 
 
@@ -63,7 +63,7 @@ class CorpusConfig(Section):
     name: str | None = None
     audio: Path
     annotations: Path
-    split: Rule = "corpus"
+    split: SplitPolicy = "corpus"
     seed: Seed = 1
     jamendo: JamendoConfig = JamendoConfig()
     demo: DemoConfig | None = None

@@ -82,7 +82,7 @@ class Predictor:
 
     def __init__(self, saved: SavedModel, labels: Mapping[Path, NDArray[np.uint8]]) -> None:
         self.saved, self.labels = saved, labels
-        self.listener = Listener(saved.representation, saved.waveform, saved.moments)
+        self.listener = Listener(saved.representation, saved.waveform, saved.standardizer)
         self.model = saved.build()
         kind = saved.representation["kind"]
         if saved.code["features"] != provenance.digest(f"features-{kind}"):

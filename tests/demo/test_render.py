@@ -13,12 +13,13 @@ import soundfile as sf
 for package in ("music21", "pretty_midi"):
     pytest.importorskip(package, reason=f"the demo corpus needs {package}, of the extra `demo`")
 
-from earmark.demo import demo_plan, scores, soundfont, studio  # noqa: E402
+from earmark.demo import plan as planning  # noqa: E402
 from earmark.demo import render as demo  # noqa: E402
+from earmark.demo import scores, soundfont, studio  # noqa: E402
 from earmark.demo.arranging import Line  # noqa: E402
-from earmark.demo.demo_plan import SPLITS, SongPlan, plan, split_of  # noqa: E402
-from earmark.demo.demo_tags import TAG_NAMES, TAGS, Facts, tags_of  # noqa: E402
 from earmark.demo.orchestra import DEALT, INSTRUMENTS, Voice  # noqa: E402
+from earmark.demo.plan import SPLITS, SongPlan, plan, split_of  # noqa: E402
+from earmark.demo.tags import TAG_NAMES, TAGS, Facts, tags_of  # noqa: E402
 from earmark.errors import EarmarkError  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:music21")
@@ -249,7 +250,7 @@ def test_every_tag_has_its_own_name_and_definition() -> None:
 def test_a_rare_tag_stops_the_corpus_before_it_takes_its_place(
     few: list[SongPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo_plan, "plan", lambda clips, seed: few[:1])  # noqa: ARG005
+    monkeypatch.setattr(planning, "plan", lambda clips, seed: few[:1])  # noqa: ARG005
     with pytest.raises(EarmarkError, match=r"tag 'guitar' needs at least .*'train': 10.*, got .* of 2"):
         demo.render(tmp_path / "corpus", 4, SEED, workers=1)
     assert list(tmp_path.iterdir()) == []
@@ -258,7 +259,7 @@ def test_a_rare_tag_stops_the_corpus_before_it_takes_its_place(
 def test_an_older_corpus_is_replaced_and_leftovers_vanish(
     few: list[SongPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo_plan, "plan", lambda clips, seed: few[:1])  # noqa: ARG005
+    monkeypatch.setattr(planning, "plan", lambda clips, seed: few[:1])  # noqa: ARG005
     monkeypatch.setattr(demo, "check_counts", lambda clips: None)  # noqa: ARG005
     target = tmp_path / "corpus"
     (tmp_path / ".corpus.partial" / "audio").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A model is measured on features, labels and moments that are its own, and on no others."""
+"""A model is measured on features, labels and standardizer that are its own, and on no others."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ def other_tags(place):
     labels.write_text(labels.read_text().replace("high", "squeaky", 1))
 
 
-def other_moments(place):
-    moments = place.inputs[2]
-    content = json.loads(moments.read_text())
+def other_standardizer(place):
+    standardizer = place.inputs[2]
+    content = json.loads(standardizer.read_text())
     content["mean"][3] = float(np.nextafter(np.float32(content["mean"][3]), np.float32(9)))
-    moments.write_text(json.dumps(content))
+    standardizer.write_text(json.dumps(content))
 
 
 @pytest.mark.parametrize(
     ("change", "what", "which"),
     [(other_features, "representation", 0), (other_waveforms, "waveforms", 0), (other_tags, "tags", 1),
-     (other_moments, "moments", 2)],
+     (other_standardizer, "standardizer", 2)],
 )  # fmt: skip
 def test_inputs_that_are_not_the_models_are_refused_and_both_are_named(place, change, what, which):
     change(place)

@@ -6,11 +6,11 @@ import torch
 from earmark.corpus.labels import Labelled
 from earmark.evaluation.scoring import read_scores, score, write_scores
 from earmark.features.dataset import Split
-from earmark.systems import published as systems
+from earmark.systems import published
 
 
 def test_scores_are_probabilities_whatever_the_batch():
-    model = systems.build("linear", 4, 6, 5).eval()
+    model = published.build("linear", 4, 6, 5).eval()
     features = torch.randn(7, 6, 5)
     scores = score(model, features, batch=2)
     assert scores.shape == (7, 4)
@@ -29,14 +29,14 @@ def test_the_table_of_scores_survives_the_round_trip(tmp_path):
 
 
 def test_scores_of_excerpts_are_the_mean_over_half_overlapping_ones():
-    model = systems.build("linear", 4, 12, 5).eval()
+    model = published.build("linear", 4, 12, 5).eval()
     features = torch.randn(3, 12, 5)
     windows = [score(model, features[:, start : start + 4]) for start in (0, 2, 4, 6, 8)]
     np.testing.assert_allclose(score(model, features, excerpt=4), np.mean(windows, axis=0), rtol=1e-12)
 
 
 def test_exclusive_classes_share_one_probability():
-    model = systems.build("linear", 4, 12, 5).eval()
+    model = published.build("linear", 4, 12, 5).eval()
     features = torch.randn(3, 12, 5)
     found = score(model, features, excerpt=6, exclusive=True)
     np.testing.assert_allclose(found.sum(axis=1), 1)

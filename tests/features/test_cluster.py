@@ -264,7 +264,7 @@ def test_a_worker_without_the_package_or_with_other_code_is_refused(waveforms, t
     bare.wait()
     copied = tmp_path / "changed"
     subprocess.run(["cp", "-r", str(ROOT / "src"), str(copied)], check=True)
-    halves = copied / "earmark/storage/halves.py"
+    halves = copied / "earmark/storage/float16.py"
     halves.write_text(halves.read_text() + "CHANGED = True\n")
     on_cluster.worker(path=copied)
     with pytest.raises(EarmarkError, match=r"has earmark's code \w{12}, not \w{12}; update it there"):

@@ -209,8 +209,8 @@ def test_halves_keep_standardised_features_to_a_thousandth(waveforms, tmp_path, 
     extract(waveforms, tmp_path / "half", settings | {"dtype": "float16"})
     ids = [f"{i}" for i in range(10, 22)]
     (_, whole), (_, half) = (read_features(tmp_path / name, ids) for name in ("whole", "half"))
-    moments = fit_array(whole)
-    exact, stored = ((rows.astype(np.float64) - moments.mean) * moments.inverse_std for rows in (whole, half))
+    standardizer = fit_array(whole)
+    exact, stored = ((rows.astype(np.float64) - standardizer.mean) * standardizer.inverse_std for rows in (whole, half))
     assert (np.abs(stored - exact) / np.maximum(1, np.abs(exact))).max() < 1e-3
     sizes = [sum(path.stat().st_size for path in (tmp_path / name).iterdir()) for name in ("whole", "half")]
     assert sizes[1] < 0.7 * sizes[0]  # axes and clip ids weigh more here than in a real shard

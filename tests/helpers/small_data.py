@@ -44,7 +44,7 @@ class Place:
 
     @property
     def inputs(self) -> tuple[Path, Path, Path]:
-        """Features, labels and moments."""
+        """Features, labels and standardizer."""
         return self.data / "features/mel", self.data / "labels/labels.csv", self.data / "standardize/mel.json"
 
     def add(self, section: str, **entries: object) -> None:
@@ -96,8 +96,8 @@ def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24, **wavef
     waveforms = Waveforms(data / "waveforms/16000", clips, audio)
     extract.extract(waveforms, data / "features/mel", settings)
     (data / "standardize").mkdir()
-    moments = data / "standardize/mel.json"
-    standardize.fit(data / "features/mel", {c.clip_id for c in kept if c.split == "train"}).save(moments)
+    standardizer = data / "standardize/mel.json"
+    standardize.fit(data / "features/mel", {c.clip_id for c in kept if c.split == "train"}).save(standardizer)
     with contextlib.redirect_stdout(None):
         place.train("linear")
     return place

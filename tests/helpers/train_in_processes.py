@@ -13,7 +13,7 @@ from earmark.corpus.labels import Labelled
 from earmark.features.dataset import Split
 from earmark.training import distributed
 from earmark.training import fit as training
-from earmark.training.schedules import Rule
+from earmark.training.recipes import Rule
 
 
 def split(clips: int, seed: int) -> Split:
@@ -33,7 +33,7 @@ def main() -> None:
     (out / f"rank-{torch.distributed.get_rank() if torch.distributed.is_initialized() else 0}").touch()
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
-    if not distributed.leads():
+    if not distributed.is_main():
         return
     with (out / "writers").open("a") as file:
         file.write("one more\n")

@@ -19,7 +19,7 @@ from earmark.features import dataset
 from earmark.features.standardize import Standardizer
 from earmark.models import networks, saved
 from earmark.models.saved import FILE, ModelError, SavedModel
-from earmark.systems import published as systems
+from earmark.systems import published
 from earmark.training.tagger import BestWeights
 
 CNN = {"representation": "mel", "model": "convolutional", "system": "mel-2d-cnn", "preset": "demo", "epochs": 2}
@@ -27,7 +27,7 @@ CNN = {"representation": "mel", "model": "convolutional", "system": "mel-2d-cnn"
 
 def model(**changes) -> SavedModel:
     torch.manual_seed(0)
-    network = systems.build("mel-2d-cnn", 3, 64, 48)
+    network = published.build("mel-2d-cnn", 3, 64, 48)
     made = SavedModel(
         experiment="cnn",
         system={"name": "mel-2d-cnn", "family": "convolutional", "options": {"network": "2d-cnn"}},
@@ -45,7 +45,7 @@ def model(**changes) -> SavedModel:
         },
         tags=("b", "a", "é"),
         thresholds=(0.1, None, 1 / 3),
-        moments=Standardizer(np.linspace(-1, 1, 48, dtype=np.float32), np.full(48, 0.3, np.float32), 17),
+        standardizer=Standardizer(np.linspace(-1, 1, 48, dtype=np.float32), np.full(48, 0.3, np.float32), 17),
         exclusive=False,
         training={"epochs": 3, "best_epoch": 1, "excerpt_frames": 64, "excerpts": 1, "valid_roc_auc": 0.7},
         code={"train": "0" * 64, "features": "1" * 64},
@@ -64,19 +64,19 @@ def file(tmp_path):
 def test_a_saved_model_is_the_same_and_scores_as_the_one_in_memory(file):
     made, again = model(), SavedModel.load(file)
     for name in SavedModel.__dataclass_fields__:
-        if name not in ("moments", "weights"):
+        if name not in ("standardizer", "weights"):
             assert getattr(again, name) == getattr(made, name), name
-    np.testing.assert_array_equal(again.moments.mean, made.moments.mean)
-    np.testing.assert_array_equal(again.moments.inverse_std, made.moments.inverse_std)
-    assert again.moments.clips == 17
+    np.testing.assert_array_equal(again.standardizer.mean, made.standardizer.mean)
+    np.testing.assert_array_equal(again.standardizer.inverse_std, made.standardizer.inverse_std)
+    assert again.standardizer.clips == 17
     features = torch.randn(5, 64, 48)
-    network = systems.build("mel-2d-cnn", 3, 64, 48)
+    network = published.build("mel-2d-cnn", 3, 64, 48)
     network.load_state_dict(dict(made.weights))
     np.testing.assert_array_equal(scoring.score_saved(again, features), scoring.score(network.eval(), features))
 
 
 def test_a_model_does_not_need_the_table_of_systems(file, monkeypatch):
-    monkeypatch.setattr(systems, "SYSTEMS", {})
+    monkeypatch.setattr(published, "SYSTEMS", {})
     assert scoring.score_saved(SavedModel.load(file), torch.randn(2, 64, 48)).shape == (2, 3)
 
 
@@ -94,7 +94,7 @@ def test_weights_and_moments_are_plain_tensors_to_any_reader_of_the_format(file)
     with safe_open(file, framework="np") as content:
         assert set(content.metadata()) == {"earmark"}
         assert {"standardizer.mean", "standardizer.inverse_std"} <= set(content.keys())
-        np.testing.assert_array_equal(content.get_tensor("standardizer.mean"), model().moments.mean)
+        np.testing.assert_array_equal(content.get_tensor("standardizer.mean"), model().standardizer.mean)
 
 
 def refused(path, content):

@@ -10,7 +10,7 @@ from helpers import ROOT
 from earmark.config import load
 from earmark.models import networks
 from earmark.papers.reproduction import Run, corpus_name, document, read_experiments, read_papers
-from earmark.systems import published as systems
+from earmark.systems import published
 
 
 def content(auc, parameters=7_757_325):  # scat-5l-512h-gru with 13 outputs
@@ -55,8 +55,8 @@ def test_a_system_of_no_paper_has_the_count_that_was_trained():
 
 @pytest.mark.parametrize("outputs", [40])
 def test_every_system_trained_as_published_is_not_taken_for_a_changed_one(outputs):
-    for name, system in systems.SYSTEMS.items():
-        trained = networks.count_parameters(systems.build(name, outputs), system.counting)
+    for name, system in published.SYSTEMS.items():
+        trained = networks.count_parameters(published.build(name, outputs), system.counting)
         found = content(0.8, trained)
         found["test"]["tags"] = {"defined": outputs, "undefined": 0}
         found["recall"] = dict.fromkeys(range(outputs), 0.5)
@@ -102,9 +102,9 @@ def test_an_experiment_on_another_input_than_the_systems_own_says_which(tmp_path
 
 def test_every_system_has_a_row_and_says_so_where_it_was_not_trained():
     page = document([])
-    for name in systems.SYSTEMS:
+    for name in published.SYSTEMS:
         assert f"| {name} " in page
-    assert page.count("not trained yet") == len(systems.SYSTEMS)
+    assert page.count("not trained yet") == len(published.SYSTEMS)
 
 
 def test_a_small_corpus_in_magnatagatunes_layout_is_not_called_magnatagatune():

@@ -18,11 +18,11 @@ from earmark.decode import corpus as decode
 from earmark.evaluation.scoring import read_scores
 from earmark.features import dataset
 from earmark.models.saved import SavedModel
+from earmark.papers import budget
 from earmark.papers import run as papers_module
-from earmark.papers import trial
 from earmark.predict import Predictor
 from earmark.storage import provenance
-from earmark.systems import published as systems
+from earmark.systems import published
 from earmark.systems.published import Input
 from earmark.training.tagger import BestWeights
 
@@ -36,8 +36,8 @@ def place(tmp_path, make_corpus, monkeypatch):
             "representation": Input("mel", 12_000, 20_000, {"n_mels": 48}), "frames": 20, "dims": 48, "segments": 3,
         },
     }  # fmt: skip
-    rows = {name: dataclasses.replace(systems.SYSTEMS[name], **changes) for name, changes in small.items()}
-    monkeypatch.setattr(systems, "SYSTEMS", systems.SYSTEMS | rows)
+    rows = {name: dataclasses.replace(published.SYSTEMS[name], **changes) for name, changes in small.items()}
+    monkeypatch.setattr(published, "SYSTEMS", published.SYSTEMS | rows)
     place = fill(tmp_path, *make_corpus(seconds=1.9))  # no longer than they are decoded, with the MP3s' own silence
     metrics = place.folder / "metrics/papers"
     place.papers = lambda: papers_module.Papers.open(place.config, "demo", 0.02, place.data, metrics)
@@ -66,8 +66,8 @@ def test_systems_at_any_rate_and_on_pieces_are_trained_measured_and_not_trained_
 
 
 def test_exclusive_classes_are_cross_validated_as_params_configure_them(tmp_path, make_corpus, monkeypatch, capsys):
-    short = dataclasses.replace(systems.SYSTEMS["mirex-5l-512h-lstm"], representation=Input("mel", RATE, 28_000))
-    monkeypatch.setattr(systems, "SYSTEMS", systems.SYSTEMS | {short.name: short})
+    short = dataclasses.replace(published.SYSTEMS["mirex-5l-512h-lstm"], representation=Input("mel", RATE, 28_000))
+    monkeypatch.setattr(published, "SYSTEMS", published.SYSTEMS | {short.name: short})
     place = fill(tmp_path, *make_corpus(songs=12, where=tmp_path))
     content = yaml.safe_load(place.params.read_text())
     entry = {"representation": "mel", "model": "recurrent", "system": short.name, "classes": ["high", "low"]}
@@ -97,7 +97,7 @@ def found(monkeypatch):
         batches.append(12 - len(batches))
         return {"batch": batches[-1], "epochs": 3}
 
-    monkeypatch.setattr(trial, "fitting", fitting)
+    monkeypatch.setattr(budget, "fitting", fitting)
     return batches
 
 
@@ -166,7 +166,7 @@ _RESULT = "earmark.papers.run.scoring.write_scores"  # just before the result; t
 def test_a_trial_is_of_one_machine_and_one_budget_and_a_damaged_one_is_made_again(place, monkeypatch, found):
     killer = Killer(monkeypatch)
     killer.kill("first epoch", lambda: papers(place, "mel-2d-cnn"))
-    path = place.data / "papers/checkpoints/mel-2d-cnn/trial.json"
+    path = place.data / "papers/checkpoints/mel-2d-cnn/budget.json"
     for harm in ("{", '{"key": "another", "found": {}}', "[]", '{"key": 1}'):
         path.write_text(harm)
         killer.kill("first epoch", lambda: papers(place, "mel-2d-cnn"))
@@ -174,7 +174,7 @@ def test_a_trial_is_of_one_machine_and_one_budget_and_a_damaged_one_is_made_agai
     killer.kill("first epoch", lambda: papers(place, "mel-2d-cnn"))
     assert len(found) == 5
     with monkeypatch.context() as patch:
-        patch.setattr(papers_module.training, "makers", lambda: {"device": "another"})
+        patch.setattr(papers_module, "makers", lambda: {"device": "another"})
         killer.kill("first epoch", lambda: papers(place, "mel-2d-cnn"))
     assert len(found) == 6
 
@@ -198,7 +198,9 @@ CHANGES = {
     "code that trains": lambda place: digests(place, "train-convolutional"),
     "code that measures": lambda place: digests(place, "evaluate-convolutional"),
     "the system": lambda place: place.patch.setattr(
-        systems, "SYSTEMS", systems.SYSTEMS | {"mel-2d-cnn": dataclasses.replace(systems.get("mel-2d-cnn"), note="x")}
+        published,
+        "SYSTEMS",
+        published.SYSTEMS | {"mel-2d-cnn": dataclasses.replace(published.get("mel-2d-cnn"), note="x")},
     ),
     "the evaluation": lambda place: place.add("evaluation", seed=2),
     "a label": lambda place: flip_a_label(place),
@@ -231,8 +233,8 @@ def test_the_mark_of_a_result_sees_whatever_it_depends_on(place, monkeypatch, wh
 
 
 def test_the_mark_of_classes_sees_their_code_and_their_settings(place, monkeypatch):
-    short = dataclasses.replace(systems.SYSTEMS["mirex-5l-512h-lstm"], representation=Input("mel", RATE, 28_000))
-    monkeypatch.setattr(systems, "SYSTEMS", systems.SYSTEMS | {short.name: short})
+    short = dataclasses.replace(published.SYSTEMS["mirex-5l-512h-lstm"], representation=Input("mel", RATE, 28_000))
+    monkeypatch.setattr(published, "SYSTEMS", published.SYSTEMS | {short.name: short})
     entry = {"representation": "mel", "model": "recurrent", "system": short.name, "classes": ["high", "low"]}
     place.add("crossvalidations", pitch=entry, other=entry | {"folds": 2})
     first, second = place.papers().rows(short.name)

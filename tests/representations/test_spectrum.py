@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from earmark.representations.buffers import BufferPool, Buffers, over_chunks
 from earmark.representations.spectrum import (
     Band,
     Extension,
@@ -24,7 +25,6 @@ from earmark.representations.spectrum import (
     rfft,
     window,
 )
-from earmark.representations.workspace import Workspace, Workspaces, over_chunks
 
 
 def test_good_lengths_are_smooth_and_prefer_powers_of_two():
@@ -155,7 +155,7 @@ def test_an_error_in_a_chunk_reaches_the_caller():
 
 
 def test_workspaces_keep_memory_but_not_in_copies():
-    spaces, like = Workspaces(), torch.zeros(1)
+    spaces, like = BufferPool(), torch.zeros(1)
     with spaces.lend(like) as first:
         held = first.real("u", 4, 5)
         assert held.shape == (4, 5)
@@ -167,4 +167,4 @@ def test_workspaces_keep_memory_but_not_in_copies():
         assert wide.real("u", 1).dtype == torch.float64
     assert not pickle.loads(pickle.dumps(spaces))._free
     assert not copy.deepcopy(spaces)._free
-    assert isinstance(second, Workspace)
+    assert isinstance(second, Buffers)

@@ -7,9 +7,9 @@ import pytest
 import scipy.fft
 import torch
 
-from earmark.representations import build, workspace
+from earmark.representations import buffers, build
 from earmark.representations.base import check_wave
-from earmark.representations.workspace import as_on_a_gpu, suits_cpu
+from earmark.representations.buffers import as_on_a_gpu, suits_cpu
 
 SMALL = {
     "scattering": {"T": 1024},
@@ -42,7 +42,7 @@ def test_the_way_of_other_devices_takes_nothing_that_is_a_cpus(transform, monkey
     monkeypatch.setattr(scipy.fft, "rfft", refuse)
     monkeypatch.setattr(np, "abs", refuse)
     monkeypatch.setattr(torch.Tensor, "numpy", refuse)
-    monkeypatch.setattr(workspace, "ThreadPoolExecutor", refuse)
+    monkeypatch.setattr(buffers, "ThreadPoolExecutor", refuse)
     parts = []
     chunk = getattr(transform, "_chunk", None) or getattr(getattr(transform, "transform", None), "_chunk", None)
     if chunk is not None:

@@ -119,7 +119,7 @@ def test_frames_and_dims_follow_from_the_representation(name: str) -> None:
         frames = 1 + heard.n_samples // heard.options["hop"]
         dims = heard.options["n_mels" if heard.kind == "mel" else "bins"]
     assert system.dims == dims
-    assert (frames - system.frames * system.segments) in range(system.frames)
+    assert (frames - system.frames * system.n_excerpts) in range(system.frames)
 
 
 @pytest.mark.parametrize("name", ["scat-5l-512h-gru", "mel-5l-512h-gru", "mel-2d-cnn", "mel-bilstm", "crnn", "musicnn"])

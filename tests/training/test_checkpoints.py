@@ -14,7 +14,7 @@ from earmark.config import ExperimentConfig
 from earmark.corpus.labels import Labelled
 from earmark.features.dataset import Split
 from earmark.storage import provenance
-from earmark.systems import published as systems
+from earmark.systems import published
 from earmark.training import checkpoints
 from earmark.training import fit as training
 from earmark.training.tagger import BestWeights
@@ -34,7 +34,7 @@ def _small(monkeypatch):
 
 
 def set_system(monkeypatch, **changes):
-    monkeypatch.setattr(systems, "SYSTEMS", systems.SYSTEMS | {NAME: replace(systems.get(NAME), **changes)})
+    monkeypatch.setattr(published, "SYSTEMS", published.SYSTEMS | {NAME: replace(published.get(NAME), **changes)})
 
 
 def split(clips=24, seed=0) -> Split:
@@ -132,9 +132,9 @@ def makers(patch, **changed):
     patch.setattr(training, "makers", lambda: found)
 
 
-def in_two_excerpts(fit, model, rule, number, *others):
+def in_two_excerpts(fit, model, recipe, number, *others):
     assert number is None
-    return fit(model, rule, 2, *others)
+    return fit(model, recipe, 2, *others)
 
 
 CHANGES = {

@@ -71,7 +71,7 @@ def test_every_clip_is_predicted_once_by_a_model_that_saw_nothing_of_its_artist(
         assert not {c.artist for c in train.clips} & {c.artist for c in valid.clips}
         flat = train.features.reshape(-1, train.features.shape[-1])
         varying = flat.std(dim=0) > 0
-        np.testing.assert_allclose(flat[:, varying].mean(dim=0), 0, atol=1e-3)  # moments of the training part alone
+        np.testing.assert_allclose(flat[:, varying].mean(dim=0), 0, atol=1e-3)  # of the training part alone
         np.testing.assert_allclose(flat[:, varying].std(dim=0), 1, atol=1e-2)
         seen.append({c.artist for c in (*train.clips, *valid.clips)})
         return fit(name, experiment, train, valid, checkpoints, exclusive)

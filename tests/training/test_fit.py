@@ -13,7 +13,7 @@ from earmark.evaluation.metrics import macro_roc_auc
 from earmark.features.dataset import Split
 from earmark.models import networks
 from earmark.training import fit as training
-from earmark.training.schedules import Rule
+from earmark.training.recipes import Recipe
 
 
 class Small(nn.Module):
@@ -35,13 +35,13 @@ def split(clips=24, seed=0) -> Split:
     return Split(features, targets, who, ("sum", "first"), 0)
 
 
-RULE = Rule("adam", 1e-2, "constant", batch=8, epochs=4, patience=4)
+RULE = Recipe("adam", 1e-2, "constant", batch=8, epochs=4, patience=4)
 
 
-def fit(rule=RULE, seed=5):
+def fit(recipe=RULE, seed=5):
     torch.manual_seed(0)
     model = Small()
-    curves, summary = training._fit_by_gradient(model, rule, None, seed, split(), split(16, 1), None)
+    curves, summary = training._fit_by_gradient(model, recipe, None, seed, split(), split(16, 1), None)
     return model, curves, summary
 
 
@@ -69,12 +69,12 @@ def test_there_is_one_row_of_curves_per_epoch_and_the_best_weights_are_kept():
 
 
 def test_training_stops_when_nothing_gets_better():
-    frozen = Rule("sgd", 1e-12, "constant", batch=8, epochs=50, patience=3)
+    frozen = Recipe("sgd", 1e-12, "constant", batch=8, epochs=50, patience=3)
     assert fit(frozen)[2]["epochs"] == 4  # the first epoch, and three in vain
 
 
 def test_the_two_level_rule_cuts_the_rate_and_goes_back_to_the_best_weights():
-    wild = Rule("sgd", 5.0, "two-level", batch=8, epochs=9, patience=2, decay=0.1, local_decay=0.01)
+    wild = Recipe("sgd", 5.0, "two-level", batch=8, epochs=9, patience=2, decay=0.1, local_decay=0.01)
     rates = [row[4] for row in fit(wild)[1]]
     assert rates[0] == 5
     assert min(rates) <= 0.5
@@ -115,8 +115,8 @@ def test_the_linear_baseline_is_fitted_without_epochs():
 
 
 def test_blending_and_offsets_change_what_is_learnt_but_not_its_determinism():
-    blended = Rule("adam", 1e-2, "constant", batch=8, epochs=2, patience=4, mixup=0.5, jitter=0.3)
-    plain = Rule("adam", 1e-2, "constant", batch=8, epochs=2, patience=4)
+    blended = Recipe("adam", 1e-2, "constant", batch=8, epochs=2, patience=4, mixup=0.5, jitter=0.3)
+    plain = Recipe("adam", 1e-2, "constant", batch=8, epochs=2, patience=4)
     assert states_equal(fit(blended)[0], fit(blended)[0])
     assert not states_equal(fit(blended)[0], fit(plain)[0])
 
@@ -138,7 +138,7 @@ def test_training_that_diverges_is_stopped_with_the_epoch_the_rate_and_what_to_d
 
 def test_going_back_to_the_best_weights_the_two_level_rule_forgets_its_momentum(monkeypatch):
     """From the best weights a first step without momentum is -rate * gradient; stale momentum leads elsewhere."""
-    wild = Rule("sgd", 5.0, "two-level", batch=8, epochs=9, patience=2, decay=0.1, local_decay=0.01)
+    wild = Recipe("sgd", 5.0, "two-level", batch=8, epochs=9, patience=2, decay=0.1, local_decay=0.01)
     kept = []
     judge = training.BestWeights.on_validation_epoch_end
 

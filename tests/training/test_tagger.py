@@ -7,8 +7,8 @@ from torch import nn
 
 from earmark.corpus.labels import Labelled
 from earmark.features.dataset import Batches, Split
-from earmark.training import schedules
-from earmark.training.schedules import Rule
+from earmark.training import recipes
+from earmark.training.recipes import Recipe
 from earmark.training.tagger import Tagger
 
 
@@ -30,8 +30,8 @@ def data(clips=8, songs=None):
 
 
 def test_a_blend_keeps_features_and_targets_in_step():
-    rule = Rule("adam", 1e-2, "constant", batch=8, epochs=1, patience=1, mixup=0.5)
-    tagger = Tagger(Mean(), rule, Batches(data(), 8), data())
+    recipe = Recipe("adam", 1e-2, "constant", batch=8, epochs=1, patience=1, mixup=0.5)
+    tagger = Tagger(Mean(), recipe, Batches(data(), 8), data())
     number = torch.arange(8.0)
     features, targets = tagger._augmented(number[:, None, None].expand(8, 4, 3), number[:, None].expand(8, 2))
     assert torch.equal(features[:, 0, 0], targets[:, 0])
@@ -41,13 +41,13 @@ def test_a_blend_keeps_features_and_targets_in_step():
 
 def test_an_epoch_is_judged_by_clips_and_not_by_their_segments():
     """Clip 0 has four segments, of which the model is wrong about one."""
-    rule = Rule("adam", 1e-2, "constant", batch=3, epochs=1, patience=1)
+    recipe = Recipe("adam", 1e-2, "constant", batch=3, epochs=1, patience=1)
     valid = data(6, [0, 0, 0, 0, 1, 2])
     values = torch.tensor([4.0, 4.0, 4.0, -9.0, -2.0, -3.0])
     valid = Split(
         values[:, None, None].expand(6, 4, 3), torch.tensor([[1.0, 0]] * 4 + [[0.0, 1]] * 2), valid.clips, valid.tags, 0
     )
-    tagger = Tagger(Mean(), rule, Batches(data(), 3), valid)
+    tagger = Tagger(Mean(), recipe, Batches(data(), 3), valid)
     tagger.losses.append(torch.tensor(0.5))
     with torch.no_grad():
         for number, batch in enumerate(Batches(valid, 3)):
@@ -61,11 +61,11 @@ def test_an_epoch_is_judged_by_clips_and_not_by_their_segments():
 
 def test_exclusive_classes_are_judged_by_the_loss_that_trains_them():
     """One clip and no dropout: an epoch's validation loss on the clip is the training loss on it."""
-    rule = Rule("adam", 1e-2, "constant", batch=8, epochs=1, patience=1)
+    recipe = Recipe("adam", 1e-2, "constant", batch=8, epochs=1, patience=1)
     logits = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, -0.3]])
     targets = torch.tensor([[0.0, 0, 1], [1, 0, 0]])
     rows = Split(logits[:, None], targets, data(2).clips, ("a", "b", "c"), 0)
-    tagger = Tagger(nn.Flatten(), rule, Batches(rows, 2), rows, exclusive=True)
+    tagger = Tagger(nn.Flatten(), recipe, Batches(rows, 2), rows, exclusive=True)
     tagger.training_step((rows.features, targets), 0)
     tagger.validation_step((rows.features, targets), 0)
     train_loss, valid_loss, _ = tagger.judgement()
@@ -74,7 +74,7 @@ def test_exclusive_classes_are_judged_by_the_loss_that_trains_them():
 
 
 def test_the_rate_of_every_step_is_the_rules():
-    rule = schedules.RULES["dalla-longa"]
-    tagger = Tagger(Mean(), rule, Batches(data(), 2), data())
+    recipe = recipes.RULES["dalla-longa"]
+    tagger = Tagger(Mean(), recipe, Batches(data(), 2), data())
     tagger.cuts = 2
     assert [tagger.rate(batch) for batch in (0, 3)] == [1e-2 * 0.25, 1e-2 * 0.25 / (1 + 3 * 5e-4)]

@@ -10,7 +10,7 @@ from helpers.model_checks import single_thread
 from torch import nn
 
 from earmark.config import ConfigError, load
-from earmark.systems import published as systems
+from earmark.systems import published
 from earmark.training import validation
 
 one_thread = pytest.fixture(autouse=True, scope="module")(single_thread)
@@ -31,9 +31,9 @@ def test_the_projects_own_settings_can_be_trained(tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", [s.name for s in systems.SYSTEMS.values() if s.task == "classes"])
+@pytest.mark.parametrize("name", [s.name for s in published.SYSTEMS.values() if s.task == "classes"])
 def test_a_system_of_exclusive_classes_is_sent_to_its_place(tmp_path, name):
-    model = systems.get(name).family
+    model = published.get(name).family
     for entry in ({"name": name, "model": model}, {"system": name, "model": model}):
         with pytest.raises(
             ConfigError, match=rf"^experiments\..*: the system '{name}' .* its place is crossvalidations"
@@ -71,7 +71,7 @@ NORMALISED = [
 
 @pytest.mark.parametrize("name", NORMALISED)
 def test_batches_of_one_clip_are_refused_where_the_network_has_batch_norm(tmp_path, name):
-    family = systems.get(name).family
+    family = published.get(name).family
     with pytest.raises(
         ConfigError, match=r"^experiments\.mine\.batch must leave 2 clips .*, got 1: .*batch norm, .*no deviation"
     ):
@@ -85,9 +85,9 @@ def test_batches_of_one_clip_are_fine_without_batch_norm(tmp_path):
 
 def test_every_network_with_batch_norm_is_recognised():
     """By what breaks: a step on one clip of one frame's worth of values, told by the names of the modules."""
-    for name, system in systems.SYSTEMS.items():
+    for name, system in published.SYSTEMS.items():
         with torch.device("meta"):
-            network = systems.build(name, 2)
+            network = published.build(name, 2)
         named = {type(m).__name__ for m in network.modules()}
         assert validation.has_batch_norm(network) == bool(named & {"BatchNorm1d", "BatchNorm2d", "StepNorm"}), system
 

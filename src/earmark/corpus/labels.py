@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from earmark import strict_yaml
-from earmark.config import Rule
+from earmark.config import SplitPolicy
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable, binary, leaks, read_manifest, read_tags
 from earmark.corpus.splits import hashed
 from earmark.files import read_csv, write_csv
@@ -76,15 +76,15 @@ def top_tags(table: TagTable, top: int) -> TagTable:
 
 
 def select(
-    clips: Sequence[Clip], table: TagTable, top: int, clean: bool, rule: Rule = "corpus"
+    clips: Sequence[Clip], table: TagTable, top: int, clean: bool, policy: SplitPolicy = "corpus"
 ) -> tuple[list[Clip], TagTable]:
     """Return the labelled clips and their tags; ``clean`` leaves out clips that have none of the top tags.
 
-    Raises CorpusError where a split is left without a clip; ``rule``, by which the clips were dealt to the splits, is
+    Raises CorpusError where a split is left without a clip; ``policy``, by which the clips were dealt to the splits, is
     what it names as the cause.
     """
     kept, chosen = labelled(clips, table, top, clean)
-    require_splits(clips, kept, chosen, rule)
+    require_splits(clips, kept, chosen, policy)
     return kept, chosen
 
 
@@ -96,12 +96,12 @@ def labelled(clips: Sequence[Clip], table: TagTable, top: int, clean: bool) -> t
     return kept, TagTable(tuple(c.clip_id for c in kept), chosen.tags, chosen.values[rows])
 
 
-def require_splits(clips: Sequence[Clip], kept: Sequence[Clip], chosen: TagTable, rule: Rule) -> None:
+def require_splits(clips: Sequence[Clip], kept: Sequence[Clip], chosen: TagTable, policy: SplitPolicy) -> None:
     """Refuse a split without a labelled clip: CorpusError with the cause and the cure."""
     for split in SPLITS:
         if not any(clip.split == split for clip in kept):
             before = sum(clip.split == split for clip in clips)
-            why = _without_tags(before, len(chosen.tags)) if before else _not_dealt(clips, rule)
+            why = _without_tags(before, len(chosen.tags)) if before else _not_dealt(clips, policy)
             raise CorpusError(f"labels: the {split} split has no clip left out of {len(clips)}: {why}")
 
 
@@ -114,19 +114,18 @@ def _without_tags(clips: int, tags: int) -> str:
     )
 
 
-def _not_dealt(clips: Sequence[Clip], rule: Rule) -> str:
+def _not_dealt(clips: Sequence[Clip], policy: SplitPolicy) -> str:
     """Why dealing left a split empty, and what would fill it."""
     numbers = {"artist": len({c.artist for c in clips}), "song": len({c.song for c in clips})}
     useful = [
-        f"`corpus.split: {group}`" for group, number in numbers.items() if number >= len(SPLITS) and group != rule
+        f"`corpus.split: {group}`" for group, number in numbers.items() if number >= len(SPLITS) and group != policy
     ]
     cure = " or ".join([*useful, "splits of your own (for kind: table a `split` column)"])
-    if rule in numbers:
-        why = (
-            f"corpus.split: {rule} keeps each {rule} in one split, and there are {numbers[rule]} of them, fewer than 3"
-        )
-    elif rule != "corpus":
-        why = f"corpus.split: {rule} deals clips in shares, of which {len(clips)} clips are too few"
+    if policy in numbers:
+        few = f"there are {numbers[policy]} of them, fewer than 3"
+        why = f"corpus.split: {policy} keeps each {policy} in one split, and {few}"
+    elif policy != "corpus":
+        why = f"corpus.split: {policy} deals clips in shares, of which {len(clips)} clips are too few"
     elif all(clip.split == hashed(clip.artist) for clip in clips):
         why = (
             "a hash of the artist's name chooses the split where the corpus names none, and of few artists "
@@ -179,12 +178,12 @@ def write_labels(path: Path, clips: Sequence[Clip], table: TagTable) -> None:
 
 
 def make_labels(
-    manifest: Path, tags: Path, top: int, clean: bool, synonyms: Path | None = None, rule: Rule = "corpus"
+    manifest: Path, tags: Path, top: int, clean: bool, synonyms: Path | None = None, policy: SplitPolicy = "corpus"
 ) -> tuple[list[Clip], TagTable, dict[str, Any]]:
     """Read a corpus's two tables and return the labelled clips, their tags and the summary."""
     clips = read_manifest(manifest)
     groups = [] if synonyms is None else read_synonyms(synonyms)
-    kept, table = select(clips, merge(read_tags(tags), groups), top, clean, rule)
+    kept, table = select(clips, merge(read_tags(tags), groups), top, clean, policy)
     return kept, table, summary(kept, table, len(clips))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from earmark.config import CorpusConfig, Rule
+from earmark.config import CorpusConfig, SplitPolicy
 from earmark.corpus import splits
 from earmark.corpus.kinds import folders, jamendo, magnatagatune, table
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
@@ -14,13 +14,13 @@ def read(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
     return split(clips, config.split, config.seed), tags
 
 
-def split(clips: list[Clip], rule: Rule, seed: int) -> list[Clip]:
+def split(clips: list[Clip], policy: SplitPolicy, seed: int) -> list[Clip]:
     """Deal the clips to the splits by one of the rules of ``corpus.split``."""
-    if rule == "corpus":
+    if policy == "corpus":
         return clips
-    if rule == "panwar-random":
+    if policy == "panwar-random":
         return splits.random_clips(clips, seed, aside=magnatagatune.BROKEN)
-    return splits.grouped(clips, rule, seed)
+    return splits.grouped(clips, policy, seed)
 
 
 def _of_kind(config: CorpusConfig) -> tuple[list[Clip], TagTable]:

@@ -11,7 +11,7 @@ from typing import get_args
 
 import soundfile
 
-from earmark.config import Config, Rule
+from earmark.config import Config, SplitPolicy
 from earmark.corpus import labels
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable, described
 from earmark.corpus.published_counts import verify_configured
@@ -100,24 +100,24 @@ def check(config: Config, require: Callable[[Config], None]) -> Check:
 
 def _labels(config: Config, undealt: list[Clip], table: TagTable, found: Check) -> None:
     """What the labels stage would make of it, by each of the rules that deal clips to the splits."""
-    chosen_rule, top, clean = config.corpus.split, config.labels.top, config.labels.clean
+    chosen_policy, top, clean = config.corpus.split, config.labels.top, config.labels.clean
     try:
         merged = labels.merge(table, labels.read_synonyms(config.labels.synonyms))
     except EarmarkError as error:
         found.stops.append(str(error))
         return
     outcomes = []
-    for rule in get_args(Rule):
-        clips = split(undealt, rule, config.corpus.seed)  # all of them, as the corpus stage deals them
+    for policy in get_args(SplitPolicy):
+        clips = split(undealt, policy, config.corpus.seed)  # all of them, as the corpus stage deals them
         kept, chosen = labels.labelled(clips, merged, top, clean)
         sizes = Counter(clip.split for clip in kept)
-        mark = " (chosen)" if rule == chosen_rule else ""
-        outcomes.append((f"split {rule}{mark}", f"{'/'.join(str(sizes[s]) for s in SPLITS)}; {described(kept)}"))
-        if rule == chosen_rule:
+        mark = " (chosen)" if policy == chosen_policy else ""
+        outcomes.append((f"split {policy}{mark}", f"{'/'.join(str(sizes[s]) for s in SPLITS)}; {described(kept)}"))
+        if policy == chosen_policy:
             found.add("tags", f"{len(table.tags)}, {len(merged.tags)} after merging, {len(chosen.tags)} are learnt")
             _chosen_labels(clips, kept, chosen, found)
             try:
-                labels.require_splits(clips, kept, chosen, rule)
+                labels.require_splits(clips, kept, chosen, policy)
             except CorpusError as error:
                 found.stops.append(str(error))
     found.lines.extend(outcomes)

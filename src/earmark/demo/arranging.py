@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.demo.demo_plan import ClipPlan
 from earmark.demo.orchestra import INSTRUMENTS, Instrument, Voice
+from earmark.demo.plan import ClipPlan
 from earmark.demo.scores import Notes, Score
 
 Events = NDArray[np.float64]  # (n, 4): onset and duration in seconds, MIDI pitch, gain; sorted by onset

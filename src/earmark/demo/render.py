@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from earmark.demo import arranging, demo_plan, scores, studio
-from earmark.demo.demo_plan import ClipPlan, SongPlan
-from earmark.demo.demo_tags import TAG_NAMES, Facts, tags_of
+from earmark.demo import arranging, plan, scores, studio
+from earmark.demo.plan import ClipPlan, SongPlan
+from earmark.demo.tags import TAG_NAMES, Facts, tags_of
 from earmark.errors import EarmarkError
 from earmark.files import read_json, write_json
 from earmark.progress import bar
@@ -79,7 +79,7 @@ def render(target: Path, clips: int, seed: int, workers: int | None = None) -> l
     """
     for package in PACKAGES:
         scores.package_folder(package)
-    songs = demo_plan.plan(clips, seed)
+    songs = plan.plan(clips, seed)
     with _replacing(Path(target)) as folder:
         done = render_songs(songs, seed, folder, workers)
         check_counts(done)
@@ -161,7 +161,7 @@ def tag_matrix(clips: Sequence[DemoClip]) -> np.ndarray[tuple[int, int], np.dtyp
 def check_counts(clips: Sequence[DemoClip]) -> None:
     """Raise EarmarkError where a tag has too few clips in a split, or two tags mark the same clips."""
     matrix = tag_matrix(clips)
-    splits = np.array([demo_plan.split_of(clip.mp3_path[0]) for clip in clips])
+    splits = np.array([plan.split_of(clip.mp3_path[0]) for clip in clips])
     for tag, column in zip(TAG_NAMES, matrix.T, strict=True):
         counts = {split: int(column[splits == split].sum()) for split in MIN_POSITIVES}
         if any(counts[split] < least for split, least in MIN_POSITIVES.items()):

@@ -12,8 +12,7 @@ from earmark import progress
 from earmark.config import Config, EvaluationConfig, entry
 from earmark.corpus.labels import read_labels
 from earmark.errors import EarmarkError
-from earmark.evaluation import metrics as evaluation
-from earmark.evaluation import scoring
+from earmark.evaluation import metrics, scoring
 from earmark.evaluation.metrics import Evaluation
 from earmark.features import dataset
 from earmark.features.dataset import Split
@@ -38,7 +37,7 @@ def evaluate_experiment(
 ) -> None:
     """What the stage does for an experiment: score the test split with the model in the folder ``model``, and write.
 
-    Raises EarmarkError where the features, the labels or the moments are not those of the model.
+    Raises EarmarkError where the features, the labels or the standardizer are not those of the model.
     """
     watch = progress.Stopwatch()
     entry("experiments", config.experiments, name)
@@ -49,7 +48,7 @@ def evaluate_experiment(
     scoring.write_scores(out.scores, test, scores)
     summary = result.summary | {"missing_clips": test.missing}
     write_json(out.metrics, {"test": summary, "training": dict(saved.training)})
-    write_csv(out.tags, evaluation.TAG_COLUMNS, result.tags)
+    write_csv(out.tags, metrics.TAG_COLUMNS, result.tags)
     write_csv(out.roc, ("fpr", "tpr"), result.roc)
     write_text(out.curves, curves)
     watch.report(f"evaluate {name}", len(test.clips), f"ROC-AUC {result.summary['roc_auc']['macro']:.4f}")
@@ -65,22 +64,25 @@ def judge(
     return (
         test,
         scores,
-        evaluation.evaluate(scores, targets, songs, test.tags, config.resamples, config.seed, thresholds),
+        metrics.evaluate(scores, targets, songs, test.tags, config.resamples, config.seed, thresholds),
     )
 
 
 def require_inputs(saved: SavedModel, file: Path, features: Path, labels: Path, standardizer: Path) -> None:
-    """Refuse features that are not made as the model heard them, labels of other tags, and other moments."""
-    heard, moments = dataset.origin(features), Standardizer.load(standardizer)
-    same_moments = all(
+    """Refuse features that are not made as the model heard them, labels of other tags, and other standardizer."""
+    heard, fitted = dataset.origin(features), Standardizer.load(standardizer)
+    same_standardizer = all(
         np.array_equal(ours, theirs)
-        for ours, theirs in ((moments.mean, saved.moments.mean), (moments.inverse_std, saved.moments.inverse_std))
+        for ours, theirs in (
+            (fitted.mean, saved.standardizer.mean),
+            (fitted.inverse_std, saved.standardizer.inverse_std),
+        )
     )
     for what, other, same in (
         ("representation", features, heard.representation == saved.representation),
         ("waveforms", features, heard.waveform == saved.waveform),
         ("tags", labels, read_labels(labels)[1].tags == saved.tags),
-        ("moments", standardizer, same_moments),
+        ("standardizer", standardizer, same_standardizer),
     ):
         if not same:
             raise EarmarkError(

@@ -15,19 +15,19 @@ from earmark.files import write_csv
 from earmark.models.saved import SavedModel
 
 
-def excerpts(frames: int, excerpt: int) -> int:
+def count_excerpts(frames: int, excerpt: int) -> int:
     """How many excerpts cover a clip, each half over the next one."""
     return 1 if excerpt >= frames else 1 + -(-(frames - excerpt) // max(1, excerpt // 2))
 
 
-def probabilities(model: nn.Module, features: Tensor, excerpt: int, number: int, exclusive: bool = False) -> Tensor:
-    """Probability of every tag, averaged over ``number`` excerpts of ``excerpt`` frames, evenly spaced over the clip.
+def probabilities(model: nn.Module, features: Tensor, excerpt: int, n_excerpts: int, exclusive: bool = False) -> Tensor:
+    """Return the mean probability of every tag over ``n_excerpts`` of ``excerpt`` frames, evenly spaced over the clip.
 
     features: (batch, frames, dims) -> (batch, tags) in [0, 1], float64. An excerpt as long as the clip is the clip.
     exclusive: the outputs are classes of which a clip has one (softmax).
     """
     last = features.shape[1] - excerpt
-    starts = [round(last * i / max(1, number - 1)) for i in range(number)]
+    starts = [round(last * i / max(1, n_excerpts - 1)) for i in range(n_excerpts)]
     logits = torch.stack([model(features[:, s : s + excerpt]).double() for s in starts])
     return (logits.softmax(dim=-1) if exclusive else torch.sigmoid(logits)).mean(dim=0)
 
@@ -37,7 +37,7 @@ def score(
     model: nn.Module,
     features: Tensor,
     excerpt: int | None = None,
-    number: int | None = None,
+    n_excerpts: int | None = None,
     batch: int = 32,
     exclusive: bool = False,
 ) -> NDArray[np.float64]:
@@ -46,9 +46,9 @@ def score(
     By default an excerpt is the clip, and as many of them as overlap by half.
     """
     excerpt = features.shape[1] if excerpt is None else excerpt
-    number = excerpts(features.shape[1], excerpt) if number is None else number
+    n_excerpts = count_excerpts(features.shape[1], excerpt) if n_excerpts is None else n_excerpts
     starts = range(0, len(features), batch)
-    parts = [probabilities(model, features[start : start + batch], excerpt, number, exclusive) for start in starts]
+    parts = [probabilities(model, features[start : start + batch], excerpt, n_excerpts, exclusive) for start in starts]
     scores: NDArray[np.float64] = torch.cat(parts).cpu().numpy()
     return scores
 

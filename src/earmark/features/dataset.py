@@ -84,7 +84,7 @@ def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
 
 
 def load(features: Path, labels: Path, standardizer: Path, split: str) -> Split:
-    """Load one split, standardised with the training split's moments; rows follow the labels.
+    """Load one split, standardised with the training split's standardizer; rows follow the labels.
 
     Raises ShardError where no clip of the split has features.
     """
@@ -104,12 +104,12 @@ def load(features: Path, labels: Path, standardizer: Path, split: str) -> Split:
 
 
 def read_features(
-    folder: Path, clip_ids: Sequence[str], moments: Standardizer | None = None
+    folder: Path, clip_ids: Sequence[str], standardizer: Standardizer | None = None
 ) -> tuple[list[int], NDArray[np.float32]]:
     """Which of the clips have features, as places in ``clip_ids``, ascending; and these features, in that order.
 
-    The features are (clips, frames, dims), standardised shard by shard where ``moments`` are given. A clip that was cut
-    into segments has a row for each of them, and its place occurs as often.
+    The features are (clips, frames, dims), standardised shard by shard if a ``standardizer`` is given. A clip that was
+    cut into segments has a row for each of them, and its place occurs as often.
     """
     wanted = {clip: place for place, clip in enumerate(clip_ids)}
     parts: list[NDArray[np.float32]] = []
@@ -118,7 +118,7 @@ def read_features(
         here = [(i, wanted[c.decode()]) for i, c in enumerate(file["clip_id"][:]) if c.decode() in wanted]
         if here:
             part = shards.read_rows(file, [i for i, _ in here])
-            parts.append(part if moments is None else (part - moments.mean) * moments.inverse_std)
+            parts.append(part if standardizer is None else (part - standardizer.mean) * standardizer.inverse_std)
             places.extend(place for _, place in here)
     order = np.argsort(places, kind="stable")  # segments stay in the order of time
     return sorted(places), np.concatenate(parts)[order] if parts else np.empty((0, 0, 0), np.float32)

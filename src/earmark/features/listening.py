@@ -34,11 +34,13 @@ class Listener:
     It is that of the pipeline, by the same functions: the stages decode and features keep what is between them, and
     features, in shards. Only a representation stored as float16 differs there, by 0.001 standardised units at most.
 
-    representation, waveform: their settings, as shards and models hold them. moments: what standardises.
+    representation, waveform: their settings, as shards and models hold them. standardizer: what standardises.
     """
 
-    def __init__(self, representation: Mapping[str, Any], waveform: Mapping[str, Any], moments: Standardizer) -> None:
-        self.representation, self.waveform, self.moments = representation, waveform, moments
+    def __init__(
+        self, representation: Mapping[str, Any], waveform: Mapping[str, Any], standardizer: Standardizer
+    ) -> None:
+        self.representation, self.waveform, self.standardizer = representation, waveform, standardizer
         try:
             self.transform = representations.of(representation)
         except ValueError as error:  # made by code that took other settings
@@ -47,16 +49,16 @@ class Listener:
     def hear(self, path: Path) -> Heard:
         """Read one file; RejectedError where it cannot be decoded, or is shorter than the pipeline takes it."""
         wave = decode_whole(path, self.representation["rate"], self.waveform["min_seconds"])
-        pieces = from_stored(to_stored(self._pieces(wave), self.waveform["dtype"]))
+        segments = from_stored(to_stored(self._segments(wave), self.waveform["dtype"]))
         with torch.no_grad():
             parts = [
-                self.transform(torch.from_numpy(np.ascontiguousarray(pieces[start : start + _BATCH]))).numpy()
-                for start in range(0, len(pieces), _BATCH)
+                self.transform(torch.from_numpy(np.ascontiguousarray(segments[start : start + _BATCH]))).numpy()
+                for start in range(0, len(segments), _BATCH)
             ]
-        features = (np.concatenate(parts) - self.moments.mean) * self.moments.inverse_std
+        features = (np.concatenate(parts) - self.standardizer.mean) * self.standardizer.inverse_std
         return Heard(torch.from_numpy(features), len(wave) / self.representation["rate"])
 
-    def _pieces(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _segments(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """What is heard of a file, (segments, samples).
 
         A file as long as the corpus's clips, or shorter, is cut by the policy of these, one that is longer by more than

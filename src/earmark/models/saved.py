@@ -26,9 +26,9 @@ from earmark.files import write_bytes
 from earmark.models import networks
 
 FILE = "model.safetensors"  # in the folder of an experiment
-FORMAT = 1
+FORMAT = 2
 _KEY = "earmark"
-_NETWORK, _MOMENTS = "network.", "standardizer."  # what the names of tensors begin with
+_NETWORK, _STANDARDIZER = "network.", "standardizer."  # what the names of tensors begin with
 # What a reader of safetensors, or of JSON, raises for a file that is none.
 _UNREADABLE = (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, RecursionError)
 
@@ -41,9 +41,9 @@ class ModelError(EarmarkError):
 class SavedModel:
     """A trained model, on its way to a file or back.
 
-    system: name, family and options of the network, which takes ``piece`` frames at a time out of the ``frames`` of a
-    clip, each of ``dims``. representation: kind, rate, samples and the kind's options; waveform: samples, policy,
-    segments, dtype, min_seconds, so all that makes features of a file; they are standardised by ``moments``.
+    system: name, family and options of the network, which takes ``network_frames`` at a time out of the ``frames`` of
+    a clip, each of ``dims``. representation: kind, rate, samples and the kind's options; waveform: samples, policy,
+    segments, dtype, min_seconds, so all that makes features of a file; they are standardised by ``standardizer``.
     thresholds: per tag the score from which it is predicted, chosen on the validation split, None where it has none.
     exclusive: the tags are classes, of which a clip has one. training: what training says of itself, with
     ``excerpt_frames`` and ``excerpts``. code: digests, of what trained (``train``) and of what made its features
@@ -54,12 +54,12 @@ class SavedModel:
     system: Mapping[str, Any]
     frames: int
     dims: int
-    piece: int
+    network_frames: int
     representation: Mapping[str, Any]
     waveform: Mapping[str, Any]
     tags: tuple[str, ...]
     thresholds: tuple[float | None, ...]
-    moments: Standardizer
+    standardizer: Standardizer
     exclusive: bool
     training: Mapping[str, Any]
     code: Mapping[str, str]
@@ -69,10 +69,12 @@ class SavedModel:
     def save(self, path: Path) -> None:
         """Write the file beside ``path`` and rename it into place; when this returns it is on the disk."""
         tensors = {_NETWORK + name: weights.detach().cpu().clone() for name, weights in self.weights.items()}
-        tensors |= {_MOMENTS + name: torch.from_numpy(values) for name, values in _arrays(self.moments).items()}
+        tensors |= {
+            _STANDARDIZER + name: torch.from_numpy(values) for name, values in _arrays(self.standardizer).items()
+        }
         tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
         content = {key: getattr(self, key) for key in _PLAIN}
-        content |= {"format": FORMAT, "clips": self.moments.clips}
+        content |= {"format": FORMAT, "clips": self.standardizer.clips}
         content["checksum"] = _checksum(content, tensors)
         write_bytes(path, to_bytes(tensors, {_KEY: _canonical(content)}))
 
@@ -82,10 +84,10 @@ class SavedModel:
         content, tensors = _read(path)
         try:
             weights = {k.removeprefix(_NETWORK): v for k, v in tensors.items() if k.startswith(_NETWORK)}
-            mean, inverse_std = (tensors[_MOMENTS + name].numpy() for name in ("mean", "inverse_std"))
+            mean, inverse_std = (tensors[_STANDARDIZER + name].numpy() for name in ("mean", "inverse_std"))
             plain = {key: content[key] for key in _PLAIN}
             plain |= {key: tuple(content[key]) for key in ("tags", "thresholds")}
-            return cls(**plain, moments=Standardizer(mean, inverse_std, content["clips"]), weights=weights)
+            return cls(**plain, standardizer=Standardizer(mean, inverse_std, content["clips"]), weights=weights)
         except (KeyError, TypeError) as error:
             raise ModelError(f"{path} lacks {error}, which a model of earmark has; train it again") from None
 
@@ -93,7 +95,7 @@ class SavedModel:
         """Return the network with its weights, ready to score; ModelError where today's code makes another network."""
         try:
             network = networks.network(
-                self.system["family"], len(self.tags), self.piece, self.dims, self.system["options"]
+                self.system["family"], len(self.tags), self.network_frames, self.dims, self.system["options"]
             )
             network.load_state_dict(dict(self.weights))
         except (ImportError, TypeError, ValueError, RuntimeError) as error:
@@ -104,11 +106,11 @@ class SavedModel:
         return network.eval()
 
 
-_PLAIN = tuple(name for name in SavedModel.__dataclass_fields__ if name not in ("moments", "weights"))
+_PLAIN = tuple(name for name in SavedModel.__dataclass_fields__ if name not in ("standardizer", "weights"))
 
 
-def _arrays(moments: Standardizer) -> dict[str, NDArray[np.float32]]:
-    return {"mean": moments.mean, "inverse_std": moments.inverse_std}
+def _arrays(standardizer: Standardizer) -> dict[str, NDArray[np.float32]]:
+    return {"mean": standardizer.mean, "inverse_std": standardizer.inverse_std}
 
 
 def _canonical(content: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ import torch
 from earmark.config import Config
 from earmark.files import markdown_table
 from earmark.models import networks
-from earmark.systems import published as systems
+from earmark.systems import published
 from earmark.systems.published import System
 
 FULL = 20_000  # labelled clips from which a corpus of MagnaTagATune's layout is taken for the whole of it
@@ -85,7 +85,7 @@ def read_experiments(folder: Path, names: Sequence[str], config: Config, corpus:
     for name in names:
         experiment = config.experiments[name]
         content = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        system = systems.get(experiment.system or name)
+        system = published.get(experiment.system or name)
         own = _is_input_of(system, config.representations[experiment.representation].model_dump(mode="json"))
         data = corpus if own else f"{corpus} by {experiment.representation}"
         found.append(Run(system.name, content, data, experiment.preset))
@@ -97,13 +97,13 @@ def _is_input_of(system: System, settings: Mapping[str, Any]) -> bool:
 
 
 def document(runs: Iterable[Run]) -> str:
-    """The page: a table per paper, in the order of ``systems.SYSTEMS``."""
+    """The page: a table per paper, in the order of ``published.SYSTEMS``."""
     by_system: dict[str, list[Run]] = {}
     for run in runs:
         by_system.setdefault(run.system, []).append(run)
     sections: dict[str, list[tuple[str, ...]]] = {}
     columns: dict[str, tuple[str, ...]] = {}
-    for system in systems.SYSTEMS.values():
+    for system in published.SYSTEMS.values():
         rows = [_row(system, run) for run in by_system.get(system.name, [])]
         sections.setdefault(system.source, []).extend(rows or [_row(system, None)])
         columns[system.source] = COLUMNS if system.task == "tags" else CLASS_COLUMNS
@@ -143,7 +143,7 @@ def _count(system: System, run: Run) -> str:
 def _parameters(name: str, outputs: int) -> int:
     """How many a system's published network has with another number of outputs; no weight of it is drawn."""
     with torch.device("meta"):
-        return networks.count_parameters(systems.build(name, outputs), systems.get(name).counting)
+        return networks.count_parameters(published.build(name, outputs), published.get(name).counting)
 
 
 def _tagged(run: Run) -> tuple[str, str, str]:

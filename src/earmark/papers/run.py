@@ -27,20 +27,20 @@ from earmark.features.dataset import Split
 from earmark.features.standardize import Standardizer
 from earmark.files import read_json, write_csv, write_json
 from earmark.models.saved import FILE
-from earmark.papers import trial
+from earmark.papers import budget
 from earmark.papers.reproduction import corpus_name
 from earmark.storage import provenance, shards
-from earmark.systems import published as systems
+from earmark.systems import published
 from earmark.systems.published import Input, System
 from earmark.training import crossvalidation
-from earmark.training import fit as training
 from earmark.training.checkpoints import forget
+from earmark.training.fit import fit, makers, saved_model
 
 
 def chosen(names: Sequence[str]) -> list[System]:
     """The systems of those names; EarmarkError, before any is trained, where one of them is unknown."""
     try:
-        return [systems.get(name) for name in names]
+        return [published.get(name) for name in names]
     except ValueError as error:
         raise EarmarkError(str(error)) from None
 
@@ -50,7 +50,7 @@ class Row:
     """A result of `earmark papers`: its file, its mark, and what it is computed from.
 
     stem: the system, with ``@`` and the key of a cross-validation, ``entry``, where it learns exclusive classes.
-    features: a folder of shards; moments: what standardises them.
+    features: a folder of shards; standardizer: what standardises them.
     """
 
     stem: str
@@ -58,7 +58,7 @@ class Row:
     mark: str
     system: System
     features: Path
-    moments: Path
+    standardizer: Path
     entry: CrossValidationConfig | None = None
 
     def done(self) -> bool:
@@ -108,7 +108,7 @@ class Papers:
 
         Its features are, where they are not there yet: a mark is of what they were made of.
         """
-        system = systems.get(name)
+        system = published.get(name)
         if system.task == "tags":
             return [self._row(system, name, None)]
         entries = {key: e for key, e in self.config.crossvalidations.items() if (e.system or key) == name}
@@ -116,7 +116,7 @@ class Papers:
 
     def _row(self, system: System, stem: str, entry: CrossValidationConfig | None) -> Row:
         """Find the mark of a result: what learns and measures, by which settings, on which features and labels."""
-        features, moments = self._features(system.representation)
+        features, standardizer = self._features(system.representation)
         stages = ("train", "evaluate") if entry is None else ("crossvalidate",)
         mark = provenance.fingerprint(
             system=repr(system),
@@ -129,7 +129,7 @@ class Papers:
             labels=hashlib.sha256(self.labels.read_bytes()).hexdigest(),  # the split stands there, too
         )
         path = self.metrics / self.corpus.replace(" ", "-") / f"{stem}.json"
-        return Row(stem, path, mark, system, features, moments, entry)
+        return Row(stem, path, mark, system, features, standardizer, entry)
 
     def _train(self, row: Row) -> str:
         if row.done():
@@ -140,14 +140,14 @@ class Papers:
         experiment = ExperimentConfig(representation="", model=system.family, preset=self.preset)
 
         def find() -> dict[str, int]:
-            return trial.fitting(system, experiment, train, valid, self.minutes)
+            return budget.fitting(system, experiment, train, valid, self.minutes)
 
         fitting = {} if system.family == "linear" else self._fitting(row, find)
         checkpoints = self._checkpoints(row)
         changed = experiment.model_copy(update=fitting)
-        fitted = training.fit(system.name, changed, train, valid, checkpoints)
+        fitted = fit(system.name, changed, train, valid, checkpoints)
         heard = dataset.origin(row.features)
-        saved = training.saved_model(system.name, fitted, valid, Standardizer.load(row.moments), heard)
+        saved = saved_model(system.name, fitted, valid, Standardizer.load(row.standardizer), heard)
         batch = _batch(fitting)
         test, scores, result = judging.judge(saved, test, self.config.evaluation, batch.get("batch"))
         saved.save(self.data / "papers/models" / system.name / FILE)
@@ -169,7 +169,7 @@ class Papers:
         def find() -> dict[str, int]:
             train, valid, _ = self._splits(row)
             each = self.minutes and self.minutes / entry.folds
-            return trial.fitting(row.system, entry.experiment(), train, valid, each)
+            return budget.fitting(row.system, entry.experiment(), train, valid, each)
 
         fitting = self._fitting(row, find)
         checkpoints = self._checkpoints(row)
@@ -195,8 +195,8 @@ class Papers:
 
         It stands beside the run's checkpoints, which another number of epochs would make useless, and goes with them.
         """
-        path = self._checkpoints(row) / "trial.json"
-        key = provenance.fingerprint(mark=row.mark, makers=training.makers())
+        path = self._checkpoints(row) / "budget.json"
+        key = provenance.fingerprint(mark=row.mark, makers=makers())
         try:
             before = read_json(path)
             if before["key"] == key:
@@ -216,7 +216,7 @@ class Papers:
     def _splits(self, row: Row) -> tuple[Split, Split, Split]:
         """What a system trains on, chooses by and is tested on."""
         train, valid, test = (
-            dataset.load(row.features, self.labels, row.moments, part) for part in ("train", "valid", "test")
+            dataset.load(row.features, self.labels, row.standardizer, part) for part in ("train", "valid", "test")
         )
         return train, valid, test
 
@@ -226,12 +226,12 @@ class Papers:
         if heard.kind == "scattering":
             settings["normalization"] = "log"
         name = f"{heard.kind}-{provenance.fingerprint(**settings)[:8]}"
-        features, moments = self.data / "papers/features" / name, self.data / "papers/standardize" / f"{name}.json"
+        features, standardizer = self.data / "papers/features" / name, self.data / "papers/standardize" / f"{name}.json"
         extract.extract(self._waveforms(heard), features, settings)
         clips, _ = read_labels(self.labels)
-        moments.parent.mkdir(parents=True, exist_ok=True)
-        standardize.fit(features, {c.clip_id for c in clips if c.split == "train"}).save(moments)
-        return features, moments
+        standardizer.parent.mkdir(parents=True, exist_ok=True)
+        standardize.fit(features, {c.clip_id for c in clips if c.split == "train"}).save(standardizer)
+        return features, standardizer
 
     def _waveforms(self, heard: Input) -> Waveforms:
         """The waveforms of the pipeline where they are long enough, or else those of this command."""
@@ -240,7 +240,7 @@ class Papers:
         if configured is not None and configured.samples >= heard.n_samples:
             return Waveforms(self.data / "waveforms" / str(heard.rate), clips, audio)
         longest = max(
-            s.representation.n_samples for s in systems.SYSTEMS.values() if s.representation.rate == heard.rate
+            s.representation.n_samples for s in published.SYSTEMS.values() if s.representation.rate == heard.rate
         )
         folder = self.data / "papers/waveforms" / str(heard.rate)
         decode_corpus(clips, audio, heard.rate, WaveformConfig(samples=longest), folder)
@@ -255,6 +255,6 @@ def _batch(fitting: Mapping[str, int]) -> dict[str, Any]:
 def _told(row: Row, watch: progress.Stopwatch, what: str, epochs: int) -> str:
     """The line about a result that was computed now, which is logged with the time that it took."""
     seconds = watch.seconds()
-    device = training.makers()["device"]
+    device = makers()["device"]
     progress.log("papers", row.stem, seconds=round(seconds, 3), epochs=epochs, device=device)
     return f"{row.stem}: {what}, {epochs} epochs in {seconds:.0f} s"

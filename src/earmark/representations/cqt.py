@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark.representations.base import Representation, require
+from earmark.representations.buffers import BufferPool, Buffers, suits_cpu
 from earmark.representations.spectrum import Floats, fold, good_length, modulus, window
-from earmark.representations.workspace import Workspace, Workspaces, suits_cpu
 
 C1 = 440.0 * 2 ** (-45 / 12)  # Hz, as in equal temperament at A4 = 440 Hz
 AMIN = 1e-5  # amplitude below which log-amplitude is flat, -100 dB
@@ -101,7 +101,7 @@ class CQT(Representation):
             edge <= rate / 2, "cqt", "bins", f"keep the top filter below rate / 2 = {rate / 2:g} Hz", bins,
             f"it reaches {edge:.0f} Hz: fewer bins, a lower fmin or a higher rate",
         )  # fmt: skip
-        self.hop, self.log_amplitude, self.spaces = hop, log_amplitude, Workspaces()
+        self.hop, self.log_amplitude, self.spaces = hop, log_amplitude, BufferPool()
         self.n_frames, self.n_dims = 1 + n_samples // hop, bins
         self.axes = {"hz": hz, "seconds_per_frame": hop / rate}
         self._build(2 * np.pi * hz / rate, Q * rate / hz, bins_per_octave)
@@ -150,7 +150,7 @@ class CQT(Representation):
                     rows.copy_(twice[:1])
         return out
 
-    def _chunk(self, wave: Tensor, out: Tensor, space: Workspace) -> None:
+    def _chunk(self, wave: Tensor, out: Tensor, space: Buffers) -> None:
         padded = space.real("padded", len(wave), self.total)
         padded[:, : self.hop] = 0
         padded[:, self.hop : self.hop + self.n_samples] = wave
@@ -162,7 +162,7 @@ class CQT(Representation):
         if self.log_amplitude:
             out.clamp_(min=AMIN).log10_().mul_(20.0)
 
-    def _long(self, padded: Tensor, out: Tensor, space: Workspace) -> None:
+    def _long(self, padded: Tensor, out: Tensor, space: Buffers) -> None:
         """Filter the spectrum: the bands folded to one sample per hop, and inverted."""
         shape = (len(padded), len(self.starts), self.L)
         bins = space.complex("bins", len(padded), self.high - self.low)
@@ -173,7 +173,7 @@ class CQT(Representation):
         moduli = modulus(torch.fft.ifft(bands), space.real("moduli", *shape))
         out.copy_(moduli[..., 1 : 1 + self.n_frames].transpose(1, 2))
 
-    def _short(self, padded: Tensor, atoms: Tensor, out: Tensor, space: Workspace) -> None:
+    def _short(self, padded: Tensor, atoms: Tensor, out: Tensor, space: Buffers) -> None:
         """Correlate in time: frames times atoms, once for the half before and once for the half after the centre."""
         half = len(atoms) // 2
         size, stride = (len(padded), self.n_frames, half), (self.total, self.hop, 1)

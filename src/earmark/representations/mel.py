@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark.representations.base import Representation, require
+from earmark.representations.buffers import BufferPool, Buffers, suits_cpu
 from earmark.representations.spectrum import modulus
-from earmark.representations.workspace import Workspace, Workspaces, suits_cpu
 
 BLOCK = 32  # mel bands whose bins one matrix product covers: neighbours share most of them
 AMIN = 1e-10  # power below which log-amplitude is flat, -100 dB
@@ -89,7 +89,7 @@ class Mel(Representation):
             len(empty) == 0, "mel", "n_mels", f"leave no band without an FFT bin at n_fft={n_fft}", n_mels,
             f"{len(empty)} empty bands, the first at {edges[1:][empty[:1]]} Hz: raise n_fft or fmin",
         )  # fmt: skip
-        self.n_fft, self.hop, self.log_amplitude, self.spaces = n_fft, hop, log_amplitude, Workspaces()
+        self.n_fft, self.hop, self.log_amplitude, self.spaces = n_fft, hop, log_amplitude, BufferPool()
         self.blocks = column_blocks(filters, BLOCK)
         self.filters: Tensor
         self.window: Tensor
@@ -109,7 +109,7 @@ class Mel(Representation):
                 self._chunk(wave[first : first + size], out[first : first + size], space)
         return out
 
-    def _chunk(self, wave: Tensor, out: Tensor, space: Workspace) -> None:
+    def _chunk(self, wave: Tensor, out: Tensor, space: Buffers) -> None:
         batch, half = len(wave), self.n_fft // 2
         padded = space.real("padded", batch, self.n_samples + 2 * half)
         padded[:, :half] = 0

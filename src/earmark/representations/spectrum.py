@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from earmark.representations.workspace import suits_cpu
+from earmark.representations.buffers import suits_cpu
 
 MAX_TAPS = 16  # blocks of a low pass beyond which it is applied to the spectrum
 Floats = NDArray[np.float64]

@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from earmark.errors import EarmarkError
-from earmark.storage import halves
+from earmark.storage import float16
 from earmark.storage.checksums import SEAL, DamageError, RowSums, seal, verify_rest, verify_rows
-from earmark.storage.halves import Halves
+from earmark.storage.float16 import Float16
 
 _MARGIN = 1 << 16  # of a shard's size: its clip ids, axes and attributes
 
@@ -105,7 +105,7 @@ class ShardWriter:
     ) -> None:
         try:
             if kind is None:
-                half = halves.fit(self._blocks) if self._halve and self._ids else None
+                half = float16.fit(self._blocks) if self._halve and self._ids else None
                 if half is not None or len(self._ids) != self.capacity:
                     self._copy(half)
                 self._finish()
@@ -130,7 +130,7 @@ class ShardWriter:
         for start in range(0, len(self._ids), 64):
             yield self._data[start : min(start + 64, len(self._ids))]
 
-    def _copy(self, half: Halves | None) -> None:
+    def _copy(self, half: Float16 | None) -> None:
         """Copy the rows into a file of the true size and type: a contiguous data set can be neither cut nor changed."""
         dtype = self._data.dtype if half is None else np.dtype(np.float16)
         target, data = self._allocated(self._copied, (len(self._ids), *self._data.shape[1:]), dtype)
@@ -197,7 +197,7 @@ def open_all(folder: Path) -> Iterator[h5py.File]:
 def read_rows(file: h5py.File, rows: Sequence[int]) -> NDArray[np.float32]:
     """Feature rows of an open shard, in ascending order, as float32 whatever they are stored as."""
     stored = file["features"][rows]
-    return Halves(file["centre"][:], file["scale"][:]).decode(stored) if "centre" in file else stored
+    return Float16(file["centre"][:], file["scale"][:]).decode(stored) if "centre" in file else stored
 
 
 def fingerprint_of(path: Path) -> str | None:

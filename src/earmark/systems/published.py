@@ -65,7 +65,7 @@ class System:
     options: Mapping[str, Any] = field(default_factory=dict)
     task: Literal["tags", "classes"] = "tags"
     outputs: int = 50
-    segments: int = 1
+    n_excerpts: int = 1
     parameters: int | None = None
     counting: Literal["trainable", "keras"] = "trainable"
     printed: str | None = None
@@ -174,7 +174,7 @@ DALLA_LONGA_ROWS = (
     ),
     MEL_BILSTM,
     replace(
-        MEL_BILSTM, name="mel-bilstm-segments", representation=_dalla_longa_mel(465_984, 512), segments=4,
+        MEL_BILSTM, name="mel-bilstm-segments", representation=_dalla_longa_mel(465_984, 512), n_excerpts=4,
         note="four segments a song of 227 frames each, the width of the printed network, which takes a hop of 512",
     ),
     _variant(
@@ -189,7 +189,7 @@ OTHER_ROWS = (
     ),
     System(
         "sample-cnn", LEE_2017, "sample_cnn", Input("waveform", 22_050, 590_490), 59_049, 1, "dalla-longa",
-        {"whole_song": False}, segments=10, parameters=1_869_874, printed="1.9 x 10^6",
+        {"whole_song": False}, n_excerpts=10, parameters=1_869_874, printed="1.9 x 10^6",
         published={"roc_auc": 0.9058, "pr_auc": 0.4422}, note="figures of Won et al. 2020, clean split",
     ),
     System(
@@ -197,16 +197,16 @@ OTHER_ROWS = (
         parameters=17_365_938, published={"roc_auc": 0.894},
     ),
     System(
-        "short-chunk-cnn-res", WON_2020, "short_chunk", MEL_128, 231, 128, "panwar", segments=7,
+        "short-chunk-cnn-res", WON_2020, "short_chunk", MEL_128, 231, 128, "panwar", n_excerpts=7,
         parameters=12_104_244, printed="12M", published={"roc_auc": 0.9129, "pr_auc": 0.4614},
     ),
     System(
-        "musicnn", PONS_2019, "musicnn", MEL_16K, 187, 96, "panwar", segments=9, parameters=787_159,
+        "musicnn", PONS_2019, "musicnn", MEL_16K, 187, 96, "panwar", n_excerpts=9, parameters=787_159,
         published={"roc_auc": 0.9106, "pr_auc": 0.4493}, note="figures of Won et al. 2020, clean split",
     ),
     System(
         "harmonic-cnn", WON_2020_HARMONIC, "harmonic_cnn", Input("waveform", 16_000, 464_000), 80_000, 1, "panwar",
-        segments=5, parameters=3_631_551, published={"roc_auc": 0.9127, "pr_auc": 0.4611},
+        n_excerpts=5, parameters=3_631_551, published={"roc_auc": 0.9127, "pr_auc": 0.4611},
     ),
     System("linear", "scikit-learn's logistic regression", "linear", SCATTERING, 114, 433, "none"),
 )  # fmt: skip
@@ -222,11 +222,11 @@ def get(name: str) -> System:
     return SYSTEMS[name]
 
 
-def piece(system: System, frames: int) -> int:
+def network_frames(system: System, frames: int) -> int:
     """How many of a clip's ``frames`` the network sees at a time: all, unless it was published on pieces of a clip."""
-    if system.segments > 1 and system.frames > frames:
+    if system.n_excerpts > 1 and system.frames > frames:
         raise ValueError(f"{system.name}: its pieces have {system.frames} frames, got clips of {frames}")
-    return system.frames if system.segments > 1 else frames
+    return system.frames if system.n_excerpts > 1 else frames
 
 
 def build(name: str, n_tags: int, frames: int | None = None, dims: int | None = None, **options: Any) -> nn.Module:

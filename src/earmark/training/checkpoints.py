@@ -60,7 +60,7 @@ def find(folder: Path, fits: Callable[[bool, Mapping[str, Any]], str]) -> Found 
     fits: says of a state, and of whether it is that of a finished run, why it cannot be used, or nothing. One that is
     damaged or does not fit is deleted, which is said on standard error. So are, without a word, those of other runs.
     """
-    if distributed.leads() and folder.parent.is_dir():
+    if distributed.is_main() and folder.parent.is_dir():
         for other in folder.parent.iterdir():
             if other.is_dir() and other != folder:
                 shutil.rmtree(other, ignore_errors=True)
@@ -73,7 +73,7 @@ def find(folder: Path, fits: Callable[[bool, Mapping[str, Any]], str]) -> Found 
             reason = str(error).split("\n")[0] or type(error).__name__
         if not reason:
             return Found(path, finished, state)
-        if distributed.leads():
+        if distributed.is_main():
             print(f"{path} is discarded, and training starts anew: {reason}", file=sys.stderr)
             path.unlink(missing_ok=True)
     return None
@@ -93,7 +93,7 @@ def _digest(path: Path) -> str:
 
 def forget(folder: Path | None) -> None:
     """Delete all checkpoints of an experiment: its model is safe."""
-    if folder is not None and distributed.leads():
+    if folder is not None and distributed.is_main():
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -113,9 +113,9 @@ class Keeper(pl.Callback):
         over = self.over(trainer)
         if not over:
             trainer.save_checkpoint(temporary)  # all processes take part, the first one writes
-        elif distributed.leads():
+        elif distributed.is_main():
             torch.save(self.found(), temporary)
-        if distributed.leads():
+        if distributed.is_main():
             seal(temporary, FINISHED if over else GOING_ON)
 
 

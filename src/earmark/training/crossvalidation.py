@@ -1,7 +1,7 @@
 """One label a clip: k-fold cross-validation with groups, as MIREX's artist-filtered classification tasks are judged.
 
 Song, Ding and Wang 2018 train a softmax over genres or moods. A fold's clips are scored by a model that saw neither
-them nor any clip of their groups (artists); its moments and its best epoch come from the other folds alone.
+them nor any clip of their groups (artists); its standardizer and its best epoch come from the other folds alone.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from earmark.features.standardize import fit_array
 from earmark.files import write_csv, write_json
 from earmark.models.saved import FILE, SavedModel
 from earmark.training import distributed
-from earmark.training import fit as training
 from earmark.training.checkpoints import forget
+from earmark.training.fit import fit, require_settings, saved_model
 
 COLUMNS = ("clip_id", "fold", "actual", "predicted")
 Numbers = NDArray[np.int64]
@@ -87,9 +87,9 @@ def crossvalidate(
     """
     watch = progress.Stopwatch()
     chosen = entry("crossvalidations", config.crossvalidations, name)
-    training.require_settings(chosen.representation, config, features, origin(features))
+    require_settings(chosen.representation, config, features, origin(features))
     outcome = run(name, chosen, features, labels, checkpoints)
-    if not distributed.leads():
+    if not distributed.is_main():
         return
     outcome.save(out)
     write_json(metrics, outcome.summary)
@@ -180,17 +180,17 @@ def _split(folds: int, classes: Numbers, groups: NDArray[np.str_], seed: int) ->
         return list(splitter.split(classes, classes, groups))
 
 
-def recalls(actual: Numbers, predicted: Numbers, number: int) -> NDArray[np.float64]:
-    """Share of each class's clips that are found, NaN for a class without a clip: (number,)."""
-    counts = np.bincount(actual, minlength=number).astype(float)
-    right = np.bincount(actual[actual == predicted], minlength=number)
-    found: NDArray[np.float64] = np.divide(right, counts, out=np.full(number, np.nan), where=counts > 0)
+def recalls(actual: Numbers, predicted: Numbers, n_classes: int) -> NDArray[np.float64]:
+    """Share of each class's clips that are found, NaN for a class without a clip: (n_classes,)."""
+    counts = np.bincount(actual, minlength=n_classes).astype(float)
+    right = np.bincount(actual[actual == predicted], minlength=n_classes)
+    found: NDArray[np.float64] = np.divide(right, counts, out=np.full(n_classes, np.nan), where=counts > 0)
     return found
 
 
-def normalized_accuracy(actual: Numbers, predicted: Numbers, number: int) -> float:
+def normalized_accuracy(actual: Numbers, predicted: Numbers, n_classes: int) -> float:
     """Mean recall of the classes that occur, so that each counts the same (MIREX's normalisation by class)."""
-    return float(np.nanmean(recalls(actual, predicted, number)))
+    return float(np.nanmean(recalls(actual, predicted, n_classes)))
 
 
 def _fold(
@@ -207,11 +207,11 @@ def _fold(
 
     Scores are (clips, classes).
     """
-    moments = fit_array(values[parts[0]])
+    standardizer = fit_array(values[parts[0]])
     one_hot = np.eye(len(config.classes), dtype=np.float32)[classes]
     train, valid, held_out = (
         Split(
-            torch.from_numpy((values[rows] - moments.mean) * moments.inverse_std),
+            torch.from_numpy((values[rows] - standardizer.mean) * standardizer.inverse_std),
             torch.from_numpy(one_hot[rows]),
             tuple(clips[i] for i in rows),
             tuple(config.classes),
@@ -219,6 +219,6 @@ def _fold(
         )
         for rows in parts
     )
-    fitted = training.fit(name, config.experiment(), train, valid, checkpoints, exclusive=True)
-    model = training.saved_model(name, fitted, valid, moments, heard, exclusive=True)
+    fitted = fit(name, config.experiment(), train, valid, checkpoints, exclusive=True)
+    model = saved_model(name, fitted, valid, standardizer, heard, exclusive=True)
     return *held_out.by_clip(scoring.score_saved(model, held_out.features)), model

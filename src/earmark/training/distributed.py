@@ -38,7 +38,7 @@ def processes() -> int:
     return int(wanted.get("devices", 1) * wanted.get("num_nodes", 1))
 
 
-def leads() -> bool:
+def is_main() -> bool:
     """Whether this process is the one that writes: the only one, or the first of several."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
 
@@ -50,7 +50,7 @@ def _place() -> tuple[int, int]:
     return 0, 1
 
 
-def share(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, float]:
+def shard_batch(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, float]:
     """The rows that this process takes of a batch, and the weight of their mean loss.
 
     DDP averages gradients over processes; weighted so, that is the mean over the rows of the batch, however many each
@@ -66,10 +66,10 @@ def share(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, float]:
     return mine, targets[rank::size], len(mine) * size / len(features)
 
 
-def turn(number: int) -> bool:
+def is_my_batch(batch: int) -> bool:
     """Whether this process takes the piece of work of that number."""
     rank, size = _place()
-    return number % size == rank
+    return batch % size == rank
 
 
 def gather(items: list[T]) -> list[T]:

@@ -27,11 +27,11 @@ from earmark.models import networks
 from earmark.models.networks import SelfFitting
 from earmark.models.saved import FILE, SavedModel
 from earmark.storage import memory, provenance
-from earmark.systems import published as systems
+from earmark.systems import published
 from earmark.systems.published import System
-from earmark.training import distributed, schedules, validation
+from earmark.training import distributed, recipes, validation
 from earmark.training.checkpoints import Keeper, find, forget, mark, misfit
-from earmark.training.schedules import Rule
+from earmark.training.recipes import Recipe
 from earmark.training.tagger import CURVES, STATE, BestWeights, DivergedError, Tagger
 
 
@@ -67,7 +67,7 @@ def fit(
     pl.seed_everything(experiment.seed, verbose=False)
     try:
         frames, dims = train.features.shape[1:]
-        model = systems.build(system.name, len(train.tags), systems.piece(system, frames), dims)
+        model = published.build(system.name, len(train.tags), published.network_frames(system, frames), dims)
     except ValueError as error:
         raise ConfigError(
             f"{section}.{name}.representation {experiment.representation!r} does not fit: {error}"
@@ -80,14 +80,14 @@ def fit(
         summary = {"epochs": 0, "best_epoch": 0, "excerpt_frames": frames, "excerpts": 1, "valid_roc_auc": best}
         curves: list[list[float]] = []
     else:
-        rule = rule_of(system, experiment, frames)
+        recipe = recipe_of(system, experiment, frames)
         processes = distributed.processes()
-        validation.require_batches(f"{section}.{name}", model, rule.batch, len(train.targets), processes)
-        number = system.segments if system.segments > 1 else None
+        validation.require_batches(f"{section}.{name}", model, recipe.batch, len(train.targets), processes)
+        n_excerpts = system.n_excerpts if system.n_excerpts > 1 else None
         about = {"code": code_of(system.family, exclusive), "system": repr(system)}
         try:
             curves, summary = _fit_by_gradient(
-                model, rule, number, experiment.seed, train, valid, checkpoints, exclusive, about
+                model, recipe, n_excerpts, experiment.seed, train, valid, checkpoints, exclusive, about
             )
         except DivergedError as error:
             raise DivergedError(f"{section}.{name}: {error}") from None
@@ -96,11 +96,11 @@ def fit(
 
 
 def saved_model(
-    name: str, fitted: Fitted, valid: Split, moments: Standardizer, heard: Origin, exclusive: bool = False
+    name: str, fitted: Fitted, valid: Split, standardizer: Standardizer, heard: Origin, exclusive: bool = False
 ) -> SavedModel:
     """What is kept of a training: the model with thresholds chosen on ``valid``, and all that its input depends on.
 
-    moments: those of the training clips, by which ``valid`` is standardised. heard: where its features come from.
+    standardizer: those of the training clips, by which ``valid`` is standardised. heard: where its features come from.
     """
     frames, dims = valid.features.shape[1:]
     system, summary = fitted.system, fitted.summary
@@ -115,12 +115,12 @@ def saved_model(
         system={"name": system.name, "family": system.family, "options": dict(system.options)},
         frames=frames,
         dims=dims,
-        piece=systems.piece(system, frames),
+        network_frames=published.network_frames(system, frames),
         representation=heard.representation,
         waveform=heard.waveform,
         tags=valid.tags,
         thresholds=tuple(thresholds),
-        moments=moments,
+        standardizer=standardizer,
         exclusive=exclusive,
         training=summary,
         code={"train": code_of(system.family, exclusive), "features": heard.code},
@@ -142,7 +142,7 @@ def train_experiment(
     require_settings(experiment.representation, config, features, heard)
     train, valid = (dataset.load(features, labels, standardizer, split) for split in ("train", "valid"))
     fitted = fit(name, experiment, train, valid, checkpoints)
-    if not distributed.leads():
+    if not distributed.is_main():
         return
     saved = saved_model(name, fitted, valid, Standardizer.load(standardizer), heard)
     write_csv(out / "curves.csv", CURVES, fitted.curves)
@@ -181,17 +181,17 @@ def makers() -> dict[str, str]:
     return provenance.makers("numpy", "pytorch-lightning", "scikit-learn", "scipy", "torch", device=device)
 
 
-def rule_of(system: System, experiment: ExperimentConfig, frames: int) -> Rule:
+def recipe_of(system: System, experiment: ExperimentConfig, frames: int) -> Recipe:
     """How a system is trained on clips of ``frames``: one published on pieces of a clip sees a piece at a time."""
     any_length = system.family == "recurrent" and not system.options.get("transposed", False)
-    rule = schedules.choose(system.training, experiment, any_length)
-    return replace(rule, excerpt=system.frames / frames) if system.segments > 1 else rule
+    recipe = recipes.choose(system.training, experiment, any_length)
+    return replace(recipe, excerpt=system.frames / frames) if system.n_excerpts > 1 else recipe
 
 
 def _fit_by_gradient(
     model: nn.Module,
-    rule: Rule,
-    number: int | None,
+    recipe: Recipe,
+    n_excerpts: int | None,
     seed: int,
     train: Split,
     valid: Split,
@@ -200,27 +200,27 @@ def _fit_by_gradient(
     about: Mapping[str, str] | None = None,
 ) -> tuple[list[list[float]], dict[str, Any]]:
     """Train, or go on where a killed run of the same mark was; ``about``: what else the result depends on."""
-    tagger = Tagger(model, rule, Batches(train, rule.batch, seed, rule.excerpt), valid, number, exclusive)
-    best = BestWeights(rule, seed)
+    tagger = Tagger(model, recipe, Batches(train, recipe.batch, seed, recipe.excerpt), valid, n_excerpts, exclusive)
+    best = BestWeights(recipe, seed)
     callbacks: list[pl.Callback] = [best]
     found = None
     if folder is not None:
         depends = {
-            "rule": asdict(rule), "seed": seed, "number": number, "exclusive": exclusive, "about": dict(about or {}),
-            "makers": makers(), "processes": distributed.settings(),
+            "recipe": asdict(recipe), "seed": seed, "n_excerpts": n_excerpts, "exclusive": exclusive,
+            "about": dict(about or {}), "makers": makers(), "processes": distributed.settings(),
         }  # fmt: skip
         place = folder / mark(train, valid, **depends)[:16]
         found = find(place, partial(_misfit, tagger, best))
-        callbacks.append(Keeper(place, lambda t: best.stopped or t.current_epoch + 1 >= rule.epochs, best.state_dict))
+        callbacks.append(Keeper(place, lambda t: best.stopped or t.current_epoch + 1 >= recipe.epochs, best.state_dict))
     if found is not None and found.finished:
         best.load_state_dict(dict(found.state))
     else:
         with _quiet():
             trainer = pl.Trainer(
-                max_epochs=rule.epochs,
+                max_epochs=recipe.epochs,
                 callbacks=callbacks,
-                gradient_clip_val=rule.clip_norm,
-                enable_progress_bar=sys.stderr.isatty() and distributed.leads(),
+                gradient_clip_val=recipe.clip_norm,
+                enable_progress_bar=sys.stderr.isatty() and distributed.is_main(),
                 enable_checkpointing=False,  # Lightning's own: they cannot say that a run is over
                 enable_model_summary=False,
                 logger=False,
@@ -228,13 +228,13 @@ def _fit_by_gradient(
                 **devices.lightning(devices.device()) | distributed.settings(),
             )
             resume = None if found is None else str(found.path)
-            trainer.fit(tagger, tagger.batches, Batches(valid, 2 * rule.batch), ckpt_path=resume, weights_only=False)
+            trainer.fit(tagger, tagger.batches, Batches(valid, 2 * recipe.batch), ckpt_path=resume, weights_only=False)
     model.cpu().load_state_dict(best.weights)
     return best.curves, {
         "epochs": len(best.curves),
         "best_epoch": best.epoch,
         "excerpt_frames": tagger.batches.frames,
-        "excerpts": tagger.excerpts,
+        "excerpts": tagger.n_excerpts,
         "valid_roc_auc": best.curves[best.epoch][CURVES.index("valid_roc_auc")],
     }
 

@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 from earmark.errors import EarmarkError
 from earmark.evaluation.metrics import macro_roc_auc
-from earmark.evaluation.scoring import excerpts, probabilities
+from earmark.evaluation.scoring import count_excerpts, probabilities
 from earmark.features.dataset import Batches, Split
-from earmark.training import distributed, schedules
-from earmark.training.schedules import Rule
+from earmark.training import distributed, recipes
+from earmark.training.recipes import Recipe
 
 
 class DivergedError(EarmarkError):
@@ -28,33 +28,33 @@ CURVES = ("epoch", "train_loss", "valid_loss", "valid_roc_auc", "learning_rate")
 
 
 class Tagger(pl.LightningModule):
-    """Cross-entropy over independent tags or exclusive classes; a Rule's learning rate is set before every batch."""
+    """Cross-entropy over independent tags or exclusive classes; a Recipe's learning rate is set before every batch."""
 
     def __init__(
         self,
         model: nn.Module,
-        rule: Rule,
+        recipe: Recipe,
         batches: Batches,
         valid: Split,
-        number: int | None = None,
+        n_excerpts: int | None = None,
         exclusive: bool = False,
     ) -> None:
         super().__init__()
-        self.model, self.rule, self.batches, self.valid, self.exclusive = model, rule, batches, valid, exclusive
-        self.excerpts = number or excerpts(valid.features.shape[1], batches.frames)
-        self.cuts = 0  # of the learning rate, by the two-level rule
+        self.model, self.recipe, self.batches, self.valid, self.exclusive = model, recipe, batches, valid, exclusive
+        self.n_excerpts = n_excerpts or count_excerpts(valid.features.shape[1], batches.frames)
+        self.cuts = 0  # of the learning rate, by the two-level recipe
         self.draws = np.random.default_rng()  # of the augmentation; the same in every process
         self.losses: list[Tensor] = []
         self.judged: list[tuple[int, Tensor, Tensor]] = []  # batch, scores, losses
-        self._factor = schedules.factor(rule, len(batches))
+        self._factor = recipes.factor(recipe, len(batches))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The rule's optimiser; its rate is set by ``on_train_batch_start``."""
-        return schedules.optimizer(self.rule, self.model)
+        """The recipe's optimiser; its rate is set by ``on_train_batch_start``."""
+        return recipes.optimizer(self.recipe, self.model)
 
     def rate(self, batch: int) -> float:
         """The learning rate at a batch of the current epoch."""
-        return self.rule.learning_rate * self._factor(self.current_epoch, batch, self.cuts)
+        return self.recipe.learning_rate * self._factor(self.current_epoch, batch, self.cuts)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         """Set the learning rate of this step."""
@@ -64,7 +64,7 @@ class Tagger(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
         """Mean cross-entropy of one batch, or of this process's share of it."""
         features, targets = self._augmented(*batch)
-        features, targets, weight = distributed.share(features, targets)
+        features, targets, weight = distributed.shard_batch(features, targets)
         loss_of = F.cross_entropy if self.exclusive else F.binary_cross_entropy_with_logits
         loss: Tensor = weight * loss_of(self.model(features), targets)
         self.losses.append(loss.detach())
@@ -72,10 +72,10 @@ class Tagger(pl.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Collect the probabilities of one batch; of several processes each takes its turn."""
-        if not distributed.turn(batch_idx):
+        if not distributed.is_my_batch(batch_idx):
             return
         features, targets = batch
-        scores = probabilities(self.model, features, self.batches.frames, self.excerpts, self.exclusive)
+        scores = probabilities(self.model, features, self.batches.frames, self.n_excerpts, self.exclusive)
         self.judged.append((batch_idx, scores.cpu(), self._losses(scores, targets.double()).cpu()))
 
     def _losses(self, scores: Tensor, targets: Tensor) -> Tensor:
@@ -107,17 +107,17 @@ class Tagger(pl.LightningModule):
         return train_loss, valid_loss, macro_roc_auc(means, valid.targets.numpy())
 
     def _augmented(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Blend and offset a batch as the rule says; drawn on the CPU, so that every device sees the same numbers."""
+        """Blend and offset a batch as the recipe says; drawn on the CPU, so that every device sees the same numbers."""
         clips, where = len(features), features.device
-        if self.rule.mixup:
-            drawn = self.draws.beta(self.rule.mixup, self.rule.mixup, (clips, 1)).astype(np.float32)
+        if self.recipe.mixup:
+            drawn = self.draws.beta(self.recipe.mixup, self.recipe.mixup, (clips, 1)).astype(np.float32)
             weight = torch.from_numpy(np.maximum(drawn, 1 - drawn)).to(where)
             partner = torch.from_numpy(self.draws.permutation(clips)).to(where)
             features = weight[..., None] * features + (1 - weight[..., None]) * features[partner]
             targets = weight * targets + (1 - weight) * targets[partner]
-        if self.rule.jitter:
+        if self.recipe.jitter:
             offset = torch.from_numpy(self.draws.standard_normal((clips, 1, features.shape[2]), np.float32)).to(where)
-            features = features + self.rule.jitter * offset
+            features = features + self.recipe.jitter * offset
         return features, targets
 
 
@@ -132,8 +132,8 @@ class BestWeights(pl.Callback):
     forgets its momentum, which points to where it came from.
     """
 
-    def __init__(self, rule: Rule, seed: int) -> None:
-        self.rule, self.seed = rule, seed
+    def __init__(self, recipe: Recipe, seed: int) -> None:
+        self.recipe, self.seed = recipe, seed
         self.curves: list[list[float]] = []
         self.weights: dict[str, Tensor] = {}
         self.epoch = 0
@@ -157,7 +157,7 @@ class BestWeights(pl.Callback):
         epoch = trainer.current_epoch
         rate = pl_module.rate(0)
         row = [epoch, round(train_loss, 6), round(valid_loss, 6), round(auc, 6), float(f"{rate:.6g}")]
-        two_level = self.rule.schedule == "two-level"
+        two_level = self.recipe.schedule == "two-level"
         column = CURVES.index("valid_loss" if two_level else "valid_roc_auc")
         improved = not self.curves or (
             row[column] < min(r[column] for r in self.curves)
@@ -168,7 +168,7 @@ class BestWeights(pl.Callback):
         if improved:
             self.epoch, self._waiting_since = epoch, epoch
             self.weights = copy.deepcopy({k: v.detach().cpu() for k, v in pl_module.model.state_dict().items()})
-        elif epoch - self._waiting_since >= self.rule.patience:
+        elif epoch - self._waiting_since >= self.recipe.patience:
             self._waiting_since = epoch
             if two_level:
                 self._cuts += 1

@@ -13,9 +13,9 @@ from earmark import config as settings
 from earmark import progress
 from earmark.config import Config, ConfigError, ExperimentConfig
 from earmark.files import write_text
-from earmark.systems import published as systems
+from earmark.systems import published
 from earmark.systems.published import System
-from earmark.training import schedules
+from earmark.training import recipes
 
 Section = Literal["experiments", "crossvalidations"]
 
@@ -55,7 +55,7 @@ def system_of(section: Section, name: str, experiment: ExperimentConfig) -> Syst
     """The system that an entry of params.yaml trains; ConfigError where it is none, or belongs elsewhere."""
     where = f"{section}.{name}"
     try:
-        system = systems.get(experiment.system or name)
+        system = published.get(experiment.system or name)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from None
     if system.task == "classes" and section == "experiments":
@@ -98,8 +98,8 @@ def _require_one(section: Section, name: str, experiment: ExperimentConfig) -> N
     system = system_of(section, name, experiment)
     if system.training == "none":  # it fits itself, without batches
         return
-    batch = schedules.choose(system.training, experiment).batch
+    batch = recipes.choose(system.training, experiment).batch
     if batch < 2:
         with torch.device("meta"):  # without storage, so that it costs nothing
-            network = systems.build(system.name, 2)
+            network = published.build(system.name, 2)
         require_batches(f"{section}.{name}", network, batch)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from earmark.models.layers.starts import start_input, start_recurrent
+from earmark.models.layers.initializers import initialize_input, initialize_recurrent
 from earmark.models.layers.step_norm import StepNorm
 
 
@@ -35,14 +35,14 @@ class StepLayer(nn.Module):
         self.units = units
         self.keep = keep
         weight = torch.empty(gates * units, inputs)
-        start_input(weight, gates)
+        initialize_input(weight, gates)
         self.input_weight = nn.Parameter(weight)
         self.bias = nn.Parameter(torch.zeros(gates * units))
 
     def _recurrent(self, gates: int) -> nn.Parameter:
         """The weights of ``gates`` gates for the state."""
         weight = torch.empty(gates * self.units, self.units)
-        start_recurrent(weight, gates)
+        initialize_recurrent(weight, gates)
         return nn.Parameter(weight)
 
     def _masks(self, gates: Tensor) -> Tensor | None:

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from earmark.models.layers.starts import start_input, start_recurrent
+from earmark.models.layers.initializers import initialize_input, initialize_recurrent
 
 
 def fused_rnn(
@@ -43,9 +43,9 @@ def fused_rnn(
     with torch.no_grad():
         for name, parameter in rnn.named_parameters():
             if name.startswith("weight_ih"):
-                start_input(parameter, gates)
+                initialize_input(parameter, gates)
             if name.startswith("weight_hh"):
-                start_recurrent(parameter, gates)
+                initialize_recurrent(parameter, gates)
             if name.startswith("bias"):
                 parameter.zero_()
             if name.startswith("bias_ih"):

@@ -7,10 +7,10 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from earmark.representations.buffers import Buffers
 from earmark.representations.scattering.cascade import Cascade, stacked
 from earmark.representations.scattering.wavelets import Shape
 from earmark.representations.spectrum import LowPass, Mirror, fold, interleave, modulus, rfft, window
-from earmark.representations.workspace import Workspace
 
 FAR = 8  # an output this many times shorter than its input is computed for all clips at once
 
@@ -55,7 +55,7 @@ class SecondOrder(nn.Module):
         self.phi = phis[r]
         self.mirror = Mirror(plan.extension(r)) if plan.crop else None
 
-    def forward(self, bins: Tensor, origin: int, space: Workspace) -> Tensor:
+    def forward(self, bins: Tensor, origin: int, space: Buffers) -> Tensor:
         """Return S2 (batch, high - low, frames) for U1's spectrum `bins` (batch, K, ...) from bin `origin` on."""
         shape = (bins.shape[0], self.high - self.low, self.L)
         bands = fold(bins[:, self.low : self.high], self.start - origin, self.weights, space.complex("bands", *shape))
@@ -88,7 +88,7 @@ class FirstOrder(nn.Module):
         self.far = [layer for layer in self.layers if layer.L * FAR <= self.L]
         self.second = nn.ModuleList(self.layers)  # what `.to` moves
 
-    def forward(self, bins: Tensor, origin: int, out: Tensor, space: Workspace, tile: int) -> None:
+    def forward(self, bins: Tensor, origin: int, out: Tensor, space: Buffers, tile: int) -> None:
         """Write S1 and S2, in the order of `keys`, to `out` (batch, paths, frames).
 
         bins: the clips' spectrum (batch, ...) from bin `origin` on. tile: complex samples to process at once.
@@ -110,7 +110,7 @@ class FirstOrder(nn.Module):
             for i in range(0, len(bins), step):
                 self._second(self.far, far[i : i + step], low, out[i : i + step], space)
 
-    def _first(self, bins: Tensor, origin: int, out: Tensor, space: Workspace) -> Tensor:
+    def _first(self, bins: Tensor, origin: int, out: Tensor, space: Buffers) -> Tensor:
         """Write S1 and return the half spectrum of U1 (batch, K, L // 2 + 1)."""
         shape = (len(bins), self.K, self.L)
         bands = space.complex("bands", *shape)
@@ -121,7 +121,7 @@ class FirstOrder(nn.Module):
         out[:, : self.K] = self.phi.of_spectrum(half)
         return half
 
-    def _second(self, layers: list[SecondOrder], bins: Tensor, origin: int, out: Tensor, space: Workspace) -> None:
+    def _second(self, layers: list[SecondOrder], bins: Tensor, origin: int, out: Tensor, space: Buffers) -> None:
         for layer in layers:
             out[:, layer.row : layer.row + layer.high - layer.low] = layer.forward(bins, origin, space)
 

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from earmark.representations.base import Representation, check_wave, require
+from earmark.representations.buffers import BufferPool, Buffers, over_chunks, suits_cpu
 from earmark.representations.scattering.cascade import Cascade, Kymatio, Paths, ScatNet
 from earmark.representations.scattering.orders import FirstOrder, LowPasses, reach
 from earmark.representations.spectrum import Mirror, long_rfft, window
-from earmark.representations.workspace import Workspace, Workspaces, over_chunks, suits_cpu
 
 EPSILON = 2.0**-20  # of the true average; ScatNet's coefficients are 2^(log2(hop) / 2) times it
 RENORM_BOUND = 24.0  # of S2 / S1; music reaches 22 just before or after silence
@@ -73,7 +73,7 @@ class Scattering(nn.Module):
         self.n_samples, self.dtype, self.hop, self.n_frames = n_samples, dtype, plan.hop, plan.n_frames
         self.total, self.offset = plan.total, plan.first * plan.hop - plan.lead
         self.epsilon = EPSILON * plan.gain(plan.last_resolution) * 2.0**plan.last_resolution
-        self.spaces = Workspaces()
+        self.spaces = BufferPool()
         self._build(plan, max_order, rate)
 
     def _build(self, plan: Cascade, order: int, rate: float) -> None:
@@ -129,7 +129,7 @@ class Scattering(nn.Module):
         over_chunks(work, len(wave), CHUNK if cpu else len(wave), torch.get_num_threads() if cpu else 1)
         return out
 
-    def _chunk(self, wave: Tensor, out: Tensor, space: Workspace, tile: int) -> None:
+    def _chunk(self, wave: Tensor, out: Tensor, space: Buffers, tile: int) -> None:
         padded = self.mirror.extend(wave, space.real("modulus", len(wave), self.total))
         half = long_rfft(padded)
         raw = space.real("raw", *out.shape)

@@ -60,7 +60,7 @@ def over_chunks(work: Callable[[int, int], None], n: int, size: int, threads: in
             torch.set_num_threads(before)  # what the workers set is also the default of threads to come
 
 
-class Workspace:
+class Buffers:
     """Buffers by name, reused from call to call so that the memory stays mapped and in cache."""
 
     def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
@@ -80,23 +80,23 @@ class Workspace:
         return torch.view_as_complex(self.real(name, *shape, 2))
 
 
-class Workspaces:
+class BufferPool:
     """Lends a workspace to one thread at a time and keeps it between calls. Copies and pickles are empty."""
 
     def __init__(self) -> None:
-        self._free: list[Workspace] = []
+        self._free: list[Buffers] = []
 
-    def __reduce__(self) -> tuple[type[Workspaces], tuple[()]]:
-        return Workspaces, ()
+    def __reduce__(self) -> tuple[type[BufferPool], tuple[()]]:
+        return BufferPool, ()
 
     @contextmanager
-    def lend(self, like: Tensor) -> Iterator[Workspace]:
+    def lend(self, like: Tensor) -> Iterator[Buffers]:
         """Yield a workspace for tensors of the type and on the device of `like`."""
         try:
             space = self._free.pop()
         except IndexError:
-            space = Workspace(like.dtype, like.device)
+            space = Buffers(like.dtype, like.device)
         if (space.dtype, space.device) != (like.dtype, like.device):
-            space = Workspace(like.dtype, like.device)
+            space = Buffers(like.dtype, like.device)
         yield space
         self._free.append(space)

@@ -10,9 +10,9 @@ import pytest
 from helpers.archives import FILES, packed, parts
 
 from earmark.cli import main
-from earmark.download import fetch_magnatagatune
-from earmark.download.download import DownloadError, Patience
-from earmark.download.fetch_magnatagatune import prepare
+from earmark.download import magnatagatune
+from earmark.download.fetch import DownloadError, Patience
+from earmark.download.magnatagatune import prepare
 from earmark.errors import EarmarkError
 
 
@@ -24,11 +24,11 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture
 def mirror(tmp_path, monkeypatch):
     """A server with all files, and their folder."""
-    monkeypatch.setattr(fetch_magnatagatune, "PATIENCE", Patience(2, 0.001))
+    monkeypatch.setattr(magnatagatune, "PATIENCE", Patience(2, 0.001))
     folder = tmp_path / "mirror"
     folder.mkdir()
     parts(folder, packed())
-    for name in fetch_magnatagatune.TABLES:
+    for name in magnatagatune.TABLES:
         (folder / name).write_text(name)
     handler = functools.partial(Quiet, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from earmark.storage import halves
+from earmark.storage import float16
 from earmark.storage.shards import ShardWriter, open_shard, read_rows
 
 rng = np.random.default_rng(3)
@@ -19,7 +19,7 @@ def log_magnitudes(clips=70, frames=40, dims=6):
 
 def test_standardised_values_are_kept_to_a_thousandth_where_plain_float16_loses_more():
     rows = log_magnitudes()
-    half = halves.fit(lambda: [rows[:64], rows[64:]])
+    half = float16.fit(lambda: [rows[:64], rows[64:]])
     assert half is not None
     mean, std = rows.mean((0, 1), np.float64), rows.std((0, 1), dtype=np.float64)
     std[2] = 1
@@ -28,15 +28,15 @@ def test_standardised_values_are_kept_to_a_thousandth_where_plain_float16_loses_
         exact, found = (rows - mean) / std, (stored.astype(np.float64) - mean) / std
         return float((np.abs(found - exact) / np.maximum(1, np.abs(exact))).max())
 
-    assert worst(half.decode(half.encode(rows))) < halves.LIMIT
-    assert half.error(rows) < halves.LIMIT
-    assert worst(rows.astype(np.float16)) > 5 * halves.LIMIT
+    assert worst(half.decode(half.encode(rows))) < float16.LIMIT
+    assert half.error(rows) < float16.LIMIT
+    assert worst(rows.astype(np.float16)) > 5 * float16.LIMIT
 
 
 def test_rows_that_float16_cannot_hold_are_stored_as_float32(tmp_path):
     rows = log_magnitudes(4)
     rows[1, 3, 2] = np.inf
-    assert halves.fit(lambda: [rows]) is None
+    assert float16.fit(lambda: [rows]) is None
     with ShardWriter(tmp_path / "a.h5", "features", 4, rows.shape[1:], np.float16) as writer:
         writer.append(list("abcd"), rows)
     with open_shard(tmp_path / "a.h5") as file:

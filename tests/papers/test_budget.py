@@ -9,10 +9,10 @@ from torch import nn
 from earmark.config import ExperimentConfig
 from earmark.corpus.labels import Labelled
 from earmark.features.dataset import Batches, Split
-from earmark.papers import trial
-from earmark.systems import published as systems
+from earmark.papers import budget
+from earmark.systems import published
 
-SYSTEM = systems.get("mel-2d-cnn")
+SYSTEM = published.get("mel-2d-cnn")
 EXPERIMENT = ExperimentConfig(representation="mel", model="convolutional", preset="demo")
 
 
@@ -26,7 +26,7 @@ def split(clips=40, frames=60, dims=48, tags=3):
 def test_what_a_step_keeps_is_counted_to_the_byte():
     """A linear layer keeps its input, the sigmoid its output, the loss its logits and its targets; not the weights."""
     model = nn.Sequential(nn.Linear(100, 30), nn.Sigmoid(), nn.Linear(30, 7))
-    kept = trial.kept_bytes(model, torch.randn(5, 100), torch.rand(5, 7))
+    kept = budget.kept_bytes(model, torch.randn(5, 100), torch.rand(5, 7))
     assert kept == 4 * 5 * (100 + 30 + 7 + 7)
 
 
@@ -34,30 +34,30 @@ def test_what_a_step_keeps_is_counted_to_the_byte():
 def free(monkeypatch):
     """Say how much memory is free, in the memory that a clip of ``split`` is taken to need."""
     features = split().features[:2].clone()  # a view would count as the whole
-    each = trial.kept_bytes(systems.build(SYSTEM.name, 3, 60, 48), features, torch.zeros(2, 3)) / 2
+    each = budget.kept_bytes(published.build(SYSTEM.name, 3, 60, 48), features, torch.zeros(2, 3)) / 2
 
     def leave(clips):
-        monkeypatch.setattr(trial.devices, "free_bytes", lambda _: int(clips * trial.TAKEN * each))
+        monkeypatch.setattr(budget.devices, "free_bytes", lambda _: int(clips * budget.TAKEN * each))
 
     return leave
 
 
 def test_with_enough_memory_the_batch_is_the_rules(free, capsys):
     free(17)
-    assert trial.fitting(SYSTEM, EXPERIMENT, split(), split(), None) == {}
+    assert budget.fitting(SYSTEM, EXPERIMENT, split(), split(), None) == {}
     assert not capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("clips", "batch"), [(15, 8), (9, 8), (7, 4), (1, 2), (0, 2)])
 def test_the_batch_is_halved_until_it_fits_with_a_message_but_batch_norm_needs_two(free, capsys, clips, batch):
     free(clips)
-    assert trial.fitting(SYSTEM, EXPERIMENT, split(), split(), None) == {"batch": batch}
+    assert budget.fitting(SYSTEM, EXPERIMENT, split(), split(), None) == {"batch": batch}
     assert capsys.readouterr().err.startswith(f"mel-2d-cnn: batches of {batch} clips, not 16: a clip takes about ")
 
 
 def test_an_odd_number_of_clips_leaves_none_alone_in_its_batch(free):
     free(0)
-    assert trial.fitting(SYSTEM, EXPERIMENT, split(41), split(), None) == {"batch": 3}
+    assert budget.fitting(SYSTEM, EXPERIMENT, split(41), split(), None) == {"batch": 3}
     batches = Batches(split(41), 3, 1)
     assert min(len(batches[i][0]) for i in range(len(batches))) >= 2
 
@@ -65,14 +65,14 @@ def test_an_odd_number_of_clips_leaves_none_alone_in_its_batch(free):
 def test_a_budget_leaves_the_epochs_that_fit_but_at_least_one_and_no_more_than_the_rules(monkeypatch):
     """An epoch of 40 clips in batches of 16 has 3 steps; all 40 are scored, 32 at a time: 3 x 2 s + 40 / 32 x 4 s."""
     took = iter([2, 4] * 3)
-    monkeypatch.setattr(trial, "_seconds", lambda work, *_: (work(), next(took))[1])
+    monkeypatch.setattr(budget, "_seconds", lambda work, *_: (work(), next(took))[1])
     for minutes, epochs in ((0.01, 1), (45 / 60, 4), (100, 8)):
-        assert trial.fitting(SYSTEM, EXPERIMENT, split(), split(), minutes) == {"epochs": epochs}
+        assert budget.fitting(SYSTEM, EXPERIMENT, split(), split(), minutes) == {"epochs": epochs}
 
 
 def test_a_time_is_the_median_of_those_after_the_first(monkeypatch):
     clock = iter([0, 100, 200, 201, 300, 309, 400, 402])
-    monkeypatch.setattr(trial.progress.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(budget.progress.time, "perf_counter", lambda: next(clock))
     done = []
-    assert trial._seconds(lambda: done.append(1), 3, torch.device("cpu")) == 2
+    assert budget._seconds(lambda: done.append(1), 3, torch.device("cpu")) == 2
     assert len(done) == 4

@@ -18,10 +18,10 @@ from earmark.config import ExperimentConfig
 from earmark.evaluation import scoring
 from earmark.features.dataset import Batches, Split
 from earmark.storage import memory
-from earmark.systems import published as systems
+from earmark.systems import published
 from earmark.systems.published import System
-from earmark.training import fit as training
-from earmark.training import schedules
+from earmark.training import recipes
+from earmark.training.fit import recipe_of
 
 # Training takes more than what a step keeps for its backward pass: gradients, the convolutions' own copies, the scoring
 # of twice as many clips, and gaps in the heap. sample-cnn-song, whose memory is all activations, took 2.4 to 3.3 times
@@ -32,37 +32,37 @@ TAKEN = 4
 def fitting(
     system: System, experiment: ExperimentConfig, train: Split, valid: Split, minutes: float | None
 ) -> dict[str, int]:
-    """What to change of an experiment so that it fits: ``batch`` (clips), if the rule's is too large, and ``epochs``.
+    """What to change of an experiment so that it fits: ``batch`` (clips), if the recipe's is too large, and ``epochs``.
 
     The batch is halved until a step fits into the free memory of the device, which is said on standard error. Of the
-    rule's epochs as many are left as fit into ``minutes`` with their validations, at least one; all, where that is
+    recipe's epochs as many are left as fit into ``minutes`` with their validations, at least one; all, where that is
     None.
     """
     frames, dims = train.features.shape[1:]
-    rule = training.rule_of(system, experiment, frames)
+    recipe = recipe_of(system, experiment, frames)
     memory.keep()
     where = devices.device()
-    model = systems.build(system.name, len(train.tags), systems.piece(system, frames), dims).to(where)
-    few = Batches(train, 2, experiment.seed, rule.excerpt)[0]
+    model = published.build(system.name, len(train.tags), published.network_frames(system, frames), dims).to(where)
+    few = Batches(train, 2, experiment.seed, recipe.excerpt)[0]
     free, each = devices.free_bytes(where), TAKEN * kept_bytes(model, *(t.to(where) for t in few)) // len(few[0])
-    batch = rule.batch
+    batch = recipe.batch
     least = 2 + len(train.targets) % 2  # an odd number in twos would leave one alone, which batch norm cannot take
     while batch > least and batch * each > free:
         batch = max(least, batch // 2)
     changes: dict[str, int] = {}
-    if batch < rule.batch:
+    if batch < recipe.batch:
         changes["batch"] = batch
         print(
-            f"{system.name}: batches of {batch} clips, not {rule.batch}: a clip takes about {each / 2**30:.2f} GB of "
+            f"{system.name}: batches of {batch} clips, not {recipe.batch}: a clip takes about {each / 2**30:.2f} GB of "
             f"memory, and {free / 2**30:.1f} GB are free",
             file=sys.stderr,
         )
     if minutes is not None:
-        optimizer = schedules.optimizer(rule, model)
+        optimizer = recipes.optimizer(recipe, model)
         seconds = _seconds_of_an_epoch(
-            model, optimizer, Batches(train, batch, experiment.seed, rule.excerpt), valid, where
+            model, optimizer, Batches(train, batch, experiment.seed, recipe.excerpt), valid, where
         )
-        changes["epochs"] = max(1, min(rule.epochs, int(60 * minutes / seconds)))
+        changes["epochs"] = max(1, min(recipe.epochs, int(60 * minutes / seconds)))
     memory.give_back()
     return changes
 

@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from earmark.download import download
-from earmark.download.download import DownloadError, Patience, fetch
+from earmark.download import fetch as fetching
+from earmark.download.fetch import DownloadError, Patience, fetch
 
 CONTENT = np.random.default_rng(1).bytes(300_000)
 QUICK = Patience(attempts=3, wait=0.001)
@@ -151,7 +151,7 @@ def test_nobody_at_the_address(tmp_path):
 
 
 def test_a_disk_that_is_too_small_is_named_before_anything_is_written(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    monkeypatch.setattr(fetch.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(DownloadError, match=r"300000 bytes are to come, .* has room for 1000"):
         fetch(server.url, tmp_path / "x", QUICK)
     assert not (tmp_path / "x.part").exists()
@@ -165,6 +165,6 @@ def test_an_address_that_is_none_and_a_disk_that_is_full_are_told_at_once(tmp_pa
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(download, "_continue", full)
+    monkeypatch.setattr(fetching, "_continue", full)
     with pytest.raises(DownloadError, match=r"x\.part: No space left on device; free some space .*; 0 bytes are kept"):
         fetch("https://example.org/x", tmp_path / "x", never)

@@ -14,7 +14,7 @@ from earmark.config import ExperimentConfig
 
 
 @dataclass(frozen=True)
-class Rule:
+class Recipe:
     """How a network is trained.
 
     learning_rate: the initial one. batch: clips. epochs: at most. patience: epochs without a better validation ROC-AUC
@@ -45,15 +45,15 @@ class Rule:
 # print neither decay factor (0.5 per restart, 0.0005 per iteration), batch (32), patience (5) nor epochs (100). Panwar
 # et al. print no patience (10) and no learning rate (Adam's default).
 RULES = {
-    "song-2018": Rule("adam", 1e-5, "exponential", batch=32, epochs=300, patience=300, decay=0.99),
-    "mirex-2018": Rule("adam", 1e-5, "constant", batch=32, epochs=300, patience=300),
-    "dalla-longa": Rule("sgd", 1e-2, "two-level", batch=32, epochs=100, patience=5, decay=0.5, local_decay=5e-4),
-    "panwar": Rule("adam", 1e-3, "constant", batch=32, epochs=100, patience=10),
-    "adam": Rule("adam", 1e-3, "constant", batch=16, epochs=200, patience=20),
-    "demo": Rule("adam", 1e-3, "warm-cosine", batch=16, epochs=8, patience=5, clip_norm=1.0),
+    "song-2018": Recipe("adam", 1e-5, "exponential", batch=32, epochs=300, patience=300, decay=0.99),
+    "mirex-2018": Recipe("adam", 1e-5, "constant", batch=32, epochs=300, patience=300),
+    "dalla-longa": Recipe("sgd", 1e-2, "two-level", batch=32, epochs=100, patience=5, decay=0.5, local_decay=5e-4),
+    "panwar": Recipe("adam", 1e-3, "constant", batch=32, epochs=100, patience=10),
+    "adam": Recipe("adam", 1e-3, "constant", batch=16, epochs=200, patience=20),
+    "demo": Recipe("adam", 1e-3, "warm-cosine", batch=16, epochs=8, patience=5, clip_norm=1.0),
     # A recurrent step costs its frames one after another, so an eighth of a clip buys eight times the steps. A few
     # hundred clips are learnt by heart in a few epochs: blended and offset ones are not.
-    "demo-recurrent": Rule(
+    "demo-recurrent": Recipe(
         "adam",
         5e-4,
         "warm-cosine",
@@ -68,10 +68,10 @@ RULES = {
 }
 
 
-def choose(published: str, experiment: ExperimentConfig, any_length: bool = False) -> Rule:
-    """The rule of an experiment: its preset, with the values that the experiment sets itself.
+def choose(published: str, experiment: ExperimentConfig, any_length: bool = False) -> Recipe:
+    """The recipe of an experiment: its preset, with the values that the experiment sets itself.
 
-    published: the rule of the system's paper. any_length: the network takes any number of frames, one after another.
+    published: the recipe of the system's paper. any_length: the network takes any number of frames, one after another.
     """
     name = published if experiment.preset == "published" else "demo-recurrent" if any_length else "demo"
     keys = ("epochs", "batch", "learning_rate", "patience")
@@ -79,29 +79,29 @@ def choose(published: str, experiment: ExperimentConfig, any_length: bool = Fals
     return replace(RULES[name], **chosen)
 
 
-def optimizer(rule: Rule, model: nn.Module) -> torch.optim.Optimizer:
+def optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     """Adam or SGD with momentum over all parameters."""
-    if rule.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), lr=rule.learning_rate, fused=True)
-    return torch.optim.SGD(model.parameters(), lr=rule.learning_rate, momentum=rule.momentum)
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
+    return torch.optim.SGD(model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum)
 
 
-def factor(rule: Rule, batches: int) -> Callable[[int, int, int], float]:
+def factor(recipe: Recipe, batches: int) -> Callable[[int, int, int], float]:
     """The multiplier of the learning rate as a function of (epoch, batch in the epoch, cuts so far); all count from 0.
 
     batches: how many an epoch has. ``two-level`` (Dalla Longa et al., section 4): 1 / (1 + local_decay * iteration)
     within an epoch, reset at its end, times decay^cuts. ``warm-cosine``: one epoch of linear warm-up, then half a
     cosine to zero.
     """
-    total = rule.epochs * batches
+    total = recipe.epochs * batches
 
     def multiplier(epoch: int, batch: int, cuts: int) -> float:
         step = epoch * batches + batch
-        if rule.schedule == "exponential":
-            return rule.decay**epoch
-        if rule.schedule == "two-level":
-            return rule.decay**cuts / (1 + rule.local_decay * batch)
-        if rule.schedule == "warm-cosine":
+        if recipe.schedule == "exponential":
+            return recipe.decay**epoch
+        if recipe.schedule == "two-level":
+            return recipe.decay**cuts / (1 + recipe.local_decay * batch)
+        if recipe.schedule == "warm-cosine":
             if step < batches:
                 return (step + 1) / batches
             return 0.5 * (1 + math.cos(math.pi * (step - batches) / max(1, total - batches)))

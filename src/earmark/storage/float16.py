@@ -19,7 +19,7 @@ Blocks = Callable[[], Iterable[NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
-class Halves:
+class Float16:
     """How the rows of one shard are stored: (row - centre) / scale in float16; both are (dims,) float32."""
 
     centre: NDArray[np.float32]
@@ -40,7 +40,7 @@ class Halves:
         return float((np.abs(back - standardised) / np.maximum(1, np.abs(standardised))).max(initial=0))
 
 
-def fit(blocks: Blocks) -> Halves | None:
+def fit(blocks: Blocks) -> Float16 | None:
     """Centre and scale of the rows that ``blocks`` yields anew at every call; None where float16 loses too much."""
     count, total, squares = 0, 0.0, 0.0
     with np.errstate(invalid="ignore", over="ignore"):  # of what is not finite; it makes the error so
@@ -52,6 +52,6 @@ def fit(blocks: Blocks) -> Halves | None:
             squares = squares + np.square(block - centre).sum(axis=(0, 1))
         deviation = np.sqrt(squares / max(1, count))
         scale = np.where(deviation > 0, deviation, 1.0)
-        half = Halves(np.asarray(centre, np.float32), np.asarray(scale, np.float32))
+        half = Float16(np.asarray(centre, np.float32), np.asarray(scale, np.float32))
         worst = np.max([half.error(block) for block in blocks()])
     return half if worst <= LIMIT else None

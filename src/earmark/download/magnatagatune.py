@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from earmark.download.archive import parts_of, unpack
-from earmark.download.download import Patience, fetch
+from earmark.download.fetch import Patience, fetch
 from earmark.errors import EarmarkError
 
 BASE_URL = "https://mirg.city.ac.uk/datasets/magnatagatune"

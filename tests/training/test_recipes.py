@@ -6,20 +6,20 @@ import pytest
 import torch
 
 from earmark.config import ExperimentConfig
-from earmark.training.schedules import RULES, Rule, choose, factor, optimizer
+from earmark.training.recipes import RULES, Recipe, choose, factor, optimizer
 
 
 def test_song_2018_decays_exponentially_from_1e_5_over_300_epochs():
-    rule = RULES["song-2018"]
-    assert (rule.optimizer, rule.learning_rate, rule.epochs) == ("adam", 1e-5, 300)
-    curve = factor(rule, 10)
+    recipe = RULES["song-2018"]
+    assert (recipe.optimizer, recipe.learning_rate, recipe.epochs) == ("adam", 1e-5, 300)
+    curve = factor(recipe, 10)
     assert [curve(e, 5, 0) for e in (0, 1, 299)] == pytest.approx([1, 0.99, 0.99**299])
 
 
 def test_dalla_longa_decays_within_an_epoch_and_with_every_restart():
-    rule = RULES["dalla-longa"]
-    assert (rule.optimizer, rule.learning_rate, rule.momentum) == ("sgd", 0.01, 0.9)
-    curve = factor(rule, 100)
+    recipe = RULES["dalla-longa"]
+    assert (recipe.optimizer, recipe.learning_rate, recipe.momentum) == ("sgd", 0.01, 0.9)
+    curve = factor(recipe, 100)
     assert curve(0, 0, 0) == 1
     assert curve(0, 40, 0) == pytest.approx(1 / (1 + 5e-4 * 40))
     assert curve(7, 0, 0) == 1  # reset at the end of every epoch
@@ -27,8 +27,8 @@ def test_dalla_longa_decays_within_an_epoch_and_with_every_restart():
 
 
 def test_the_demo_warms_up_for_an_epoch_and_ends_at_zero():
-    rule = Rule("adam", 1e-3, "warm-cosine", batch=8, epochs=5, patience=3)
-    curve = factor(rule, 4)
+    recipe = Recipe("adam", 1e-3, "warm-cosine", batch=8, epochs=5, patience=3)
+    curve = factor(recipe, 4)
     assert [curve(0, b, 0) for b in range(4)] == [0.25, 0.5, 0.75, 1]
     assert curve(1, 0, 0) == 1
     assert curve(3, 0, 0) == pytest.approx(0.5 * (1 + math.cos(math.pi / 2)))
@@ -43,8 +43,8 @@ def test_an_experiment_takes_its_preset_and_overrides_single_values():
     plain = ExperimentConfig(representation="mel", model="crnn")
     assert choose("panwar", plain) == RULES["panwar"]
     changed = ExperimentConfig(representation="mel", model="crnn", preset="demo", epochs=3, learning_rate=0.5)
-    rule = choose("panwar", changed)
-    assert (rule.epochs, rule.learning_rate, rule.batch) == (3, 0.5, RULES["demo"].batch)
+    recipe = choose("panwar", changed)
+    assert (recipe.epochs, recipe.learning_rate, recipe.batch) == (3, 0.5, RULES["demo"].batch)
     assert choose("song-2018", changed, any_length=True).excerpt == 0.125
 
 
@@ -69,7 +69,7 @@ CURVES = {
 
 @pytest.mark.parametrize("name", RULES)
 def test_every_rules_rate_is_the_one_worked_out_by_hand(name):
-    rule = RULES[name]
-    multiplier = factor(rule, batches=10)
+    recipe = RULES[name]
+    multiplier = factor(recipe, batches=10)
     for (epoch, batch, cuts), rate in CURVES[name].items():
-        assert rule.learning_rate * multiplier(epoch, batch, cuts) == pytest.approx(rate, rel=1e-4), (epoch, batch)
+        assert recipe.learning_rate * multiplier(epoch, batch, cuts) == pytest.approx(rate, rel=1e-4), (epoch, batch)
