@@ -1,0 +1,172 @@
+"""What a stranger sees first: version, licence, citation, changelog, how to contribute, and what checks a change."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from helpers import ROOT
+
+import earmark
+from earmark.corpus.manifest import CorpusError
+
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+RELEASE = re.compile(r"^## \[(\d+\.\d+\.\d+)\] - (\d{4}-\d{2}-\d{2})$", re.M)
+# All keys that the Citation File Format 1.2.0 knows at the top, and those that it demands.
+CFF_KEYS = {
+    "abstract", "authors", "cff-version", "commit", "contact", "date-released", "doi", "identifiers", "keywords",
+    "license", "license-url", "message", "preferred-citation", "references", "repository", "repository-artifact",
+    "repository-code", "title", "type", "url", "version",
+}  # fmt: skip
+CFF_REQUIRED = {"authors", "cff-version", "message", "title"}
+
+
+def parsed(path: str) -> Any:
+    return yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
+
+
+def releases() -> list[tuple[str, str]]:
+    """(version, day) of every release in the changelog, the newest first."""
+    return RELEASE.findall((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
+
+
+def test_the_version_has_one_place_and_the_others_agree():
+    assert "version" not in PROJECT
+    assert PROJECT["dynamic"] == ["version"]
+    assert parsed("CITATION.cff")["version"] == releases()[0][0] == earmark.__version__
+
+
+def test_importing_the_package_loads_the_standard_library_at_most():
+    code = "import sys; before = set(sys.modules); import earmark; print(*(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert {name.partition(".")[0] for name in loaded} <= {"earmark", *sys.stdlib_module_names}
+    assert "importlib.metadata" not in loaded  # half of what an import may cost
+
+
+def test_the_citation_is_valid():
+    citation = parsed("CITATION.cff")
+    assert set(citation) >= CFF_REQUIRED
+    assert set(citation) <= CFF_KEYS
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["type"] == "software"
+    assert citation["license"] == PROJECT["license"]
+    assert [author["name"] for author in citation["authors"]] == [author["name"] for author in PROJECT["authors"]]
+    texts = [citation[key] for key in ("title", "message", "abstract", "version", "date-released")]
+    assert all(isinstance(text, str) and text for text in [*texts, *citation["keywords"]])
+    assert citation["date-released"] == releases()[0][1]
+
+
+def test_the_changelog_keeps_its_form():
+    lines = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
+    headings = [line for line in lines if line.startswith("## ")]
+    assert headings[0] == "## [Unreleased]"
+    assert len(headings) == 1 + len(releases())
+    kinds = {line.removeprefix("### ") for line in lines if line.startswith("### ")}
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    days = [date.fromisoformat(day) for _, day in releases()]
+    versions = [tuple(map(int, version.split("."))) for version, _ in releases()]
+    assert days == sorted(days, reverse=True)
+    assert versions == sorted(set(versions), reverse=True)
+
+
+def test_the_licence_is_there_and_the_notice_speaks_of_every_golden_array():
+    licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert licence.startswith("MIT License\n\nCopyright (c) 2026 the earmark authors\n")
+    assert PROJECT["license"] == "MIT"
+    assert all((ROOT / name).is_file() for name in PROJECT["license-files"])
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
+    arrays = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests/golden").glob("*.npz")]
+    assert arrays
+    assert not [path for path in arrays if path not in notice]
+    named = re.findall(r"\b(?:src|tests)/[\w./]*\w", notice)
+    assert not [path for path in named if not (ROOT / path).exists()]
+
+
+def test_ci_runs_what_every_change_must_pass_on_the_pythons_that_are_promised():
+    (job,) = parsed(".github/workflows/ci.yml")["jobs"].values()
+    pythons = job["strategy"]["matrix"]["python"]
+    classifiers = [c.rpartition(" ")[2] for c in PROJECT["classifiers"] if re.search(r":: Python :: 3\.\d+$", c)]
+    assert pythons == classifiers
+    assert PROJECT["requires-python"] == f">={pythons[0]}"
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    assert job["env"]["PYTHON"] == "python${{ matrix.python }}"
+    assert "\nPYTHON ?= " in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_the_hooks_are_what_make_check_runs_and_fetch_nothing():
+    (repository,) = parsed(".pre-commit-config.yaml")["repos"]
+    assert repository["repo"] == "local"
+    assert {hook["language"] for hook in repository["hooks"]} == {"system"}
+    recipe = re.search(r"^check:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    assert recipe
+    assert [hook["entry"] for hook in repository["hooks"]] == recipe[1].replace("\t", "").splitlines()
+
+
+def test_text_has_lf_endings_and_what_is_none_is_not_taken_for_text():
+    asked = ["git", "ls-files", "--eol"]
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("no git repository here")
+    rows = [line.split(maxsplit=3) for line in done.stdout.splitlines()]
+    assert not [row for row in rows if row[0] in ("i/crlf", "i/mixed")]
+    assert not [row for row in rows if row[0] == "i/-text" and row[2] != "attr/-text"]
+    assert not [row for row in rows if row[0] == "i/lf" and row[2] != "attr/text=auto"]
+
+
+def test_every_folder_of_the_package_has_its_line_in_contributing():
+    table = CONTRIBUTING.partition("| in `src/earmark` | what |")[2].partition("\n\n")[0]
+    named = re.findall(r"`([\w.]+)`", "\n".join(row.split("|")[1] for row in table.strip().splitlines()))
+    there = {path.name for path in Path(earmark.__file__).parent.iterdir()}
+    folders = {path.parent.name for path in Path(earmark.__file__).parent.glob("*/__init__.py")}
+    assert not [name for name in named if name not in there]
+    assert not folders - set(named)
+
+
+def examples() -> dict[str, ModuleType]:
+    """The modules that CONTRIBUTING.md shows, each under the heading that it stands below."""
+    found = {}
+    for section in re.split(r"^## ", CONTRIBUTING, flags=re.M):
+        heading = section.partition("\n")[0].removeprefix("How to add a ")
+        for number, code in enumerate(re.findall(r"^```python\n(.*?)^```$", section, re.M | re.S)):
+            module = found[heading if number == 0 else f"{heading} {number}"] = ModuleType(f"example_{len(found)}")
+            exec(compile(code, f"CONTRIBUTING.md: {heading}", "exec"), module.__dict__)
+    return found
+
+
+def test_the_example_of_a_corpus_reads_one(tmp_path):
+    table = tmp_path / "acme.csv"
+    table.write_text("path,artist,tags\na/1.wav,Ann,slow;piano\nb/2.wav,Bob,fast\n", encoding="utf-8")
+    clips, tags = examples()["kind of corpus"].read(table)
+    assert [(clip.path, clip.artist) for clip in clips] == [("a/1.wav", "Ann"), ("b/2.wav", "Bob")]
+    assert tags.tags == ("slow", "piano", "fast")
+    np.testing.assert_array_equal(tags.values, [[1, 1, 0], [0, 0, 1]])
+    table.write_text("path,artist,tags\na/1.wav,Ann\n", encoding="utf-8")
+    with pytest.raises(CorpusError, match=r"acme\.csv, line 2: path, artist and tags expected, got 2 cells"):
+        examples()["kind of corpus"].read(table)
+
+
+def test_the_example_of_a_representation_transforms():
+    transform = examples()["representation"].build(rate=100, n_samples=50, hop=20)
+    found = transform(torch.full((3, 50), -0.5))
+    assert found.shape == (3, transform.n_frames, transform.n_dims) == (3, 2, 1)
+    assert found.is_contiguous()
+    assert (found == 0.5).all()
+    with pytest.raises(ValueError, match=r"hop must be in \(0, n_samples=50\], got 51"):
+        examples()["representation"].build(rate=100, n_samples=50, hop=51)
+
+
+def test_the_example_of_a_network_scores():
+    model = examples()["network"].build(n_tags=4, frames=10, dims=6, units=8)
+    assert model(torch.randn(2, 10, 6)).shape == (2, 4)
