@@ -111,7 +111,7 @@ def test_a_key_that_stands_twice_after_gits_own_merge_is_a_conflict_that_says_so
 
 def test_the_drivers_of_gitattributes_are_those_that_install_names(tmp_path, monkeypatch):
     lines = (ROOT / ".gitattributes").read_text().splitlines()
-    rows = [line.split() for line in lines if not line.startswith("#")]
+    rows = [line.split() for line in lines if " merge=" in line and not line.startswith("#")]
     assert {row[1].removeprefix("merge=") for row in rows} == set(merge.DRIVERS)
     assert all((ROOT / row[0]).is_file() for row in rows)
     monkeypatch.chdir(tmp_path)
