@@ -90,3 +90,8 @@ def test_scatnets_golden_output_is_the_equations_as_far_as_its_sampling_allows()
     assert S0 < 1e-6
     assert S1 < 4e-3
     assert S2 < 1e-2
+
+
+def test_the_page_on_scattering_shows_this_reference():
+    code = (TESTS / "reference_scattering.py").read_text(encoding="utf-8")
+    assert f"```python\n{code}```\n" in (TESTS.parent / "docs/scattering.md").read_text(encoding="utf-8")
