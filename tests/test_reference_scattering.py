@@ -10,8 +10,8 @@ import pytest
 import torch
 from reference_scattering import scattering
 
-from earmark.representations import cascade, wavelets
-from earmark.representations.scattering import Scattering
+from earmark.representations.scattering import cascade, wavelets
+from earmark.representations.scattering.transform import Scattering
 
 TESTS = Path(__file__).parent
 UNSAMPLED = 30  # an oversampling that keeps every sample of every signal
