@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 from reference_scattering import scattering
 
-from earmark.representations.scattering import cascade, wavelets
+from earmark.representations.scattering import filters
 from earmark.representations.scattering.transform import Scattering
 
 TESTS = Path(__file__).parent
@@ -59,8 +60,7 @@ def test_with_every_sample_it_is_the_equations_up_to_the_tails_of_the_filters(n,
 @pytest.mark.parametrize(("n", "T", "Q"), CASES[:3])
 def test_with_every_sample_and_whole_filters_it_is_the_equations(monkeypatch, n, T, Q):
     """Only 4e-11 is left. At these lengths ScatNet's period is the reference's: the clip and its mirror image."""
-    for module in (wavelets, cascade):
-        monkeypatch.setattr(module, "scatnet_support", lambda band, _: band)
+    monkeypatch.setattr(filters, "scatnet_support", lambda band, _: band)
     assert errors(*both(noise(n), T, Q, UNSAMPLED)).max() < 1e-9
 
 
@@ -95,3 +95,17 @@ def test_scatnets_golden_output_is_the_equations_as_far_as_its_sampling_allows()
 def test_the_page_on_scattering_shows_this_reference():
     code = (TESTS / "reference_scattering.py").read_text(encoding="utf-8")
     assert f"```python\n{code}```\n" in (TESTS.parent / "docs/scattering.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_what_is_there():
+    page = (TESTS.parent / "docs/scattering.md").read_text(encoding="utf-8")
+    file, found = "", 0
+    for name, functions in re.findall(r"^\|(?: `(\w+)\.py`)? \|[^|]+\| ((?:`[\w.]+`(?:, )?)+) \|$", page, re.M):
+        file = name or file
+        package = "earmark.representations" + ("" if file == "spectrum" else ".scattering")
+        for function in re.findall(r"`([\w.]+)`", functions):
+            there = importlib.import_module(f"{package}.{file}")
+            for part in function.split("."):
+                there = getattr(there, part)
+            found += 1
+    assert found > 20

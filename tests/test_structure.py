@@ -53,6 +53,14 @@ def test_imports_point_only_upward():
     assert not [f"{here} imports {there}" for here, there in arrows if place(there) > place(here)]
 
 
+def test_scattering_is_read_from_its_plan_to_its_transform():
+    folder, order = provenance.PACKAGE / "representations/scattering", ["plan", "filters", "layers", "transform"]
+    assert {file.stem for file in folder.glob("*.py")} == {"__init__", *order}
+    for number, name in enumerate(order):
+        imported = {file.stem for file in provenance.direct_imports(folder / f"{name}.py") if file.parent == folder}
+        assert imported <= set(order[:number]), f"{name} imports {imported}"
+
+
 def test_representations_need_no_more_than_torch_and_numpy():
     allowed = {"torch", "numpy", "scipy", "h5py", "earmark"} | set(sys.stdlib_module_names)
     for file in (provenance.PACKAGE / "representations").rglob("*.py"):

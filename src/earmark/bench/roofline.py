@@ -25,10 +25,10 @@ def scattering_cost(s: Scattering) -> tuple[float, float]:
         runs = group.weights.shape[1] // 2
         flops += group.K * (fft_flops(group.L, real=False) + fft_flops(group.L, real=True) + 4 * runs)
         moved += group.K * (8 * runs + (16 + 16 + 12 + 8) * group.L)
-        for layer in group.layers:
-            rows, run = layer.high - layer.low, len(layer.weights) // 2
-            flops += rows * (fft_flops(layer.L, real=False) + 4 * run + 16 * layer.L)
-            moved += rows * (8 * run + (16 + 12 + 4) * layer.L)
+        for wavelet in group.second:
+            rows, run = wavelet.high - wavelet.low, len(wavelet.weights) // 2
+            flops += rows * (fft_flops(wavelet.L, real=False) + 4 * run + 16 * wavelet.L)
+            moved += rows * (8 * run + (16 + 12 + 4) * wavelet.L)
     return flops, moved + 8.0 * s.n_paths * s.n_frames
 
 

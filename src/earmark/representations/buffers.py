@@ -81,7 +81,7 @@ class Buffers:
 
 
 class BufferPool:
-    """Lends a workspace to one thread at a time and keeps it between calls. Copies and pickles are empty."""
+    """Lends buffers to one thread at a time and keeps them between calls. Copies and pickles are empty."""
 
     def __init__(self) -> None:
         self._free: list[Buffers] = []
@@ -91,12 +91,12 @@ class BufferPool:
 
     @contextmanager
     def lend(self, like: Tensor) -> Iterator[Buffers]:
-        """Yield a workspace for tensors of the type and on the device of `like`."""
+        """Yield buffers for tensors of the type and on the device of `like`."""
         try:
-            space = self._free.pop()
+            buffers = self._free.pop()
         except IndexError:
-            space = Buffers(like.dtype, like.device)
-        if (space.dtype, space.device) != (like.dtype, like.device):
-            space = Buffers(like.dtype, like.device)
-        yield space
-        self._free.append(space)
+            buffers = Buffers(like.dtype, like.device)
+        if (buffers.dtype, buffers.device) != (like.dtype, like.device):
+            buffers = Buffers(like.dtype, like.device)
+        yield buffers
+        self._free.append(buffers)

@@ -101,7 +101,7 @@ class CQT(Representation):
             edge <= rate / 2, "cqt", "bins", f"keep the top filter below rate / 2 = {rate / 2:g} Hz", bins,
             f"it reaches {edge:.0f} Hz: fewer bins, a lower fmin or a higher rate",
         )  # fmt: skip
-        self.hop, self.log_amplitude, self.spaces = hop, log_amplitude, BufferPool()
+        self.hop, self.log_amplitude, self.pool = hop, log_amplitude, BufferPool()
         self.n_frames, self.n_dims = 1 + n_samples // hop, bins
         self.axes = {"hz": hz, "seconds_per_frame": hop / rate}
         self._build(2 * np.pi * hz / rate, Q * rate / hz, bins_per_octave)
@@ -139,51 +139,51 @@ class CQT(Representation):
         out = wave.new_empty(len(wave), self.n_frames, self.n_dims, dtype=torch.float32)
         cpu = suits_cpu(wave)
         size = CHUNK if cpu else max(1, len(wave))
-        with self.spaces.lend(out) as space:
+        with self.pool.lend(out) as buffers:
             for first in range(0, len(wave), size):
                 part, rows = wave[first : first + size], out[first : first + size]
                 if len(part) > 1 or not cpu:
-                    self._chunk(part, rows, space)
+                    self._chunk(part, rows, buffers)
                 else:  # MKL rounds a single clip differently, depending on the threads: it goes twice
                     twice = rows.expand(2, -1, -1).contiguous()
-                    self._chunk(part.expand(2, -1), twice, space)
+                    self._chunk(part.expand(2, -1), twice, buffers)
                     rows.copy_(twice[:1])
         return out
 
-    def _chunk(self, wave: Tensor, out: Tensor, space: Buffers) -> None:
-        padded = space.real("padded", len(wave), self.total)
+    def _chunk(self, wave: Tensor, out: Tensor, buffers: Buffers) -> None:
+        padded = buffers.real("padded", len(wave), self.total)
         padded[:, : self.hop] = 0
         padded[:, self.hop : self.hop + self.n_samples] = wave
         padded[:, self.hop + self.n_samples :] = 0
         if self.starts:
-            self._long(padded, out[..., : len(self.starts)], space)
+            self._long(padded, out[..., : len(self.starts)], buffers)
         for first, last in self.octaves:
-            self._short(padded, self.get_buffer(f"octave{first}"), out[..., first:last], space)
+            self._short(padded, self.get_buffer(f"octave{first}"), out[..., first:last], buffers)
         if self.log_amplitude:
             out.clamp_(min=AMIN).log10_().mul_(20.0)
 
-    def _long(self, padded: Tensor, out: Tensor, space: Buffers) -> None:
+    def _long(self, padded: Tensor, out: Tensor, buffers: Buffers) -> None:
         """Filter the spectrum: the bands folded to one sample per hop, and inverted."""
         shape = (len(padded), len(self.starts), self.L)
-        bins = space.complex("bins", len(padded), self.high - self.low)
+        bins = buffers.complex("bins", len(padded), self.high - self.low)
         window(torch.fft.rfft(padded), self.total, self.low, self.high, bins)
-        bands = space.complex("bands", *shape)
+        bands = buffers.complex("bands", *shape)
         for k, start in enumerate(self.starts):
             fold(bins, start - self.low, self.get_buffer(f"band{k}"), bands[:, k])
-        moduli = modulus(torch.fft.ifft(bands), space.real("moduli", *shape))
+        moduli = modulus(torch.fft.ifft(bands), buffers.real("moduli", *shape))
         out.copy_(moduli[..., 1 : 1 + self.n_frames].transpose(1, 2))
 
-    def _short(self, padded: Tensor, atoms: Tensor, out: Tensor, space: Buffers) -> None:
+    def _short(self, padded: Tensor, atoms: Tensor, out: Tensor, buffers: Buffers) -> None:
         """Correlate in time: frames times atoms, once for the half before and once for the half after the centre."""
         half = len(atoms) // 2
         size, stride = (len(padded), self.n_frames, half), (self.total, self.hop, 1)
         before, after = (padded.as_strided(size, stride, self.hop + offset) for offset in (-half, 0))
-        product = space.real("product", len(padded), self.n_frames, atoms.shape[1])
+        product = buffers.real("product", len(padded), self.n_frames, atoms.shape[1])
         torch.bmm(before, atoms[:half].expand(len(padded), -1, -1), out=product)
         product.baddbmm_(after, atoms[half:].expand(len(padded), -1, -1))
         bins = atoms.shape[1] // 2
         z = torch.view_as_complex(product.view(len(padded), self.n_frames, bins, 2))
-        out.copy_(modulus(z, space.real("moduli", *z.shape)))
+        out.copy_(modulus(z, buffers.real("moduli", *z.shape)))
 
 
 build = CQT

@@ -89,7 +89,7 @@ class Mel(Representation):
             len(empty) == 0, "mel", "n_mels", f"leave no band without an FFT bin at n_fft={n_fft}", n_mels,
             f"{len(empty)} empty bands, the first at {edges[1:][empty[:1]]} Hz: raise n_fft or fmin",
         )  # fmt: skip
-        self.n_fft, self.hop, self.log_amplitude, self.spaces = n_fft, hop, log_amplitude, BufferPool()
+        self.n_fft, self.hop, self.log_amplitude, self.pool = n_fft, hop, log_amplitude, BufferPool()
         self.blocks = column_blocks(filters, BLOCK)
         self.filters: Tensor
         self.window: Tensor
@@ -104,21 +104,21 @@ class Mel(Representation):
         """Return (batch, n_frames, n_mels) for `wave` (batch, n_samples), mono at `rate` Hz."""
         out = wave.new_empty(len(wave), self.n_frames, self.n_dims, dtype=torch.float32)
         size = 1 if suits_cpu(wave) else max(1, len(wave))  # one clip stays in a CPU's cache
-        with self.spaces.lend(out) as space:
+        with self.pool.lend(out) as buffers:
             for first in range(0, len(wave), size):
-                self._chunk(wave[first : first + size], out[first : first + size], space)
+                self._chunk(wave[first : first + size], out[first : first + size], buffers)
         return out
 
-    def _chunk(self, wave: Tensor, out: Tensor, space: Buffers) -> None:
+    def _chunk(self, wave: Tensor, out: Tensor, buffers: Buffers) -> None:
         batch, half = len(wave), self.n_fft // 2
-        padded = space.real("padded", batch, self.n_samples + 2 * half)
+        padded = buffers.real("padded", batch, self.n_samples + 2 * half)
         padded[:, :half] = 0
         padded[:, half : half + self.n_samples] = wave
         padded[:, half + self.n_samples :] = 0
         shape = (batch, self.n_frames, self.n_fft)
         frames = padded.as_strided(shape, (padded.shape[1], self.hop, 1))
-        spectrum = torch.fft.rfft(torch.mul(frames, self.window, out=space.real("frames", *shape)))
-        power = modulus(spectrum, space.real("power", *spectrum.shape)).square_().view(-1, spectrum.shape[-1])
+        spectrum = torch.fft.rfft(torch.mul(frames, self.window, out=buffers.real("frames", *shape)))
+        power = modulus(spectrum, buffers.real("power", *spectrum.shape)).square_().view(-1, spectrum.shape[-1])
         flat = out.view(-1, self.n_dims)
         for first, last, low, high in self.blocks:
             torch.mm(power[:, low:high], self.filters[low:high, first:last], out=flat[:, first:last])

@@ -8,7 +8,6 @@ the 433 x 114 coefficients of a 29 s clip (T = 8192, Q = (8, 1), oversampling 1,
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -17,9 +16,10 @@ from torch import Tensor, nn
 
 from earmark.representations.base import Representation, check_wave, require
 from earmark.representations.buffers import BufferPool, Buffers, over_chunks, suits_cpu
-from earmark.representations.scattering.cascade import Cascade, Kymatio, Paths, ScatNet
-from earmark.representations.scattering.orders import FirstOrder, LowPasses, reach
-from earmark.representations.spectrum import Mirror, long_rfft, window
+from earmark.representations.scattering.filters import Filters
+from earmark.representations.scattering.layers import FilterGroup, LowPasses, Mirror, reach
+from earmark.representations.scattering.plan import KymatioPlan, Paths, Plan, ScatNetPlan
+from earmark.representations.spectrum import long_rfft, window
 
 EPSILON = 2.0**-20  # of the true average; ScatNet's coefficients are 2^(log2(hop) / 2) times it
 RENORM_BOUND = 24.0  # of S2 / S1; music reaches 22 just before or after silence
@@ -64,19 +64,19 @@ class Scattering(nn.Module):
         super().__init__()
         Q = (int(Q[0]), int(Q[1]))
         validate(n_samples, T, Q, oversampling, bank, padding, max_order, J)
-        plan: Cascade
+        plan: Plan
         if bank == "scatnet":
-            plan = ScatNet(n_samples, Q, T, oversampling, padding == "exact")
+            plan = ScatNetPlan(n_samples, Q, T, oversampling, padding == "exact")
         else:
             J = math.floor(math.log2(T)) if J is None else J
-            plan = Kymatio(n_samples, Q, J, T, oversampling, padding == "exact")
+            plan = KymatioPlan(n_samples, Q, J, T, oversampling, padding == "exact")
         self.n_samples, self.dtype, self.hop, self.n_frames = n_samples, dtype, plan.hop, plan.n_frames
         self.total, self.offset = plan.total, plan.first * plan.hop - plan.lead
         self.epsilon = EPSILON * plan.gain(plan.last_resolution) * 2.0**plan.last_resolution
-        self.spaces = BufferPool()
+        self.pool = BufferPool()
         self._build(plan, max_order, rate)
 
-    def _build(self, plan: Cascade, order: int, rate: float) -> None:
+    def _build(self, plan: Plan, order: int, rate: float) -> None:
         rows, keys = plan.paths(rate)
         kept = np.flatnonzero(rows.order <= order)
         self.paths: Paths = rows[kept].view(np.recarray)
@@ -84,12 +84,11 @@ class Scattering(nn.Module):
         self.n_paths = len(keys)
         self.mirror = Mirror(plan.extension(0))
 
-        phis = LowPasses(plan, self.dtype)
+        filters = Filters(plan)
+        phis = LowPasses(filters, self.dtype)
         self.phi0 = phis.build(plan.phi0, 0)
-        resolutions = [plan.resolution(shape) for shape in plan.first_bank.psi]
-        members = (list(ks) for _, ks in itertools.groupby(range(len(resolutions)), resolutions.__getitem__))
-        self.groups = [FirstOrder(plan, ks, order, phis, self.dtype) for ks in members]
-        self.layers = nn.ModuleList(self.groups)  # what `.to` moves
+        self.groups = [FilterGroup(filters, ks, order, phis, self.dtype) for ks in plan.groups()]
+        self.moved = nn.ModuleList(self.groups)  # what `.to` moves
         computed: list[tuple[int, ...]] = [(), *(key for group in self.groups for key in group.keys)]
         place = {key: row for row, key in enumerate(computed)}
         self.register_buffer("rows", torch.tensor([place[key] for key in keys]), persistent=False)
@@ -123,22 +122,22 @@ class Scattering(nn.Module):
         cpu = suits_cpu(wave)
 
         def work(first: int, last: int) -> None:
-            with torch.no_grad(), self.spaces.lend(wave) as space:
-                self._chunk(wave[first:last], out[first:last], space, TILE if cpu else 2**62)
+            with torch.no_grad(), self.pool.lend(wave) as buffers:
+                self._chunk(wave[first:last], out[first:last], buffers, TILE if cpu else 2**62)
 
         over_chunks(work, len(wave), CHUNK if cpu else len(wave), torch.get_num_threads() if cpu else 1)
         return out
 
-    def _chunk(self, wave: Tensor, out: Tensor, space: Buffers, tile: int) -> None:
-        padded = self.mirror.extend(wave, space.real("modulus", len(wave), self.total))
+    def _chunk(self, wave: Tensor, out: Tensor, buffers: Buffers, tile: int) -> None:
+        padded = self.mirror.extend(wave, buffers.real("signal", len(wave), self.total))
         half = long_rfft(padded)
-        raw = space.real("raw", *out.shape)
+        raw = buffers.real("raw", *out.shape)
         raw[:, 0] = self.phi0.of_spectrum(half)
-        bins = window(half, self.total, self.low, self.high, space.complex("clips", len(wave), self.high - self.low))
+        bins = window(half, self.total, self.low, self.high, buffers.complex("bins", len(wave), self.high - self.low))
         del half
         row = 1
         for group in self.groups:
-            group.forward(bins, self.low, raw[:, row : row + len(group.keys)], space, tile)
+            group.forward(bins, self.low, raw[:, row : row + len(group.keys)], buffers, tile)
             row += len(group.keys)
         torch.index_select(raw, 1, self.rows, out=out)
 
