@@ -15,7 +15,7 @@ from helpers import ROOT
 from earmark.errors import EarmarkError
 from earmark.training import distributed
 
-SCRIPT = ROOT / "tests" / "train_in_processes.py"
+SCRIPT = ROOT / "tests/helpers/train_in_processes.py"
 PLAIN = {k: v for k, v in os.environ.items() if not k.startswith(("EARMARK_", "SLURM_"))} | {"OMP_NUM_THREADS": "1"}
 
 
