@@ -49,7 +49,7 @@ def papers(place, *names):
     return main(["papers", *names, "--params", str(place.params), "--minutes", "0.02", *folders])
 
 
-def test_systems_at_any_rate_and_on_pieces_are_trained_measured_and_not_trained_twice(place, capsys):
+def test_systems_at_any_rate_and_on_excerpts_are_trained_measured_and_not_trained_twice(place, capsys):
     for name in ("mel-2d-cnn", "musicnn", "mirex-5l-512h-lstm"):
         assert papers(place, name) == 0
     lines = capsys.readouterr().out.splitlines()

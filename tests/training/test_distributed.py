@@ -68,7 +68,7 @@ def test_the_shares_of_a_batch_are_all_of_it_and_their_weighted_means_its_mean(m
     rows = torch.arange(7.0)
     parts = []
     for rank in range(3):
-        monkeypatch.setattr(distributed, "_place", lambda rank=rank: (rank, 3))
+        monkeypatch.setattr(distributed, "_rank_and_size", lambda rank=rank: (rank, 3))
         mine, same, weight = distributed.shard_batch(rows, rows)
         assert torch.equal(mine, same)
         parts.append((mine, weight))

@@ -28,7 +28,7 @@ from earmark.training.recipes import Recipe
 # Training takes more than what a step keeps for its backward pass: gradients, the convolutions' own copies, the scoring
 # of twice as many clips, and gaps in the heap. sample-cnn-song, whose memory is all activations, took 2.4 to 3.3 times
 # as much on a CPU (batches of 4 and 8).
-TAKEN = 4
+TIMES_KEPT = 4
 
 
 def fitting(
@@ -62,7 +62,7 @@ def _largest_batch(name: str, model: nn.Module, recipe: Recipe, train: Split, se
     device = devices.device()
     features, targets = Batches(train, 2, seed, recipe.excerpt)[0]
     free = devices.free_bytes(device)
-    each = TAKEN * kept_bytes(model, features.to(device), targets.to(device)) // len(features)
+    each = TIMES_KEPT * kept_bytes(model, features.to(device), targets.to(device)) // len(features)
     least = 2 + len(train.targets) % 2  # an odd number in twos would leave one alone, which batch norm cannot take
     batch = recipe.batch
     while batch > least and batch * each > free:

@@ -118,22 +118,24 @@ def document(runs: Iterable[Run]) -> str:
 
 
 def _row(system: System, run: Run | None) -> tuple[str, ...]:
-    metric = "roc_auc" if system.task == "tags" else "accuracy"
-    printed = system.published.get(metric)
-    count = "" if system.parameters is None else f"{system.parameters:,}"
-    ours = ("not trained yet", "", "", "")
-    if run is not None:
-        count = _count(system, run)
-        value, interval, data = _tagged(run) if system.task == "tags" else _classified(run)
-        training = run.content["training"]
-        epochs = training["epochs"]
-        trained = f"{run.preset}, {epochs} epoch{'s' * (epochs != 1)}"
-        trained += f" in {n} folds" if (n := training.get("folds")) else ""
-        trained += f", batch {run.content['batch']}" if "batch" in run.content else ""
-        ours = (value, interval, f"{run.corpus}: {data}", trained)
-    value, interval, data, trained = ours
-    paper = "" if printed is None else f"{printed:.3f}"
-    return (system.name, count, system.printed or "", value, interval, paper, data, trained)
+    """The cells of COLUMNS."""
+    figure = system.published.get("roc_auc" if system.task == "tags" else "accuracy")
+    paper = "" if figure is None else f"{figure:.3f}"
+    if run is None:
+        count = "" if system.parameters is None else f"{system.parameters:,}"
+        return (system.name, count, system.printed or "", "not trained yet", "", paper, "", "")
+    value, interval, data = _tagged(run) if system.task == "tags" else _classified(run)
+    count, data = _count(system, run), f"{run.corpus}: {data}"
+    return (system.name, count, system.printed or "", value, interval, paper, data, _trained(run))
+
+
+def _trained(run: Run) -> str:
+    """By which preset, for how many epochs, and in what batch if the recipe's was too large."""
+    training = run.content["training"]
+    epochs = training["epochs"]
+    told = f"{run.preset}, {epochs} epoch{'s' * (epochs != 1)}"
+    told += f" in {n} folds" if (n := training.get("folds")) else ""
+    return told + (f", batch {run.content['batch']}" if "batch" in run.content else "")
 
 
 def _count(system: System, run: Run) -> str:

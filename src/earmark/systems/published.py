@@ -237,7 +237,7 @@ def get(name: str) -> System:
 def network_frames(system: System, frames: int) -> int:
     """How many of a clip's ``frames`` the network sees at a time: all, unless it was published on pieces of a clip."""
     if system.n_excerpts > 1 and system.frames > frames:
-        raise ValueError(f"{system.name}: its pieces have {system.frames} frames, got clips of {frames}")
+        raise ValueError(f"{system.name}: its excerpts have {system.frames} frames, got clips of {frames}")
     return system.frames if system.n_excerpts > 1 else frames
 
 

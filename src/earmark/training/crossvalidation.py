@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -32,8 +32,15 @@ from earmark.training.fit import fit, require_settings, saved_model
 
 COLUMNS = ("clip_id", "fold", "actual", "predicted")
 Numbers = NDArray[np.int64]
-Parts = tuple[Numbers, Numbers, Numbers]
 VALIDATION = 7  # one in so many of the clips that a fold does not hold out chooses its epoch
+
+
+class Parts(NamedTuple):
+    """The rows of a fold that train, those that choose its epoch, and those that it holds out."""
+
+    train: Numbers
+    valid: Numbers
+    held_out: Numbers
 
 
 @dataclass(frozen=True)
@@ -192,7 +199,7 @@ def _summary(config: CrossValidationConfig, data: _Data, folds: Sequence[_Fold])
 
 
 def _parts(name: str, config: CrossValidationConfig, classes: Numbers, groups: NDArray[np.str_]) -> list[Parts]:
-    """Of each fold, what trains, what chooses the epoch, and what is held out."""
+    """Divide the rows anew for each fold; ConfigError if only one class is left to choose an epoch by."""
     found = []
     for fold, (rest, held_out) in enumerate(_split(config.folds, classes, groups, config.seed)):
         inner = min(VALIDATION, len(set(groups[rest])))
@@ -203,7 +210,7 @@ def _parts(name: str, config: CrossValidationConfig, classes: Numbers, groups: N
                 f"fold {fold} must be of two classes at least, but all are {config.classes[classes[valid][0]]!r}; "
                 "a class has too few of these groups"
             )
-        found.append((train, valid, held_out))
+        found.append(Parts(train, valid, held_out))
     return found
 
 
@@ -230,8 +237,8 @@ def normalized_accuracy(actual: Numbers, predicted: Numbers, n_classes: int) -> 
 def _train_and_score(
     name: str, config: CrossValidationConfig, data: _Data, parts: Parts, checkpoints: Path | None
 ) -> _Fold:
-    """Train on the first part, choose the epoch on the second, and predict the third."""
-    standardizer = fit_array(data.features[parts[0]])
+    """Train a fold's model and let it predict what the fold holds out."""
+    standardizer = fit_array(data.features[parts.train])
     one_hot = np.eye(len(config.classes), dtype=np.float32)[data.classes]
     train, valid, held_out = (
         Split(
