@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from earmark.errors import explained
-from earmark.training import validation
 from earmark.training.crossvalidation import crossvalidate
 
 
@@ -20,7 +19,7 @@ def main() -> None:
     parser.add_argument("--confusion", type=Path, required=True)
     args = parser.parse_args()
     with explained():
-        crossvalidate(config=validation.load(Path("params.yaml")), **vars(args))
+        crossvalidate(Path("params.yaml"), **vars(args))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,8 @@
 import argparse
 from pathlib import Path
 
-from earmark import progress
 from earmark.errors import explained
-from earmark.evaluation import comparison
-from earmark.files import read_json, write_json, write_text
-from earmark.papers import reproduction
-from earmark.report import page as report
-from earmark.training import validation
+from earmark.report.page import write_report
 
 
 def main() -> None:
@@ -24,22 +19,7 @@ def main() -> None:
     parser.add_argument("--reproduction", type=Path, required=True)
     args = parser.parse_args()
     with explained():
-        watch = progress.Stopwatch()
-        config = validation.load(Path("params.yaml"))
-        if gone := report.remove_leftovers(config, args.metrics, args.scores):
-            print(f"report: removed what params.yaml no longer has: {', '.join(map(str, gone))}")
-        present, drawn = report.survey(config, args.metrics, args.scores, args.labels), config.evaluation
-        pairs = comparison.compare_files(args.scores, args.labels, present.compared, drawn.resamples, drawn.seed)
-        write_json(args.comparison, comparison.summary(pairs))
-        write_text(args.out, report.page(args.metrics, present, comparison.table(pairs), comparison.COLUMNS))
-        counts = read_json(args.metrics / "labels.json")
-        corpus = reproduction.corpus_name(config.corpus.kind, config.corpus.name, counts)
-        runs = reproduction.read_experiments(args.metrics / "experiments", present.evaluated, config, corpus)
-        runs += reproduction.read_papers(args.metrics / "papers")
-        write_text(args.reproduction, reproduction.document(runs))
-        for line in (*report.spent(args.logs, config), *present.notes):
-            print(line)
-        watch.report("report", 0, f"{len(present.evaluated)} experiments, see {args.out}")
+        write_report(Path("params.yaml"), **vars(args))
 
 
 if __name__ == "__main__":

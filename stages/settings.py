@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from earmark.errors import explained
-from earmark.training import validation
+from earmark.training.validation import judge
 
 
 def main() -> None:
@@ -13,7 +13,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     with explained():
-        validation.judge(Path("params.yaml"), args.out)
+        judge(Path("params.yaml"), **vars(args))
 
 
 if __name__ == "__main__":

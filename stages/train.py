@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from earmark.errors import explained
-from earmark.training import validation
 from earmark.training.fit import train_experiment
 
 
@@ -19,7 +18,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     with explained():
-        train_experiment(config=validation.load(Path("params.yaml")), **vars(args))
+        train_experiment(Path("params.yaml"), **vars(args))
 
 
 if __name__ == "__main__":

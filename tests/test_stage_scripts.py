@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 import shlex
@@ -78,7 +79,7 @@ ITEMS = {  # every stage once, in an order in which they can run
     for stage, body in sorted(STAGES.items(), key=lambda s: s[0] == "report")
 }
 SCRIPTS = {stage: ROOT / shlex.split(body.get("do", body)["cmd"])[1] for stage, body in STAGES.items()}
-READS_SETTINGS = [stage for stage, script in SCRIPTS.items() if "earmark.config" in script.read_text()]
+READS_SETTINGS = [stage for stage, script in SCRIPTS.items() if "params.yaml" in script.read_text()]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -100,6 +101,31 @@ def refused(project: Path, capsys: Any, changes: dict[str, Any], stage: str, ite
     told = capsys.readouterr().err
     assert told.startswith("error: ")
     return str(told)
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
+def test_a_script_parses_its_arguments_and_calls_one_function_of_the_package(script):
+    """Two names of earmark are imported: what tells errors, and the function, which gets paths and arguments alone."""
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    (main,) = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    imported = [
+        alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+        if (node.module or "").split(".")[0] == "earmark"
+    ]  # fmt: skip
+    _, parser, *options, args, body = main.body
+    lines = [ast.unparse(line) for line in (parser, *options, args)]
+    assert lines[0] == "parser = argparse.ArgumentParser(description=__doc__)"
+    assert all(line.startswith("parser.add_argument(") for line in lines[1:-1])
+    assert lines[-1] == "args = parser.parse_args()"
+    assert isinstance(body, ast.With)
+    assert [ast.unparse(item) for item in body.items] == ["explained()"]
+    (call,) = body.body
+    assert isinstance(call, ast.Expr)
+    assert isinstance(call.value, ast.Call)
+    function = ast.unparse(call.value.func)
+    assert {"explained", function.partition(".")[0]} == set(imported)
+    called = [ast.unparse(node.func) for node in ast.walk(call) if isinstance(node, ast.Call)]
+    assert [name for name in called if name not in ("Path", "vars")] == [function]
 
 
 @pytest.mark.parametrize("stage", READS_SETTINGS)

@@ -29,9 +29,9 @@ ORDER = {
     "models": ("layers", "networks", "*", "saved"),
     "evaluation": ("metrics", "scoring", "judging", "comparison"),
     "systems": ("published",),
-    "training": ("distributed", "recipes", "validation", "tagger", "checkpoints", "fit", "crossvalidation"),
-    "papers": ("budget", "reproduction", "run"),
-    "report": ("page",),
+    "training": ("distributed", "recipes", "validation", "tagger", "checkpoints", "gradient", "fit", "crossvalidation"),
+    "papers": ("budget", "inputs", "reproduction", "run"),
+    "report": ("tables", "page"),
     "predict": (), "merge": (), "bench": ("peers", "roofline", "spectral", "*"), "cli": (),
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ import pytest
 
 from earmark.bench import comparing
 from earmark.evaluation import comparison
-from earmark.evaluation.comparison import Scored, compare, summary, table
+from earmark.evaluation.comparison import Scored, compare, summary
 from earmark.evaluation.metrics import EvaluationError, bootstrap_macro_roc_auc, interval, macro_roc_auc, resample
 
 CLIPS = [f"{i}" for i in range(120)]
@@ -53,14 +53,12 @@ def test_the_order_of_clips_is_immaterial_and_clips_that_one_lacks_are_left_out(
     assert straight[0].clips == 100
 
 
-def test_every_pair_has_a_name_of_its_own_and_the_better_one_stands_first_in_the_table():
+def test_every_pair_has_a_name_of_its_own_in_the_order_of_the_experiments():
     targets, weak, better = problem()
     found = {"a": Scored(CLIPS, weak), "b": Scored(CLIPS, better), "c": Scored(CLIPS, -weak)}
     rows = compare(found, targets, SONGS, 50, 1)
     assert list(summary(rows)) == ["a - b", "a - c", "b - c"]
     assert summary(rows)["a - b"]["difference"] < 0
-    assert [row[:2] for row in table(rows)] == [("b", "c"), ("a", "c"), ("b", "a")]
-    assert [row[-1] for row in table(rows)] == ["yes", "yes", "yes"]
 
 
 def several(clips=90):

@@ -64,7 +64,7 @@ class Place:
     def train(self, name: str, out: Path | None = None) -> Path:
         """Train an experiment as the stage does; return the folder of its model."""
         out = out or self.data / "models" / name
-        training.train_experiment(name, self.config, *self.inputs, self.data / "checkpoints" / name, out)
+        training.train_experiment(self.params, name, *self.inputs, self.data / "checkpoints" / name, out)
         return out
 
 

@@ -11,9 +11,8 @@ from torch import nn
 
 from earmark.corpus.labels import Labelled
 from earmark.features.dataset import Split
-from earmark.training import distributed
-from earmark.training import fit as training
-from earmark.training.recipes import Rule
+from earmark.training import distributed, gradient
+from earmark.training.recipes import Recipe
 
 
 def split(clips: int, seed: int) -> Split:
@@ -28,8 +27,9 @@ def main() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 2))
     # 27 clips in batches of 7 and 6: the processes have unequal shares
-    rule = Rule("adam", 1e-2, "constant", batch=8, epochs=3, patience=4, mixup=0.3, jitter=0.2)
-    curves, _ = training._fit_by_gradient(model, rule, None, 5, split(27, 0), split(30, 1), out / "checkpoints")
+    recipe = Recipe("adam", 1e-2, "constant", batch=8, epochs=3, patience=4, mixup=0.3, jitter=0.2)
+    task = gradient.Task(model, recipe, 5, split(27, 0), split(30, 1))
+    curves = gradient.train(task, out / "checkpoints").curves
     (out / f"rank-{torch.distributed.get_rank() if torch.distributed.is_initialized() else 0}").touch()
     if torch.distributed.is_initialized():
         torch.distributed.barrier()

@@ -179,7 +179,7 @@ def test_training_the_same_twice_gives_the_same_folder_byte_by_byte(tmp_path, ma
 
 
 @pytest.mark.parametrize(
-    "where", ["training.saved_model", "training.write_csv", "saved.write_bytes", "training.forget"]
+    "where", ["training.fit.saved_model", "training.fit.write_csv", "models.saved.write_bytes", "training.fit.forget"]
 )
 def test_a_stage_that_is_killed_after_training_only_saves_when_it_runs_again(tmp_path, make_corpus, monkeypatch, where):
     place = fill(tmp_path, *make_corpus(), n_mels=48)

@@ -37,7 +37,7 @@ def free(monkeypatch):
     each = budget.kept_bytes(published.build(SYSTEM.name, 3, 60, 48), features, torch.zeros(2, 3)) / 2
 
     def leave(clips):
-        monkeypatch.setattr(budget.devices, "free_bytes", lambda _: int(clips * budget.TAKEN * each))
+        monkeypatch.setattr(budget.devices, "free_bytes", lambda _: int(clips * budget.TIMES_KEPT * each))
 
     return leave
 

@@ -119,4 +119,4 @@ def test_what_papers_wrote_is_read(tmp_path):
     folder.mkdir()
     (folder / "crnn.json").write_text(json.dumps(content(0.7) | {"corpus": "emotify", "rule": "demo"}))
     (run,) = read_papers(tmp_path)
-    assert (run.system, run.corpus, run.rule) == ("crnn", "emotify", "demo")
+    assert (run.system, run.corpus, run.preset) == ("crnn", "emotify", "demo")

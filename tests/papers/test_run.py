@@ -33,7 +33,7 @@ def place(tmp_path, make_corpus, monkeypatch):
     small = {
         "mel-2d-cnn": {"representation": Input("mel", 16_000, 30_000, {"n_mels": 48})},
         "musicnn": {
-            "representation": Input("mel", 12_000, 20_000, {"n_mels": 48}), "frames": 20, "dims": 48, "segments": 3,
+            "representation": Input("mel", 12_000, 20_000, {"n_mels": 48}), "frames": 20, "dims": 48, "n_excerpts": 3,
         },
     }  # fmt: skip
     rows = {name: dataclasses.replace(published.SYSTEMS[name], **changes) for name, changes in small.items()}
@@ -49,7 +49,7 @@ def papers(place, *names):
     return main(["papers", *names, "--params", str(place.params), "--minutes", "0.02", *folders])
 
 
-def test_systems_at_any_rate_and_on_pieces_are_trained_measured_and_not_trained_twice(place, capsys):
+def test_systems_at_any_rate_and_on_excerpts_are_trained_measured_and_not_trained_twice(place, capsys):
     for name in ("mel-2d-cnn", "musicnn", "mirex-5l-512h-lstm"):
         assert papers(place, name) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -191,7 +191,7 @@ def test_a_result_holds_no_time_and_its_model_predicts(place):
     for clip, expected in zip(clips, scores, strict=True):
         found = predictor.predict(place.audio / paths[clip]).probabilities
         np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert kept.code["features"] == dataset.origin(row.features).code
+    assert kept.code["features"] == dataset.origin(row.heard.features).code
 
 
 CHANGES = {

@@ -115,7 +115,7 @@ def test_what_stores_and_what_scales_a_waveform_runs_what_it_changes(clone):
 
 
 def test_the_report_runs_the_report(clone):
-    edit(clone, "src/earmark/report/page.py", "COLUMNS = (", "VERSION = 2\nCOLUMNS = (")
+    edit(clone, "src/earmark/report/tables.py", "PAIRS = (", "VERSION = 2\nPAIRS = (")
     assert rerun(clone) == {"report"}
 
 
@@ -134,9 +134,9 @@ def test_a_new_family_and_a_new_kind_need_no_line_in_the_pipeline(clone):
 
 
 def test_code_that_is_none_is_named_by_its_place(clone):
-    edit(clone, "src/earmark/report/page.py", "COLUMNS = (", "COLUMNS = = (")
+    edit(clone, "src/earmark/report/tables.py", "PAIRS = (", "PAIRS = = (")
     clone.repro("code", code=255)
-    assert re.search(r"error: .*report\.py, line \d+: invalid syntax", clone.output)
+    assert re.search(r"error: .*tables\.py, line \d+: invalid syntax", clone.output)
     assert "Traceback" not in clone.output
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +11,14 @@ from torch import nn
 
 from earmark import models
 from earmark.models.networks import count_parameters
+from earmark.storage import provenance
+from earmark.systems import published
 from earmark.systems.published import SYSTEMS, build, get
 
 one_thread = pytest.fixture(autouse=True, scope="module")(single_thread)
 MODELS = Path(models.__file__).parent
-SHARED = {"layers", *(path.stem for path in (MODELS / "layers").glob("*.py"))}
+SHARED = {"layers", "networks", *(path.stem for path in (MODELS / "layers").glob("*.py"))}
+FAMILIES = provenance.plugins("models")
 # exact counts, as derived from the papers' tables
 COUNTS = {
     "scat-4l-256h-lstm": 2_295_346,
@@ -99,12 +101,12 @@ def test_printed_mel_and_cqt_counts_need_the_frames_as_inputs() -> None:
 def test_the_same_input_in_both_orientations() -> None:
     for kind, dims in (("mel", 96), ("cqt", 84)):
         for cell in ("gru", "lstm"):
-            published, time = get(f"{kind}-5l-512h-{cell}"), get(f"{kind}-5l-512h-{cell}-time")
-            assert published.options["transposed"]
+            printed, time = get(f"{kind}-5l-512h-{cell}"), get(f"{kind}-5l-512h-{cell}-time")
+            assert printed.options["transposed"]
             assert not time.options["transposed"]
-            assert published.dims == time.dims == dims
+            assert printed.dims == time.dims == dims
             assert time.frames == 1813
-            assert published.options["units"] == time.options["units"]
+            assert printed.options["units"] == time.options["units"]
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -167,20 +169,26 @@ def test_build_imports_only_the_family_of_the_system() -> None:
     assert names <= {"crnn", *SHARED}
 
 
-@pytest.mark.parametrize("path", sorted(MODELS.glob("*.py")), ids=lambda path: path.stem)
-def test_families_share_only_the_shared_modules(path: Path) -> None:
-    imported = [n.module or "" for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
-    families = {m.rpartition(".")[2] for m in imported if m.startswith("earmark.models")}
-    assert families <= SHARED
+@pytest.mark.parametrize("family", FAMILIES)
+def test_families_share_only_the_shared_modules(family: str) -> None:
+    imported = provenance.direct_imports(MODELS / f"{family}.py")
+    assert {path.stem for path in imported if path.is_relative_to(MODELS)} <= SHARED
 
 
-def test_systems_itself_imports_no_family() -> None:
-    tree = ast.parse((MODELS.parent / "systems.py").read_text())
-    imported = [n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
-    assert not [m for m in imported if m.startswith("earmark")]
+def test_the_table_of_systems_itself_imports_no_family() -> None:
+    imported = {path.stem for path in provenance.direct_imports(Path(published.__file__))}
+    assert not imported & set(FAMILIES)
 
 
 def test_keras_counts_four_values_per_batch_norm_channel() -> None:
     network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8))
     assert count_parameters(network) == 80 + 16
     assert count_parameters(network, "keras") == 80 + 32
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_what_a_system_hears_is_a_representation_as_params_yaml_has_it(name: str) -> None:
+    heard = get(name).representation
+    config = heard.config()
+    assert (config.kind, config.rate, config.samples) == (heard.kind, heard.rate, heard.n_samples)
+    assert {key: getattr(config, key) for key in heard.options} == dict(heard.options)

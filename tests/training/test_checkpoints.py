@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +14,7 @@ from earmark.corpus.labels import Labelled
 from earmark.features.dataset import Split
 from earmark.storage import provenance
 from earmark.systems import published
-from earmark.training import checkpoints
+from earmark.training import checkpoints, distributed, gradient
 from earmark.training import fit as training
 from earmark.training.tagger import BestWeights
 
@@ -128,13 +127,13 @@ def named(who):
 
 
 def makers(patch, **changed):
-    found = training.makers() | changed
-    patch.setattr(training, "makers", lambda: found)
+    found = gradient.makers() | changed
+    patch.setattr(gradient, "makers", lambda: found)
 
 
-def in_two_excerpts(fit, model, recipe, number, *others):
-    assert number is None
-    return fit(model, recipe, 2, *others)
+def score_two_excerpts(patch):
+    train = gradient.train
+    patch.setattr(gradient, "train", lambda task, folder: train(replace(task, n_excerpts=2), folder))
 
 
 CHANGES = {
@@ -142,9 +141,7 @@ CHANGES = {
     "system": lambda run: set_system(run.patch, note="another system"),
     "options": lambda run: set_system(run.patch, options={"cell": "gru-paper", "layers": 1, "units": 4}),
     "exclusive": lambda run: setattr(run, "exclusive", True),
-    "number": lambda run: run.patch.setattr(
-        training, "_fit_by_gradient", partial(in_two_excerpts, training._fit_by_gradient)
-    ),
+    "number of excerpts": lambda run: score_two_excerpts(run.patch),
     "seed": lambda run: change(run, seed=2),
     "epochs": lambda run: change(run, epochs=5),
     "batch": lambda run: change(run, batch=6),
@@ -161,13 +158,13 @@ CHANGES = {
     "validation targets": lambda run: of(run, "valid", targets=swapped(run.valid.targets)),
     "torch": lambda run: makers(run.patch, torch="0.0"),
     "device": lambda run: makers(run.patch, device="another"),
-    "processes": lambda run: run.patch.setattr(training.distributed, "settings", lambda: {"num_nodes": 1}),
+    "processes": lambda run: run.patch.setattr(distributed, "settings", lambda: {"num_nodes": 1}),
 }
 
 
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_run_of_which_anything_has_changed_starts_anew(run, monkeypatch, what):
-    monkeypatch.setattr(training.pl, "Trainer", _on_one_device(training.pl.Trainer))
+    monkeypatch.setattr(gradient.pl, "Trainer", _on_one_device(gradient.pl.Trainer))
     monkeypatch.setattr(provenance, "digest", lambda _: "the code")
     run.kill(at=1)
     before = run.files()
@@ -288,9 +285,9 @@ def test_a_run_that_is_killed_while_it_writes_a_checkpoint_goes_on_from_the_one_
         written.append(path)
         return save(trainer, path)
 
-    save = training.pl.Trainer.save_checkpoint
+    save = gradient.pl.Trainer.save_checkpoint
     with monkeypatch.context() as patch:
-        patch.setattr(training.pl.Trainer, "save_checkpoint", torn)
+        patch.setattr(gradient.pl.Trainer, "save_checkpoint", torn)
         with pytest.raises(RuntimeError, match="killed"):
             run.go()
     resumed = run.go()

@@ -76,7 +76,7 @@ def test_every_clip_is_predicted_once_by_a_model_that_saw_nothing_of_its_artist(
         seen.append({c.artist for c in (*train.clips, *valid.clips)})
         return fit(name, experiment, train, valid, checkpoints, exclusive)
 
-    monkeypatch.setattr(crossvalidation.training, "fit", watched)
+    monkeypatch.setattr(crossvalidation, "fit", watched)
     outcome = run("x", config, *paths(place))
     clips, _ = read_labels(paths(place)[1])
     artists = {clip.clip_id: clip.artist for clip in clips}
@@ -127,7 +127,7 @@ def test_a_killed_stage_trains_no_finished_fold_again_and_writes_the_same(place,
 
     def stage(name):
         files = (checkpoints / name, out / name, out / f"{name}.json", out / f"{name}.csv")
-        crossvalidation.crossvalidate("pitch", place.config, *paths(place), *files)
+        crossvalidation.crossvalidate(place.params, "pitch", *paths(place), *files)
 
     def watched(best, trainer, module):
         begun.append(trainer.current_epoch)

@@ -15,7 +15,7 @@ from helpers import ROOT
 from earmark.errors import EarmarkError
 from earmark.training import distributed
 
-SCRIPT = ROOT / "tests" / "train_in_processes.py"
+SCRIPT = ROOT / "tests/helpers/train_in_processes.py"
 PLAIN = {k: v for k, v in os.environ.items() if not k.startswith(("EARMARK_", "SLURM_"))} | {"OMP_NUM_THREADS": "1"}
 
 
@@ -68,7 +68,7 @@ def test_the_shares_of_a_batch_are_all_of_it_and_their_weighted_means_its_mean(m
     rows = torch.arange(7.0)
     parts = []
     for rank in range(3):
-        monkeypatch.setattr(distributed, "_place", lambda rank=rank: (rank, 3))
+        monkeypatch.setattr(distributed, "_rank_and_size", lambda rank=rank: (rank, 3))
         mine, same, weight = distributed.shard_batch(rows, rows)
         assert torch.equal(mine, same)
         parts.append((mine, weight))

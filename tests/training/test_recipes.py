@@ -6,18 +6,18 @@ import pytest
 import torch
 
 from earmark.config import ExperimentConfig
-from earmark.training.recipes import RULES, Recipe, choose, factor, optimizer
+from earmark.training.recipes import RECIPES, Recipe, choose, factor, optimizer
 
 
 def test_song_2018_decays_exponentially_from_1e_5_over_300_epochs():
-    recipe = RULES["song-2018"]
+    recipe = RECIPES["song-2018"]
     assert (recipe.optimizer, recipe.learning_rate, recipe.epochs) == ("adam", 1e-5, 300)
     curve = factor(recipe, 10)
     assert [curve(e, 5, 0) for e in (0, 1, 299)] == pytest.approx([1, 0.99, 0.99**299])
 
 
 def test_dalla_longa_decays_within_an_epoch_and_with_every_restart():
-    recipe = RULES["dalla-longa"]
+    recipe = RECIPES["dalla-longa"]
     assert (recipe.optimizer, recipe.learning_rate, recipe.momentum) == ("sgd", 0.01, 0.9)
     curve = factor(recipe, 100)
     assert curve(0, 0, 0) == 1
@@ -36,21 +36,21 @@ def test_the_demo_warms_up_for_an_epoch_and_ends_at_zero():
 
 
 def test_constant_stays():
-    assert {factor(RULES["panwar"], 7)(e, b, 3) for e in range(5) for b in range(7)} == {1}
+    assert {factor(RECIPES["panwar"], 7)(e, b, 3) for e in range(5) for b in range(7)} == {1}
 
 
 def test_an_experiment_takes_its_preset_and_overrides_single_values():
     plain = ExperimentConfig(representation="mel", model="crnn")
-    assert choose("panwar", plain) == RULES["panwar"]
+    assert choose("panwar", plain) == RECIPES["panwar"]
     changed = ExperimentConfig(representation="mel", model="crnn", preset="demo", epochs=3, learning_rate=0.5)
     recipe = choose("panwar", changed)
-    assert (recipe.epochs, recipe.learning_rate, recipe.batch) == (3, 0.5, RULES["demo"].batch)
+    assert (recipe.epochs, recipe.learning_rate, recipe.batch) == (3, 0.5, RECIPES["demo"].batch)
     assert choose("song-2018", changed, any_length=True).excerpt == 0.125
 
 
 @pytest.mark.parametrize(("name", "kind"), [("panwar", torch.optim.Adam), ("dalla-longa", torch.optim.SGD)])
 def test_optimisers(name, kind):
-    assert isinstance(optimizer(RULES[name], torch.nn.Linear(2, 2)), kind)
+    assert isinstance(optimizer(RECIPES[name], torch.nn.Linear(2, 2)), kind)
 
 
 # (epoch, batch, cuts) -> rate, with ten batches an epoch, worked out by hand
@@ -67,9 +67,9 @@ CURVES = {
 }
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", RECIPES)
 def test_every_rules_rate_is_the_one_worked_out_by_hand(name):
-    recipe = RULES[name]
+    recipe = RECIPES[name]
     multiplier = factor(recipe, batches=10)
     for (epoch, batch, cuts), rate in CURVES[name].items():
         assert recipe.learning_rate * multiplier(epoch, batch, cuts) == pytest.approx(rate, rel=1e-4), (epoch, batch)

@@ -48,15 +48,15 @@ def test_an_epoch_is_judged_by_clips_and_not_by_their_segments():
         values[:, None, None].expand(6, 4, 3), torch.tensor([[1.0, 0]] * 4 + [[0.0, 1]] * 2), valid.clips, valid.tags, 0
     )
     tagger = Tagger(Mean(), recipe, Batches(data(), 3), valid)
-    tagger.losses.append(torch.tensor(0.5))
+    tagger.train_losses.append(torch.tensor(0.5))
     with torch.no_grad():
         for number, batch in enumerate(Batches(valid, 3)):
             tagger.validation_step(batch, number)
-    train_loss, valid_loss, auc = tagger.judgement()
+    train_loss, valid_loss, auc = tagger.judge()
     assert train_loss == 0.5
     assert auc == 0.5  # tag a: all right; tag b, whose logits are the same: all wrong
     assert np.isfinite(valid_loss)
-    assert not tagger.judged
+    assert not tagger.scored
 
 
 def test_exclusive_classes_are_judged_by_the_loss_that_trains_them():
@@ -68,13 +68,13 @@ def test_exclusive_classes_are_judged_by_the_loss_that_trains_them():
     tagger = Tagger(nn.Flatten(), recipe, Batches(rows, 2), rows, exclusive=True)
     tagger.training_step((rows.features, targets), 0)
     tagger.validation_step((rows.features, targets), 0)
-    train_loss, valid_loss, _ = tagger.judgement()
+    train_loss, valid_loss, _ = tagger.judge()
     assert train_loss == pytest.approx(float(nn.functional.cross_entropy(logits, targets)))
     assert valid_loss == pytest.approx(train_loss)
 
 
 def test_the_rate_of_every_step_is_the_rules():
-    recipe = recipes.RULES["dalla-longa"]
+    recipe = recipes.RECIPES["dalla-longa"]
     tagger = Tagger(Mean(), recipe, Batches(data(), 2), data())
     tagger.cuts = 2
     assert [tagger.rate(batch) for batch in (0, 3)] == [1e-2 * 0.25, 1e-2 * 0.25 / (1 + 3 * 5e-4)]

@@ -118,29 +118,6 @@ def summary(rows: Sequence[Difference]) -> dict[str, Any]:
     return {f"{row.first} - {row.second}": {f: getattr(row, f) for f in fields} for row in rows}
 
 
-COLUMNS = ("better", "worse", "difference", "95 % interval", "ahead in", "clips", "distinct")
-
-
-def table(rows: Sequence[Difference]) -> list[tuple[str, ...]]:
-    """One row per pair, the better experiment first, the largest difference on top."""
-    return [_row(row) for row in sorted(rows, key=lambda row: -abs(row.difference))]
-
-
-def _row(row: Difference) -> tuple[str, ...]:
-    first, second, low, high, ahead = row.first, row.second, row.low, row.high, row.ahead
-    if row.difference < 0:
-        first, second, low, high, ahead = second, first, -high, -low, 1 - ahead
-    return (
-        first,
-        second,
-        f"{abs(row.difference):.4f}",
-        f"{low:+.4f} to {high:+.4f}",
-        f"{100 * ahead:.0f} %",
-        str(row.clips),
-        "yes" if row.distinct else "no",
-    )
-
-
 @dataclass(frozen=True)
 class _Measured:
     """Macro ROC-AUC of one experiment on a set of clips, and of each resample of it, (resamples,)."""

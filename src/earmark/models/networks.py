@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 Measure = Callable[[NDArray[np.float64], NDArray[np.float32]], float]  # of scores and targets, both (clips, tags)
 
 
+@runtime_checkable
 class SelfFitting(Protocol):
     """A model that is not trained by gradient steps: it fits itself and returns the (setting, ROC-AUC) pairs tried."""
 

@@ -17,16 +17,18 @@ from earmark import devices, progress
 from earmark.config import ExperimentConfig
 from earmark.evaluation import scoring
 from earmark.features.dataset import Batches, Split
+from earmark.models.networks import SelfFitting
 from earmark.storage import memory
 from earmark.systems import published
 from earmark.systems.published import System
 from earmark.training import recipes
 from earmark.training.fit import recipe_of
+from earmark.training.recipes import Recipe
 
 # Training takes more than what a step keeps for its backward pass: gradients, the convolutions' own copies, the scoring
 # of twice as many clips, and gaps in the heap. sample-cnn-song, whose memory is all activations, took 2.4 to 3.3 times
 # as much on a CPU (batches of 4 and 8).
-TAKEN = 4
+TIMES_KEPT = 4
 
 
 def fitting(
@@ -36,35 +38,42 @@ def fitting(
 
     The batch is halved until a step fits into the free memory of the device, which is said on standard error. Of the
     recipe's epochs as many are left as fit into ``minutes`` with their validations, at least one; all, where that is
-    None.
+    None. A network that fits itself has neither, and nothing is changed.
     """
     frames, dims = train.features.shape[1:]
+    model = published.build(system.name, len(train.tags), published.network_frames(system, frames), dims)
+    if isinstance(model, SelfFitting):
+        return {}
     recipe = recipe_of(system, experiment, frames)
     memory.keep()
-    where = devices.device()
-    model = published.build(system.name, len(train.tags), published.network_frames(system, frames), dims).to(where)
-    few = Batches(train, 2, experiment.seed, recipe.excerpt)[0]
-    free, each = devices.free_bytes(where), TAKEN * kept_bytes(model, *(t.to(where) for t in few)) // len(few[0])
-    batch = recipe.batch
-    least = 2 + len(train.targets) % 2  # an odd number in twos would leave one alone, which batch norm cannot take
-    while batch > least and batch * each > free:
-        batch = max(least, batch // 2)
-    changes: dict[str, int] = {}
-    if batch < recipe.batch:
-        changes["batch"] = batch
-        print(
-            f"{system.name}: batches of {batch} clips, not {recipe.batch}: a clip takes about {each / 2**30:.2f} GB of "
-            f"memory, and {free / 2**30:.1f} GB are free",
-            file=sys.stderr,
-        )
+    model = model.to(devices.device())
+    batch = _largest_batch(system.name, model, recipe, train, experiment.seed)
+    changes = {"batch": batch} if batch < recipe.batch else {}
     if minutes is not None:
-        optimizer = recipes.optimizer(recipe, model)
-        seconds = _seconds_of_an_epoch(
-            model, optimizer, Batches(train, batch, experiment.seed, recipe.excerpt), valid, where
-        )
+        batches = Batches(train, batch, experiment.seed, recipe.excerpt)
+        seconds = _seconds_of_an_epoch(model, recipes.optimizer(recipe, model), batches, valid)
         changes["epochs"] = max(1, min(recipe.epochs, int(60 * minutes / seconds)))
     memory.give_back()
     return changes
+
+
+def _largest_batch(name: str, model: nn.Module, recipe: Recipe, train: Split, seed: int) -> int:
+    """Halve the recipe's batch until a step on it fits into the free memory; say so on standard error if it is less."""
+    device = devices.device()
+    features, targets = Batches(train, 2, seed, recipe.excerpt)[0]
+    free = devices.free_bytes(device)
+    each = TIMES_KEPT * kept_bytes(model, features.to(device), targets.to(device)) // len(features)
+    least = 2 + len(train.targets) % 2  # an odd number in twos would leave one alone, which batch norm cannot take
+    batch = recipe.batch
+    while batch > least and batch * each > free:
+        batch = max(least, batch // 2)
+    if batch < recipe.batch:
+        print(
+            f"{name}: batches of {batch} clips, not {recipe.batch}: a clip takes about {each / 2**30:.2f} GB of "
+            f"memory, and {free / 2**30:.1f} GB are free",
+            file=sys.stderr,
+        )
+    return batch
 
 
 def kept_bytes(model: nn.Module, features: Tensor, targets: Tensor) -> int:
@@ -82,12 +91,11 @@ def kept_bytes(model: nn.Module, features: Tensor, targets: Tensor) -> int:
     return sum(size for address, size in kept.items() if address not in weights)
 
 
-def _seconds_of_an_epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, batches: Batches, valid: Split, where: torch.device
-) -> float:
+def _seconds_of_an_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, batches: Batches, valid: Split) -> float:
     """Its steps and its validation, from a few steps and the scoring of one batch."""
-    features, targets = (t.to(where) for t in batches[0])
-    few = valid.features[: 2 * batches.size].to(where)
+    device = devices.device()
+    features, targets = (tensor.to(device) for tensor in batches[0])
+    few = valid.features[: 2 * batches.size].to(device)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -97,17 +105,17 @@ def _seconds_of_an_epoch(
     def score() -> None:
         scoring.score(model, few, batches.frames)
 
-    learning = _seconds(step, 3, where) * len(batches)
+    learning = _seconds(step, 3, device) * len(batches)
     model.eval()
-    return learning + _seconds(score, 1, where) * len(valid.features) / len(few)
+    return learning + _seconds(score, 1, device) * len(valid.features) / len(few)
 
 
-def _seconds(work: Callable[[], object], times: int, where: torch.device) -> float:
+def _seconds(work: Callable[[], object], times: int, device: torch.device) -> float:
     """How long it takes, the median of ``times`` after a first, slower one; until it is done on the device."""
     taken = []
     for _ in range(1 + times):
         watch = progress.Stopwatch()
         work()
-        devices.synchronize(where)
+        devices.synchronize(device)
         taken.append(watch.seconds())
     return statistics.median(taken[1:])

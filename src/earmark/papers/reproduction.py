@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,8 +10,8 @@ from typing import Any
 
 import torch
 
-from earmark.config import Config
-from earmark.files import markdown_table
+from earmark.config import Config, RepresentationConfig
+from earmark.files import markdown_table, read_json
 from earmark.models import networks
 from earmark.systems import published
 from earmark.systems.published import System
@@ -47,7 +46,7 @@ folds, and the lowest and the highest fold.
 
 @dataclass(frozen=True)
 class Run:
-    """One trained system: its name, the content of its metrics file, the corpus and the rule it was trained by.
+    """One trained system: its name, the content of its metrics file, the corpus, and the preset it was trained by.
 
     ``changed``: its network is known not to be the system's published one; a different count tells so, too.
     """
@@ -55,7 +54,7 @@ class Run:
     system: str
     content: Mapping[str, Any]
     corpus: str
-    rule: str
+    preset: str
     changed: bool = False
 
 
@@ -68,11 +67,17 @@ def corpus_name(kind: str, name: str | None, labels: Mapping[str, Any]) -> str:
     return kind
 
 
+def read_runs(config: Config, metrics: Path, experiments: Sequence[str]) -> list[Run]:
+    """The runs that have metrics: those experiments of params.yaml, and what `earmark papers` trained."""
+    corpus = corpus_name(config.corpus.kind, config.corpus.name, read_json(metrics / "labels.json"))
+    return read_experiments(metrics / "experiments", experiments, config, corpus) + read_papers(metrics / "papers")
+
+
 def read_papers(folder: Path) -> list[Run]:
     """What `earmark papers` wrote: ``folder``/<corpus>/<system>.json, or <system>@<cross-validation>.json."""
     found = []
     for path in sorted(folder.glob("*/*.json")):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         system, _, crossvalidation = path.stem.partition("@")
         corpus = content["corpus"] + (f", {crossvalidation}" if crossvalidation else "")
         found.append(Run(system, content, corpus, content["rule"]))
@@ -84,16 +89,17 @@ def read_experiments(folder: Path, names: Sequence[str], config: Config, corpus:
     found = []
     for name in names:
         experiment = config.experiments[name]
-        content = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         system = published.get(experiment.system or name)
-        own = _is_input_of(system, config.representations[experiment.representation].model_dump(mode="json"))
+        own = _is_input_of(system, config.representations[experiment.representation])
         data = corpus if own else f"{corpus} by {experiment.representation}"
-        found.append(Run(system.name, content, data, experiment.preset))
+        found.append(Run(system.name, read_json(folder / f"{name}.json"), data, experiment.preset))
     return found
 
 
-def _is_input_of(system: System, settings: Mapping[str, Any]) -> bool:
-    return all(settings[key] == value for key, value in system.representation.settings().items())
+def _is_input_of(system: System, config: RepresentationConfig) -> bool:
+    """Whether a representation has every setting that the system's own one is defined by."""
+    defined, here = system.representation.config().model_dump(exclude_unset=True), config.model_dump()
+    return all(key in here and here[key] == value for key, value in defined.items())
 
 
 def document(runs: Iterable[Run]) -> str:
@@ -112,22 +118,24 @@ def document(runs: Iterable[Run]) -> str:
 
 
 def _row(system: System, run: Run | None) -> tuple[str, ...]:
-    metric = "roc_auc" if system.task == "tags" else "accuracy"
-    printed = system.published.get(metric)
-    count = "" if system.parameters is None else f"{system.parameters:,}"
-    ours = ("not trained yet", "", "", "")
-    if run is not None:
-        count = _count(system, run)
-        value, interval, data = _tagged(run) if system.task == "tags" else _classified(run)
-        training = run.content["training"]
-        epochs = training["epochs"]
-        trained = f"{run.rule}, {epochs} epoch{'s' * (epochs != 1)}"
-        trained += f" in {n} folds" if (n := training.get("folds")) else ""
-        trained += f", batch {run.content['batch']}" if "batch" in run.content else ""
-        ours = (value, interval, f"{run.corpus}: {data}", trained)
-    value, interval, data, trained = ours
-    paper = "" if printed is None else f"{printed:.3f}"
-    return (system.name, count, system.printed or "", value, interval, paper, data, trained)
+    """The cells of COLUMNS."""
+    figure = system.published.get("roc_auc" if system.task == "tags" else "accuracy")
+    paper = "" if figure is None else f"{figure:.3f}"
+    if run is None:
+        count = "" if system.parameters is None else f"{system.parameters:,}"
+        return (system.name, count, system.printed or "", "not trained yet", "", paper, "", "")
+    value, interval, data = _tagged(run) if system.task == "tags" else _classified(run)
+    count, data = _count(system, run), f"{run.corpus}: {data}"
+    return (system.name, count, system.printed or "", value, interval, paper, data, _trained(run))
+
+
+def _trained(run: Run) -> str:
+    """By which preset, for how many epochs, and in what batch if the recipe's was too large."""
+    training = run.content["training"]
+    epochs = training["epochs"]
+    told = f"{run.preset}, {epochs} epoch{'s' * (epochs != 1)}"
+    told += f" in {n} folds" if (n := training.get("folds")) else ""
+    return told + (f", batch {run.content['batch']}" if "batch" in run.content else "")
 
 
 def _count(system: System, run: Run) -> str:

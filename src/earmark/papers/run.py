@@ -15,26 +15,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 from earmark import progress
-from earmark.config import Config, CrossValidationConfig, ExperimentConfig, WaveformConfig
-from earmark.corpus.labels import read_labels
-from earmark.corpus.manifest import read_manifest
-from earmark.decode.corpus import decode_corpus
-from earmark.decode.waveforms import Waveforms
+from earmark.config import Config, CrossValidationConfig, ExperimentConfig
 from earmark.errors import EarmarkError
 from earmark.evaluation import judging, scoring
-from earmark.features import dataset, extract, standardize
-from earmark.features.dataset import Split
+from earmark.features import dataset
 from earmark.features.standardize import Standardizer
 from earmark.files import read_json, write_csv, write_json
 from earmark.models.saved import FILE
 from earmark.papers import budget
+from earmark.papers.inputs import Prepared, prepare
 from earmark.papers.reproduction import corpus_name
 from earmark.storage import provenance, shards
 from earmark.systems import published
-from earmark.systems.published import Input, System
+from earmark.systems.published import System
 from earmark.training import crossvalidation
 from earmark.training.checkpoints import forget
-from earmark.training.fit import fit, makers, saved_model
+from earmark.training.fit import fit, saved_model
+from earmark.training.gradient import makers
+
+Preset = Literal["published", "demo"]
 
 
 def chosen(names: Sequence[str]) -> list[System]:
@@ -47,18 +46,16 @@ def chosen(names: Sequence[str]) -> list[System]:
 
 @dataclass(frozen=True)
 class Row:
-    """A result of `earmark papers`: its file, its mark, and what it is computed from.
+    """A result of `earmark papers`: its file, its mark, the system, and what that hears.
 
     stem: the system, with ``@`` and the key of a cross-validation, ``entry``, where it learns exclusive classes.
-    features: a folder of shards; standardizer: what standardises them.
     """
 
     stem: str
     path: Path
     mark: str
     system: System
-    features: Path
-    standardizer: Path
+    heard: Prepared
     entry: CrossValidationConfig | None = None
 
     def done(self) -> bool:
@@ -68,19 +65,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Papers:
-    """What is trained: on which corpus, by which rule, for how many minutes a system, and where everything lies."""
+    """What is trained: on which corpus, by which preset, for how many minutes a system, and where everything lies."""
 
     config: Config
     corpus: str
-    preset: Literal["published", "demo"]
+    preset: Preset
     minutes: float | None
     data: Path
     metrics: Path
 
     @classmethod
-    def open(
-        cls, config: Config, preset: Literal["published", "demo"], minutes: float | None, data: Path, metrics: Path
-    ) -> Papers:
+    def open(cls, config: Config, preset: Preset, minutes: float | None, data: Path, metrics: Path) -> Papers:
         """Name the corpus as the report does; EarmarkError where no labels have been made yet."""
         for needed in (data / "labels/labels.csv", metrics.parent / "labels.json"):
             if not needed.is_file():
@@ -89,18 +84,12 @@ class Papers:
         name = corpus_name(config.corpus.kind, config.corpus.name, counts)
         return cls(config, name, preset, minutes, data, metrics)
 
-    @property
-    def labels(self) -> Path:
-        """What the labels stage wrote."""
-        return self.data / "labels/labels.csv"
-
     def run(self, name: str) -> str:
         """Train one system, unless that is done, and return a line about it.
 
         One of exclusive classes is cross-validated on each of the ``crossvalidations`` of params.yaml that names it.
         """
-        rows = self.rows(name)
-        lines = [self._train(row) if row.entry is None else self._classify(row, row.entry) for row in rows]
+        lines = [f"{row.stem}: {self._update(row)}" for row in self.rows(name)]
         return "\n".join(lines) or f"{name}: left out, params.yaml has no crossvalidations of it"
 
     def rows(self, name: str) -> list[Row]:
@@ -116,7 +105,8 @@ class Papers:
 
     def _row(self, system: System, stem: str, entry: CrossValidationConfig | None) -> Row:
         """Find the mark of a result: what learns and measures, by which settings, on which features and labels."""
-        features, standardizer = self._features(system.representation)
+        labels = self.data / "labels/labels.csv"
+        heard = prepare(system.representation.config(), self.config, self.data, labels)
         stages = ("train", "evaluate") if entry is None else ("crossvalidate",)
         mark = provenance.fingerprint(
             system=repr(system),
@@ -125,67 +115,67 @@ class Papers:
             evaluation=self.config.evaluation.model_dump(mode="json"),
             classes=None if entry is None else entry.model_dump(mode="json"),
             code=[provenance.digest(f"{stage}-{system.family}") for stage in stages],
-            features={path.name: shards.fingerprint_of(path) for path in shards.shard_files(features)},
-            labels=hashlib.sha256(self.labels.read_bytes()).hexdigest(),  # the split stands there, too
+            features={path.name: shards.fingerprint_of(path) for path in shards.shard_files(heard.features)},
+            labels=hashlib.sha256(labels.read_bytes()).hexdigest(),  # the split stands there, too
         )
         path = self.metrics / self.corpus.replace(" ", "-") / f"{stem}.json"
-        return Row(stem, path, mark, system, features, standardizer, entry)
+        return Row(stem, path, mark, system, heard, entry)
 
-    def _train(self, row: Row) -> str:
+    def _update(self, row: Row) -> str:
+        """Compute a result unless it is done, say what it is, and log the time that it took."""
         if row.done():
-            return f"{row.stem}: done before, {row.path}"
+            return f"done before, {row.path}"
         watch = progress.Stopwatch()
+        told, epochs = self._train(row) if row.entry is None else self._classify(row, row.entry)
+        forget(self._checkpoints(row))
+        seconds = watch.seconds()
+        progress.log("papers", row.stem, seconds=round(seconds, 3), epochs=epochs, device=makers()["device"])
+        return f"{told}, {epochs} epochs in {seconds:.0f} s"
+
+    def _train(self, row: Row) -> tuple[str, int]:
+        """Train and test a system of tags; return what it reached, and its epochs."""
         system = row.system
-        train, valid, test = self._splits(row)
+        train, valid, test = row.heard.splits()
         experiment = ExperimentConfig(representation="", model=system.family, preset=self.preset)
-
-        def find() -> dict[str, int]:
-            return budget.fitting(system, experiment, train, valid, self.minutes)
-
-        fitting = {} if system.family == "linear" else self._fitting(row, find)
-        checkpoints = self._checkpoints(row)
+        fitting = self._fitting(row, lambda: budget.fitting(system, experiment, train, valid, self.minutes))
         changed = experiment.model_copy(update=fitting)
-        fitted = fit(system.name, changed, train, valid, checkpoints)
-        heard = dataset.origin(row.features)
-        saved = saved_model(system.name, fitted, valid, Standardizer.load(row.standardizer), heard)
-        batch = _batch(fitting)
-        test, scores, result = judging.judge(saved, test, self.config.evaluation, batch.get("batch"))
+        fitted = fit(system.name, changed, train, valid, self._checkpoints(row))
+        heard = dataset.origin(row.heard.features)
+        saved = saved_model(system.name, fitted, valid, Standardizer.load(row.heard.standardizer), heard)
+        test, scores, result = judging.judge(saved, test, self.config.evaluation, fitting.get("batch"))
         saved.save(self.data / "papers/models" / system.name / FILE)
         scoring.write_scores(self.data / "papers/scores" / f"{system.name}.csv", test, scores)
-        found = {"test": result.summary | {"missing_clips": test.missing}, "training": fitted.summary}
-        write_json(row.path, self._about(row) | batch | found)
-        forget(checkpoints)
+        measured = result.summary | {"missing_clips": test.missing}
+        self._write(row, fitting, {"test": measured, "training": fitted.summary})
         auc = result.summary["roc_auc"]
-        told = f"ROC-AUC {auc['macro']:.4f} ({auc['low']:.4f} to {auc['high']:.4f})"
-        return _told(row, watch, told, fitted.summary["epochs"])
+        return f"ROC-AUC {auc['macro']:.4f} ({auc['low']:.4f} to {auc['high']:.4f})", len(fitted.curves)
 
-    def _classify(self, row: Row, entry: CrossValidationConfig) -> str:
+    def _classify(self, row: Row, entry: CrossValidationConfig) -> tuple[str, int]:
         """Cross-validate a system on exclusive classes, all folds together within the budget."""
-        if row.done():
-            return f"{row.stem}: done before, {row.path}"
-        watch = progress.Stopwatch()
         entry = entry.model_copy(update={"preset": self.preset})
 
         def find() -> dict[str, int]:
-            train, valid, _ = self._splits(row)
+            train, valid, _ = row.heard.splits()
             each = self.minutes and self.minutes / entry.folds
             return budget.fitting(row.system, entry.experiment(), train, valid, each)
 
         fitting = self._fitting(row, find)
-        checkpoints = self._checkpoints(row)
-        entry = entry.model_copy(update=fitting)
-        outcome = crossvalidation.run(row.system.name, entry, row.features, self.labels, checkpoints)
-        found = outcome.summary
+        changed = entry.model_copy(update=fitting)
+        outcome = crossvalidation.run(
+            row.system.name, changed, row.heard.features, row.heard.labels, self._checkpoints(row)
+        )
         outcome.save(self.data / "papers/models" / row.stem)
         write_csv(self.data / "papers/scores" / f"{row.stem}.csv", crossvalidation.COLUMNS, outcome.rows)
-        write_json(row.path, self._about(row) | _batch(fitting) | found)
-        forget(checkpoints)
-        accuracy = found["accuracy"]
-        told = (
-            f"accuracy {accuracy['normalized']:.4f} (folds {accuracy['lowest_fold']:.4f} to "
-            f"{accuracy['highest_fold']:.4f})"
-        )
-        return _told(row, watch, told, found["training"]["epochs"])
+        self._write(row, fitting, outcome.summary)
+        accuracy = outcome.summary["accuracy"]
+        folds = f"folds {accuracy['lowest_fold']:.4f} to {accuracy['highest_fold']:.4f}"
+        return f"accuracy {accuracy['normalized']:.4f} ({folds})", outcome.summary["training"]["epochs"]
+
+    def _write(self, row: Row, fitting: Mapping[str, int], found: Mapping[str, Any]) -> None:
+        """Write a result, with what it was trained by; the batch only if it is not the recipe's."""
+        about = {"corpus": self.corpus, "rule": self.preset, "budget_minutes": self.minutes, "fingerprint": row.mark}
+        batch = {"batch": fitting["batch"]} if "batch" in fitting else {}
+        write_json(row.path, {**about, **batch, **found})
 
     def _checkpoints(self, row: Row) -> Path:
         return self.data / "papers/checkpoints" / row.stem
@@ -206,55 +196,3 @@ class Papers:
         found = find()
         write_json(path, {"key": key, "found": found})
         return found
-
-    def _about(self, row: Row) -> dict[str, Any]:
-        """What every result says of itself."""
-        return {
-            "corpus": self.corpus, "rule": self.preset, "budget_minutes": self.minutes, "fingerprint": row.mark,
-        }  # fmt: skip
-
-    def _splits(self, row: Row) -> tuple[Split, Split, Split]:
-        """What a system trains on, chooses by and is tested on."""
-        train, valid, test = (
-            dataset.load(row.features, self.labels, row.standardizer, part) for part in ("train", "valid", "test")
-        )
-        return train, valid, test
-
-    def _features(self, heard: Input) -> tuple[Path, Path]:
-        """Decode, compute and standardise a system's representation, as far as that is not done yet."""
-        settings = heard.settings()
-        if heard.kind == "scattering":
-            settings["normalization"] = "log"
-        name = f"{heard.kind}-{provenance.fingerprint(**settings)[:8]}"
-        features, standardizer = self.data / "papers/features" / name, self.data / "papers/standardize" / f"{name}.json"
-        extract.extract(self._waveforms(heard), features, settings)
-        clips, _ = read_labels(self.labels)
-        standardizer.parent.mkdir(parents=True, exist_ok=True)
-        standardize.fit(features, {c.clip_id for c in clips if c.split == "train"}).save(standardizer)
-        return features, standardizer
-
-    def _waveforms(self, heard: Input) -> Waveforms:
-        """The waveforms of the pipeline where they are long enough, or else those of this command."""
-        clips, audio = read_manifest(self.data / "corpus/manifest.csv"), self.config.corpus.audio
-        configured = self.config.waveforms.get(heard.rate)
-        if configured is not None and configured.samples >= heard.n_samples:
-            return Waveforms(self.data / "waveforms" / str(heard.rate), clips, audio)
-        longest = max(
-            s.representation.n_samples for s in published.SYSTEMS.values() if s.representation.rate == heard.rate
-        )
-        folder = self.data / "papers/waveforms" / str(heard.rate)
-        decode_corpus(clips, audio, heard.rate, WaveformConfig(samples=longest), folder)
-        return Waveforms(folder, clips, audio)
-
-
-def _batch(fitting: Mapping[str, int]) -> dict[str, Any]:
-    """The batch, where it is not the rule's."""
-    return {key: value for key, value in fitting.items() if key == "batch"}
-
-
-def _told(row: Row, watch: progress.Stopwatch, what: str, epochs: int) -> str:
-    """The line about a result that was computed now, which is logged with the time that it took."""
-    seconds = watch.seconds()
-    device = makers()["device"]
-    progress.log("papers", row.stem, seconds=round(seconds, 3), epochs=epochs, device=device)
-    return f"{row.stem}: {what}, {epochs} epochs in {seconds:.0f} s"

@@ -1,18 +1,21 @@
-"""The tables of all experiments and cross-validations, from the metrics files that are here."""
+"""The page of all experiments and cross-validations, from the metrics files that are here."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from earmark import progress
 from earmark.config import Config
-from earmark.files import markdown_table
+from earmark.evaluation.comparison import Difference, compare_files, summary
+from earmark.files import markdown_table, write_json, write_text
+from earmark.papers.reproduction import document, read_runs
+from earmark.report import tables
+from earmark.training import validation
 
-COLUMNS = ("experiment", "ROC-AUC", "95 % interval", "PR-AUC", "tags", "clips", "songs", "parameters", "epochs")
-CLASS_COLUMNS = ("cross-validation", "accuracy", "folds", "raw", "clips", "groups", "epochs")
 WRITTEN_FOR = {  # the folders of metrics that have a file for each entry of a section of params.yaml
     "experiments": ("experiments", "tags", "roc", "training"),
     "crossvalidations": ("crossvalidations", "confusion"),
@@ -28,6 +31,34 @@ class Present:
     compared: list[str]
     classified: list[str]
     notes: list[str]
+
+
+def write_report(
+    params: Path,
+    metrics: Path,
+    scores: Path,
+    labels: Path,
+    logs: Path,
+    out: Path,
+    comparison: Path,
+    reproduction: Path,
+) -> None:
+    """What the stage does: write the page ``out``, the pairs as JSON, and the published systems beside their papers.
+
+    metrics, scores, logs: the folders of all metrics, of the experiments' scores, and of the stages' seconds.
+    """
+    watch = progress.Stopwatch()
+    config = validation.load(params)
+    if gone := remove_leftovers(config, metrics, scores):
+        print(f"report: removed what params.yaml no longer has: {', '.join(map(str, gone))}")
+    present, drawn = survey(config, metrics, scores, labels), config.evaluation
+    pairs = compare_files(scores, labels, present.compared, drawn.resamples, drawn.seed)
+    write_json(comparison, summary(pairs))
+    write_text(out, page(metrics, present, pairs))
+    write_text(reproduction, document(read_runs(config, metrics, present.evaluated)))
+    for line in (*spent(logs, config), *present.notes):
+        print(line)
+    watch.report("report", 0, f"{len(present.evaluated)} experiments, see {out}")
 
 
 def survey(config: Config, metrics: Path, scores: Path, labels: Path) -> Present:
@@ -51,64 +82,17 @@ def survey(config: Config, metrics: Path, scores: Path, labels: Path) -> Present
     return Present(evaluated, compared, classified, notes)
 
 
-def page(metrics: Path, present: Present, pairs: Sequence[Sequence[str]], pair_columns: Sequence[str]) -> str:
+def page(metrics: Path, present: Present, pairs: Sequence[Difference]) -> str:
     """The experiments, their pairs, the cross-validations, and what is missing; a table without rows is left out."""
-    tables = [
-        markdown_table(table(metrics / "experiments", present.evaluated), COLUMNS),
-        markdown_table(pairs, pair_columns) if pairs else "",
-        markdown_table(class_table(metrics / "crossvalidations", present.classified), CLASS_COLUMNS)
-        if present.classified
-        else "",
+    experiments = tables.experiments(metrics / "experiments", present.evaluated)
+    crossvalidations = tables.crossvalidations(metrics / "crossvalidations", present.classified)
+    parts = [
+        markdown_table(experiments, tables.EXPERIMENTS),
+        markdown_table(tables.pairs(pairs), tables.PAIRS) if pairs else "",
+        markdown_table(crossvalidations, tables.CROSSVALIDATIONS) if crossvalidations else "",
         "".join(f"- {note}\n" for note in present.notes),
     ]
-    return "\n".join(text for text in tables if text)
-
-
-def table(folder: Path, experiments: Sequence[str]) -> list[tuple[str, ...]]:
-    """One row per experiment, best ROC-AUC first; ``folder`` holds their JSON files."""
-    return [_row(*item) for item in _read(folder, experiments, lambda found: -found["test"]["roc_auc"]["macro"])]
-
-
-def class_table(folder: Path, names: Sequence[str]) -> list[tuple[str, ...]]:
-    """One row per cross-validation, the best accuracy normalised by class first."""
-    return [_class_row(*item) for item in _read(folder, names, lambda found: -found["accuracy"]["normalized"])]
-
-
-def _read(
-    folder: Path, names: Sequence[str], key: Callable[[Mapping[str, Any]], float]
-) -> list[tuple[str, dict[str, Any]]]:
-    found = [(name, json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))) for name in names]
-    return sorted(found, key=lambda item: key(item[1]))
-
-
-def _row(name: str, content: Mapping[str, Any]) -> tuple[str, ...]:
-    test, training = content["test"], content["training"]
-    roc, tags = test["roc_auc"], test["tags"]
-    return (
-        name,
-        f"{roc['macro']:.4f}",
-        f"{roc['low']:.4f} to {roc['high']:.4f}",
-        f"{test['pr_auc']['macro']:.4f}",
-        f"{tags['defined']} of {tags['defined'] + tags['undefined']}",
-        str(test["clips"]),
-        str(test["songs"]),
-        f"{training['parameters']:,}",
-        str(training["epochs"]),
-    )
-
-
-def _class_row(name: str, content: Mapping[str, Any]) -> tuple[str, ...]:
-    """Accuracy normalised by class as the mean of the folds, its lowest and highest fold, and of all clips as it is."""
-    accuracy = content["accuracy"]
-    return (
-        name,
-        f"{accuracy['normalized']:.4f}",
-        f"{accuracy['lowest_fold']:.4f} to {accuracy['highest_fold']:.4f}",
-        f"{accuracy['raw']:.4f}",
-        str(content["clips"]),
-        str(content["groups"]),
-        str(content["training"]["epochs"]),
-    )
+    return "\n".join(part for part in parts if part)
 
 
 def remove_leftovers(config: Config, metrics: Path, scores: Path) -> list[Path]:

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
 from torch import nn
 
+from earmark.config import AnyRepresentation, RepresentationConfig
 from earmark.models.networks import network
 
 SONG_2018 = "Song et al. 2018, Music auto-tagging using deep recurrent neural networks"
@@ -25,7 +27,9 @@ WON_2020 = "Won et al. 2020, Evaluation of CNN-based automatic music tagging mod
 WON_2020_HARMONIC = "Won et al. 2020, Data-driven harmonic filters for audio representation learning"
 PONS_2019 = "Pons and Serra 2019, musicnn: pre-trained convolutional neural networks for music audio tagging"
 
-Training = Literal["song-2018", "mirex-2018", "dalla-longa", "panwar", "none"]
+Training = Literal["song-2018", "mirex-2018", "dalla-longa", "panwar"]
+
+_REPRESENTATION: TypeAdapter[RepresentationConfig] = TypeAdapter(AnyRepresentation)
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,13 @@ class Input:
     n_samples: int
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def settings(self) -> dict[str, Any]:
-        """The same as a representation of params.yaml has it, without what is left to its defaults."""
-        options = {key: list(v) if isinstance(v, tuple) else v for key, v in self.options.items()}
-        return {"kind": self.kind, "rate": self.rate, "samples": self.n_samples, **options}
+    def config(self) -> RepresentationConfig:
+        """The same as an entry of ``representations`` in params.yaml, validated; what is not set here has its default.
+
+        Raises pydantic's ValidationError for options that the kind does not have.
+        """
+        entry = {"kind": self.kind, "rate": self.rate, "samples": self.n_samples, **self.options}
+        return _REPRESENTATION.validate_python(entry)
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class System:
     representation: Input
     frames: int
     dims: int
-    training: Training
+    training: Training | None
     options: Mapping[str, Any] = field(default_factory=dict)
     task: Literal["tags", "classes"] = "tags"
     outputs: int = 50
@@ -72,8 +79,13 @@ class System:
     published: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
 
+    @property
+    def any_length(self) -> bool:
+        """Whether the network takes any number of frames, one after another."""
+        return self.family == "recurrent" and not self.options.get("transposed", False)
 
-SCATTERING = Input("scattering", 16_000, 464_000, {"T": 8192, "Q": (8, 1), "oversampling": 1})
+
+SCATTERING = Input("scattering", 16_000, 464_000, {"T": 8192, "Q": (8, 1), "oversampling": 1, "normalization": "log"})
 MEL_12K = Input("mel", 12_000, 349_440, {"n_fft": 512, "hop": 256, "n_mels": 96})
 MEL_16K = Input("mel", 16_000, 464_000, {"n_fft": 512, "hop": 256, "n_mels": 96})
 MEL_128 = Input("mel", 16_000, 464_000, {"n_fft": 512, "hop": 256, "n_mels": 128})
@@ -208,7 +220,7 @@ OTHER_ROWS = (
         "harmonic-cnn", WON_2020_HARMONIC, "harmonic_cnn", Input("waveform", 16_000, 464_000), 80_000, 1, "panwar",
         n_excerpts=5, parameters=3_631_551, published={"roc_auc": 0.9127, "pr_auc": 0.4611},
     ),
-    System("linear", "scikit-learn's logistic regression", "linear", SCATTERING, 114, 433, "none"),
+    System("linear", "scikit-learn's logistic regression", "linear", SCATTERING, 114, 433, training=None),
 )  # fmt: skip
 SYSTEMS: dict[str, System] = {row.name: row for row in (*SONG_ROWS, *TIME_ROWS, *DALLA_LONGA_ROWS, *OTHER_ROWS)}
 
@@ -225,7 +237,7 @@ def get(name: str) -> System:
 def network_frames(system: System, frames: int) -> int:
     """How many of a clip's ``frames`` the network sees at a time: all, unless it was published on pieces of a clip."""
     if system.n_excerpts > 1 and system.frames > frames:
-        raise ValueError(f"{system.name}: its pieces have {system.frames} frames, got clips of {frames}")
+        raise ValueError(f"{system.name}: its excerpts have {system.frames} frames, got clips of {frames}")
     return system.frames if system.n_excerpts > 1 else frames
 
 

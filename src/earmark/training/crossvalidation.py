@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from earmark import progress
-from earmark.config import Config, ConfigError, CrossValidationConfig, entry
+from earmark.config import ConfigError, CrossValidationConfig, entry
 from earmark.corpus.labels import Labelled, read_labels
 from earmark.corpus.manifest import TagTable
 from earmark.evaluation import scoring
@@ -26,14 +26,21 @@ from earmark.features.dataset import Origin, Split, origin, read_features
 from earmark.features.standardize import fit_array
 from earmark.files import write_csv, write_json
 from earmark.models.saved import FILE, SavedModel
-from earmark.training import distributed
+from earmark.training import distributed, validation
 from earmark.training.checkpoints import forget
 from earmark.training.fit import fit, require_settings, saved_model
 
 COLUMNS = ("clip_id", "fold", "actual", "predicted")
 Numbers = NDArray[np.int64]
-Parts = tuple[Numbers, Numbers, Numbers]
 VALIDATION = 7  # one in so many of the clips that a fold does not hold out chooses its epoch
+
+
+class Parts(NamedTuple):
+    """The rows of a fold that train, those that choose its epoch, and those that it holds out."""
+
+    train: Numbers
+    valid: Numbers
+    held_out: Numbers
 
 
 @dataclass(frozen=True)
@@ -71,9 +78,35 @@ def classify(clips: Sequence[Labelled], table: TagTable, classes: Sequence[str])
     return Classified(tuple(clips[int(i)] for i in rows), numbers, len(clips) - len(rows))
 
 
+@dataclass(frozen=True)
+class _Data:
+    """The rows that count: who they are, features (rows, frames, dims), classes (rows,) and groups (rows,).
+
+    A row is a clip, or a segment of one. left_out: clips with no class or several; missing: clips without features.
+    """
+
+    clips: list[Labelled]
+    features: NDArray[np.float32]
+    classes: Numbers
+    groups: NDArray[np.str_]
+    left_out: int
+    missing: int
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """The clips that a fold holds out, their classes, those that its model predicts, and the model."""
+
+    clips: tuple[Labelled, ...]
+    actual: Numbers
+    predicted: Numbers
+    model: SavedModel
+
+
 def crossvalidate(
+    params: Path,
     name: str,
-    config: Config,
     features: Path,
     labels: Path,
     checkpoints: Path,
@@ -81,11 +114,12 @@ def crossvalidate(
     metrics: Path,
     confusion: Path,
 ) -> None:
-    """What the stage does for one of the crossvalidations of params.yaml: run it, and write models, metrics and table.
+    """What the stage does for one of the crossvalidations of ``params``: run it, and write models, metrics and table.
 
     A run that is killed goes on in the fold where it was; what its finished folds found is among the checkpoints.
     """
     watch = progress.Stopwatch()
+    config = validation.load(params)
     chosen = entry("crossvalidations", config.crossvalidations, name)
     require_settings(chosen.representation, config, features, origin(features))
     outcome = run(name, chosen, features, labels, checkpoints)
@@ -107,57 +141,65 @@ def run(
 
     checkpoints: a folder for the state of each fold, from which a killed run goes on; it stays until ``forget``.
     """
+    data = _read(name, config, features, labels)
+    folds: list[_Fold] = []
+    with progress.bar(config.folds, f"crossvalidate {name}", "fold") as bar:
+        for number, parts in enumerate(_parts(name, config, data.classes, data.groups)):
+            state = checkpoints and checkpoints / f"fold-{number}"
+            folds.append(_train_and_score(name, config, data, parts, state))
+            bar.update()
+    rows: list[list[object]] = [
+        [clip.clip_id, number, config.classes[actual], config.classes[predicted]]
+        for number, fold in enumerate(folds)
+        for clip, actual, predicted in zip(fold.clips, fold.actual, fold.predicted, strict=True)
+    ]
+    return Outcome(_summary(config, data, folds), rows, [fold.model for fold in folds])
+
+
+def _read(name: str, config: CrossValidationConfig, features: Path, labels: Path) -> _Data:
+    """Read the clips that have one class; ConfigError if there are too few groups for the folds."""
     heard = origin(features)
     found = classify(*read_labels(labels), config.classes)
     here, values = read_features(features, [clip.clip_id for clip in found.clips])
-    clips, classes = [found.clips[i] for i in here], found.classes[here]
+    clips = [found.clips[i] for i in here]
     groups = np.array([getattr(clip, config.groups) for clip in clips])
     if len(set(groups)) < 2 * config.folds:
         raise ConfigError(
             f"crossvalidations.{name}.folds must be at most half the number of groups, got {config.folds} for "
             f"{len(set(groups))} values of {config.groups}"
         )
-    rows: list[list[object]] = []
-    actual, predicted = np.empty(0, int), np.empty(0, int)
-    accuracies: list[float] = []
-    absent = 0  # classes without a clip in a fold, of which its accuracy cannot know
-    models: list[SavedModel] = []
-    with progress.bar(config.folds, f"crossvalidate {name}", "fold") as bar:
-        for fold, parts in enumerate(_parts(name, config, classes, groups)):
-            state = checkpoints and checkpoints / f"fold-{fold}"
-            tested, scores, model = _fold(name, config, values, classes, clips, parts, heard, state)
-            models.append(model)
-            truth, guesses = tested.targets.numpy().argmax(axis=1), scores.argmax(axis=1)
-            actual, predicted = np.concatenate([actual, truth]), np.concatenate([predicted, guesses])
-            absent += len(config.classes) - len(set(truth))
-            accuracies.append(normalized_accuracy(truth, guesses, len(config.classes)))
-            names = [(config.classes[t], config.classes[g]) for t, g in zip(truth, guesses, strict=True)]
-            rows += [[clip.clip_id, fold, *pair] for clip, pair in zip(tested.clips, names, strict=True)]
-            bar.update()
-    summary = {
+    missing = len(found.clips) - len(set(here))  # a clip that was cut into segments has several rows
+    return _Data(clips, values, found.classes[here], groups, found.left_out, missing, heard)
+
+
+def _summary(config: CrossValidationConfig, data: _Data, folds: Sequence[_Fold]) -> dict[str, Any]:
+    """What the metrics say; ``absent_in_folds`` counts the classes whose recall a fold cannot know."""
+    n_classes = len(config.classes)
+    actual, predicted = (np.concatenate([getattr(fold, part) for fold in folds]) for part in ("actual", "predicted"))
+    accuracies = [normalized_accuracy(fold.actual, fold.predicted, n_classes) for fold in folds]
+    return {
         "accuracy": {
             "normalized": float(np.mean(accuracies)),
             "raw": float((predicted == actual).mean()),
             "lowest_fold": min(accuracies),
             "highest_fold": max(accuracies),
-            "absent_in_folds": absent,
+            "absent_in_folds": sum(n_classes - len(set(fold.actual)) for fold in folds),
         },
-        "recall": dict(zip(config.classes, recalls(actual, predicted, len(config.classes)).tolist(), strict=True)),
-        "clips": len(rows),
-        "left_out": found.left_out,
-        "missing_clips": len(found.clips) - len(rows),
-        "groups": len(set(groups)),
+        "recall": dict(zip(config.classes, recalls(actual, predicted, n_classes).tolist(), strict=True)),
+        "clips": len(actual),
+        "left_out": data.left_out,
+        "missing_clips": data.missing,
+        "groups": len(set(data.groups)),
         "training": {
             "folds": config.folds,
-            "epochs": sum(model.training["epochs"] for model in models),
-            "parameters": models[0].training["parameters"],
+            "epochs": sum(fold.model.training["epochs"] for fold in folds),
+            "parameters": folds[0].model.training["parameters"],
         },
     }
-    return Outcome(summary, rows, models)
 
 
 def _parts(name: str, config: CrossValidationConfig, classes: Numbers, groups: NDArray[np.str_]) -> list[Parts]:
-    """Of each fold, what trains, what chooses the epoch, and what is held out."""
+    """Divide the rows anew for each fold; ConfigError if only one class is left to choose an epoch by."""
     found = []
     for fold, (rest, held_out) in enumerate(_split(config.folds, classes, groups, config.seed)):
         inner = min(VALIDATION, len(set(groups[rest])))
@@ -168,7 +210,7 @@ def _parts(name: str, config: CrossValidationConfig, classes: Numbers, groups: N
                 f"fold {fold} must be of two classes at least, but all are {config.classes[classes[valid][0]]!r}; "
                 "a class has too few of these groups"
             )
-        found.append((train, valid, held_out))
+        found.append(Parts(train, valid, held_out))
     return found
 
 
@@ -184,8 +226,7 @@ def recalls(actual: Numbers, predicted: Numbers, n_classes: int) -> NDArray[np.f
     """Share of each class's clips that are found, NaN for a class without a clip: (n_classes,)."""
     counts = np.bincount(actual, minlength=n_classes).astype(float)
     right = np.bincount(actual[actual == predicted], minlength=n_classes)
-    found: NDArray[np.float64] = np.divide(right, counts, out=np.full(n_classes, np.nan), where=counts > 0)
-    return found
+    return np.divide(right, counts, out=np.full(n_classes, np.nan), where=counts > 0)
 
 
 def normalized_accuracy(actual: Numbers, predicted: Numbers, n_classes: int) -> float:
@@ -193,32 +234,23 @@ def normalized_accuracy(actual: Numbers, predicted: Numbers, n_classes: int) -> 
     return float(np.nanmean(recalls(actual, predicted, n_classes)))
 
 
-def _fold(
-    name: str,
-    config: CrossValidationConfig,
-    values: NDArray[np.float32],
-    classes: Numbers,
-    clips: Sequence[Labelled],
-    parts: Parts,
-    heard: Origin,
-    checkpoints: Path | None,
-) -> tuple[Split, NDArray[np.float64], SavedModel]:
-    """Train on the first part, choose the epoch on the second; return clips and scores of the third, and the model.
-
-    Scores are (clips, classes).
-    """
-    standardizer = fit_array(values[parts[0]])
-    one_hot = np.eye(len(config.classes), dtype=np.float32)[classes]
+def _train_and_score(
+    name: str, config: CrossValidationConfig, data: _Data, parts: Parts, checkpoints: Path | None
+) -> _Fold:
+    """Train a fold's model and let it predict what the fold holds out."""
+    standardizer = fit_array(data.features[parts.train])
+    one_hot = np.eye(len(config.classes), dtype=np.float32)[data.classes]
     train, valid, held_out = (
         Split(
-            torch.from_numpy((values[rows] - standardizer.mean) * standardizer.inverse_std),
+            torch.from_numpy((data.features[rows] - standardizer.mean) * standardizer.inverse_std),
             torch.from_numpy(one_hot[rows]),
-            tuple(clips[i] for i in rows),
+            tuple(data.clips[i] for i in rows),
             tuple(config.classes),
             0,
         )
         for rows in parts
     )
     fitted = fit(name, config.experiment(), train, valid, checkpoints, exclusive=True)
-    model = saved_model(name, fitted, valid, standardizer, heard, exclusive=True)
-    return *held_out.by_clip(scoring.score_saved(model, held_out.features)), model
+    model = saved_model(name, fitted, valid, standardizer, data.origin, exclusive=True)
+    tested, scores = held_out.by_clip(scoring.score_saved(model, held_out.features))
+    return _Fold(tested.clips, tested.targets.numpy().argmax(axis=1), scores.argmax(axis=1), model)

@@ -43,7 +43,7 @@ def is_main() -> bool:
     return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
-def _place() -> tuple[int, int]:
+def _rank_and_size() -> tuple[int, int]:
     """The number of this process, and how many there are."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
@@ -56,7 +56,7 @@ def shard_batch(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, floa
     DDP averages gradients over processes; weighted so, that is the mean over the rows of the batch, however many each
     process has. Raises EarmarkError where there are fewer rows than processes.
     """
-    rank, size = _place()
+    rank, size = _rank_and_size()
     if len(features) < size:
         raise EarmarkError(
             f"a batch must hold a clip for each of {size} processes, got {len(features)}: a larger `batch`, or fewer "
@@ -68,13 +68,13 @@ def shard_batch(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, floa
 
 def is_my_batch(batch: int) -> bool:
     """Whether this process takes the piece of work of that number."""
-    rank, size = _place()
+    rank, size = _rank_and_size()
     return batch % size == rank
 
 
 def gather(items: list[T]) -> list[T]:
     """The items of all processes, in the order of these; the same list in each."""
-    _, size = _place()
+    _, size = _rank_and_size()
     if size == 1:
         return items
     found: list[Any] = [None] * size

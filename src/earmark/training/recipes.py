@@ -44,7 +44,7 @@ class Recipe:
 # leaves 5 % after 300 epochs), nor the batch (32); they stop after 300 epochs, without patience. Dalla Longa et al.
 # print neither decay factor (0.5 per restart, 0.0005 per iteration), batch (32), patience (5) nor epochs (100). Panwar
 # et al. print no patience (10) and no learning rate (Adam's default).
-RULES = {
+RECIPES = {
     "song-2018": Recipe("adam", 1e-5, "exponential", batch=32, epochs=300, patience=300, decay=0.99),
     "mirex-2018": Recipe("adam", 1e-5, "constant", batch=32, epochs=300, patience=300),
     "dalla-longa": Recipe("sgd", 1e-2, "two-level", batch=32, epochs=100, patience=5, decay=0.5, local_decay=5e-4),
@@ -76,7 +76,7 @@ def choose(published: str, experiment: ExperimentConfig, any_length: bool = Fals
     name = published if experiment.preset == "published" else "demo-recurrent" if any_length else "demo"
     keys = ("epochs", "batch", "learning_rate", "patience")
     chosen: dict[str, Any] = {key: value for key in keys if (value := getattr(experiment, key)) is not None}
-    return replace(RULES[name], **chosen)
+    return replace(RECIPES[name], **chosen)
 
 
 def optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
@@ -27,6 +27,22 @@ class DivergedError(EarmarkError):
 CURVES = ("epoch", "train_loss", "valid_loss", "valid_roc_auc", "learning_rate")
 
 
+class ScoredBatch(NamedTuple):
+    """The number of a validation batch in its epoch, its probabilities (clips, tags), and each clip's loss."""
+
+    number: int
+    scores: Tensor
+    losses: Tensor
+
+
+class Judgement(NamedTuple):
+    """What an epoch reached."""
+
+    train_loss: float
+    valid_loss: float
+    valid_roc_auc: float
+
+
 class Tagger(pl.LightningModule):
     """Cross-entropy over independent tags or exclusive classes; a Recipe's learning rate is set before every batch."""
 
@@ -44,8 +60,8 @@ class Tagger(pl.LightningModule):
         self.n_excerpts = n_excerpts or count_excerpts(valid.features.shape[1], batches.frames)
         self.cuts = 0  # of the learning rate, by the two-level recipe
         self.draws = np.random.default_rng()  # of the augmentation; the same in every process
-        self.losses: list[Tensor] = []
-        self.judged: list[tuple[int, Tensor, Tensor]] = []  # batch, scores, losses
+        self.train_losses: list[Tensor] = []
+        self.scored: list[ScoredBatch] = []
         self._factor = recipes.factor(recipe, len(batches))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -67,7 +83,7 @@ class Tagger(pl.LightningModule):
         features, targets, weight = distributed.shard_batch(features, targets)
         loss_of = F.cross_entropy if self.exclusive else F.binary_cross_entropy_with_logits
         loss: Tensor = weight * loss_of(self.model(features), targets)
-        self.losses.append(loss.detach())
+        self.train_losses.append(loss.detach())
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -76,7 +92,8 @@ class Tagger(pl.LightningModule):
             return
         features, targets = batch
         scores = probabilities(self.model, features, self.batches.frames, self.n_excerpts, self.exclusive)
-        self.judged.append((batch_idx, scores.cpu(), self._losses(scores, targets.double()).cpu()))
+        losses = self._losses(scores, targets.double())
+        self.scored.append(ScoredBatch(batch_idx, scores.cpu(), losses.cpu()))
 
     def _losses(self, scores: Tensor, targets: Tensor) -> Tensor:
         """The cross-entropy of each clip, (clips,): what training minimises, of probabilities; NaN where these are."""
@@ -86,25 +103,28 @@ class Tagger(pl.LightningModule):
             return torch.full_like(scores[:, 0], torch.nan)
         return F.binary_cross_entropy(scores, targets, reduction="none").mean(dim=1)
 
-    def judgement(self) -> tuple[float, float, float]:
+    def judge(self) -> Judgement:
         """Training loss, validation loss and validation ROC-AUC of the epoch, the same in every process.
 
         Raises DivergedError where one of the losses is no finite number.
         """
-        judged = sorted(distributed.gather(self.judged), key=lambda entry: entry[0])
-        scores, losses = (torch.cat(parts) for parts in list(zip(*judged, strict=True))[1:])
-        train_loss = float(np.mean(distributed.gather([float(torch.stack(self.losses).mean())])))
-        self.losses.clear()
-        self.judged.clear()
-        valid_loss = float(losses.mean())
-        for what, loss in (("training", train_loss), ("validation", valid_loss)):
-            if not math.isfinite(loss):
-                raise DivergedError(
-                    f"training diverged in epoch {self.current_epoch}: the {what} loss is {loss} at a learning rate of "
-                    f"{self.rate(0):.3g}; a smaller learning_rate may help, and features must be finite"
-                )
+        scored = sorted(distributed.gather(self.scored), key=lambda batch: batch.number)
+        scores = torch.cat([batch.scores for batch in scored])
+        train_loss = float(np.mean(distributed.gather([float(torch.stack(self.train_losses).mean())])))
+        valid_loss = float(torch.cat([batch.losses for batch in scored]).mean())
+        self.train_losses.clear()
+        self.scored.clear()
+        self._require_finite("training", train_loss)
+        self._require_finite("validation", valid_loss)
         valid, means = self.valid.by_clip(scores.numpy())
-        return train_loss, valid_loss, macro_roc_auc(means, valid.targets.numpy())
+        return Judgement(train_loss, valid_loss, macro_roc_auc(means, valid.targets.numpy()))
+
+    def _require_finite(self, what: str, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"training diverged in epoch {self.current_epoch}: the {what} loss is {loss} at a learning rate of "
+                f"{self.rate(0):.3g}; a smaller learning_rate may help, and features must be finite"
+            )
 
     def _augmented(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Blend and offset a batch as the recipe says; drawn on the CPU, so that every device sees the same numbers."""
@@ -153,29 +173,34 @@ class BestWeights(pl.Callback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Judge the epoch."""
         assert isinstance(pl_module, Tagger)
-        train_loss, valid_loss, auc = pl_module.judgement()
-        epoch = trainer.current_epoch
-        rate = pl_module.rate(0)
-        row = [epoch, round(train_loss, 6), round(valid_loss, 6), round(auc, 6), float(f"{rate:.6g}")]
-        two_level = self.recipe.schedule == "two-level"
-        column = CURVES.index("valid_loss" if two_level else "valid_roc_auc")
-        improved = not self.curves or (
-            row[column] < min(r[column] for r in self.curves)
-            if two_level
-            else row[column] > max(r[column] for r in self.curves)
-        )
+        epoch, rate = trainer.current_epoch, pl_module.rate(0)
+        row = [epoch, *(round(value, 6) for value in pl_module.judge()), float(f"{rate:.6g}")]
+        improved = self._improves(row)
         self.curves.append(row)
         if improved:
             self.epoch, self._waiting_since = epoch, epoch
             self.weights = copy.deepcopy({k: v.detach().cpu() for k, v in pl_module.model.state_dict().items()})
         elif epoch - self._waiting_since >= self.recipe.patience:
             self._waiting_since = epoch
-            if two_level:
-                self._cuts += 1
-                pl_module.model.load_state_dict(self.weights)
-                trainer.optimizers[0].state.clear()
-            else:
-                self.stopped = trainer.should_stop = True
+            self._give_up(trainer, pl_module)
+
+    def _improves(self, row: list[float]) -> bool:
+        """Whether an epoch is better than all before it, by what the recipe waits for: its loss, or its ROC-AUC."""
+        two_level = self.recipe.schedule == "two-level"
+        column = CURVES.index("valid_loss" if two_level else "valid_roc_auc")
+        before = [earlier[column] for earlier in self.curves]
+        if not before:
+            return True
+        return row[column] < min(before) if two_level else row[column] > max(before)
+
+    def _give_up(self, trainer: pl.Trainer, tagger: Tagger) -> None:
+        """Cut the rate and go back to the best weights, or stop, as the recipe says."""
+        if self.recipe.schedule == "two-level":
+            self._cuts += 1
+            tagger.model.load_state_dict(self.weights)
+            trainer.optimizers[0].state.clear()
+        else:
+            self.stopped = trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs; of a finished one, all that it found."""

@@ -96,7 +96,7 @@ def has_batch_norm(network: nn.Module) -> bool:
 
 def _require_one(section: Section, name: str, experiment: ExperimentConfig) -> None:
     system = system_of(section, name, experiment)
-    if system.training == "none":  # it fits itself, without batches
+    if system.training is None:  # the network fits itself, without batches
         return
     batch = recipes.choose(system.training, experiment).batch
     if batch < 2:

@@ -1,0 +1,58 @@
+"""What a system hears of the corpus: decoded, computed and standardised as far as that is not done yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from earmark.config import Config, RepresentationConfig, WaveformConfig
+from earmark.corpus.labels import read_labels
+from earmark.corpus.manifest import read_manifest
+from earmark.decode.corpus import decode_corpus
+from earmark.decode.waveforms import Waveforms
+from earmark.features import dataset, extract, standardize
+from earmark.features.dataset import Split
+from earmark.storage import provenance
+from earmark.systems import published
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One representation of the labelled corpus: a folder of shards, the file of its standardizer, the labels."""
+
+    features: Path
+    standardizer: Path
+    labels: Path
+
+    def splits(self) -> tuple[Split, Split, Split]:
+        """What a system trains on, chooses by and is tested on."""
+        train, valid, test = (
+            dataset.load(self.features, self.labels, self.standardizer, split) for split in ("train", "valid", "test")
+        )
+        return train, valid, test
+
+
+def prepare(representation: RepresentationConfig, config: Config, data: Path, labels: Path) -> Prepared:
+    """Decode, compute and standardise a representation under ``data``/papers."""
+    settings = representation.model_dump(mode="json")
+    name = f"{representation.kind}-{provenance.fingerprint(**settings)[:8]}"
+    features, standardizer = data / "papers/features" / name, data / "papers/standardize" / f"{name}.json"
+    extract.extract(_waveforms(representation, config, data), features, settings)
+    clips, _ = read_labels(labels)
+    standardizer.parent.mkdir(parents=True, exist_ok=True)
+    standardize.fit(features, {clip.clip_id for clip in clips if clip.split == "train"}).save(standardizer)
+    return Prepared(features, standardizer, labels)
+
+
+def _waveforms(representation: RepresentationConfig, config: Config, data: Path) -> Waveforms:
+    """The pipeline's waveforms of that rate if they are long enough, or else those of this command."""
+    rate, audio = representation.rate, config.corpus.audio
+    clips = read_manifest(data / "corpus/manifest.csv")
+    decoded = config.waveforms.get(rate)
+    if decoded is not None and decoded.samples >= representation.samples:
+        return Waveforms(data / "waveforms" / str(rate), clips, audio)
+    inputs = [system.representation for system in published.SYSTEMS.values()]
+    longest = max(heard.n_samples for heard in inputs if heard.rate == rate)
+    folder = data / "papers/waveforms" / str(rate)
+    decode_corpus(clips, audio, rate, WaveformConfig(samples=longest), folder)
+    return Waveforms(folder, clips, audio)

@@ -1,0 +1,147 @@
+"""Train a network by gradient steps with Lightning: best weights by validation ROC-AUC, exact resume, curves."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from torch import nn
+
+from earmark import devices
+from earmark.features.dataset import Batches, Split
+from earmark.storage import provenance
+from earmark.training import distributed
+from earmark.training.checkpoints import Found, Keeper, find, mark, misfit
+from earmark.training.recipes import Recipe
+from earmark.training.tagger import CURVES, STATE, BestWeights, Tagger
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained, by which recipe, on which clips.
+
+    n_excerpts: how many excerpts of a clip are scored; None: as many as overlap by half. exclusive: the targets are
+    classes, one a clip. about: what the result depends on besides, such as the code.
+    """
+
+    model: nn.Module
+    recipe: Recipe
+    seed: int
+    train: Split
+    valid: Split
+    n_excerpts: int | None = None
+    exclusive: bool = False
+    about: Mapping[str, str] | None = None
+
+    def mark(self) -> str:
+        """Return the hash of everything that the result depends on, the order of the clips included."""
+        return mark(
+            self.train,
+            self.valid,
+            recipe=asdict(self.recipe),
+            seed=self.seed,
+            n_excerpts=self.n_excerpts,
+            exclusive=self.exclusive,
+            about=dict(self.about or {}),
+            makers=makers(),
+            processes=distributed.settings(),
+        )
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a training found: a row of CURVES for every epoch, the best epoch, and how a clip is seen and scored.
+
+    excerpt_frames: frames that the network sees at one time; n_excerpts: how many excerpts of them are scored.
+    """
+
+    curves: list[list[float]]
+    best_epoch: int
+    excerpt_frames: int
+    n_excerpts: int
+    valid_roc_auc: float
+
+
+def makers() -> dict[str, str]:
+    """The libraries and the kind of device that a trained model's bytes depend on."""
+    device = devices.kind(devices.device())
+    return provenance.makers("numpy", "pytorch-lightning", "scikit-learn", "scipy", "torch", device=device)
+
+
+def train(task: Task, checkpoints: Path | None = None) -> Learnt:
+    """Train the network of a task, or go on where a killed run of the same task was; leave the best weights in it.
+
+    checkpoints: a folder for the state of the run.
+    """
+    recipe = task.recipe
+    batches = Batches(task.train, recipe.batch, task.seed, recipe.excerpt)
+    tagger = Tagger(task.model, recipe, batches, task.valid, task.n_excerpts, task.exclusive)
+    best = BestWeights(recipe, task.seed)
+    folder = None if checkpoints is None else checkpoints / task.mark()[:16]
+    found = None if folder is None else find(folder, partial(_misfit, tagger, best))
+    if found is not None and found.finished:
+        best.load_state_dict(dict(found.state))
+    else:
+        _run(tagger, best, folder, found)
+    task.model.cpu().load_state_dict(best.weights)
+    auc = best.curves[best.epoch][CURVES.index("valid_roc_auc")]
+    return Learnt(best.curves, best.epoch, batches.frames, tagger.n_excerpts, auc)
+
+
+def _run(tagger: Tagger, best: BestWeights, folder: Path | None, found: Found | None) -> None:
+    """Let Lightning train, from ``found`` on if there is one, and keep the state of every epoch in ``folder``."""
+    recipe = tagger.recipe
+    callbacks: list[pl.Callback] = [best]
+    if folder is not None:
+        callbacks.append(
+            Keeper(folder, lambda t: best.stopped or t.current_epoch + 1 >= recipe.epochs, best.state_dict)
+        )
+    with _quiet():
+        trainer = pl.Trainer(
+            max_epochs=recipe.epochs,
+            callbacks=callbacks,
+            gradient_clip_val=recipe.clip_norm,
+            enable_progress_bar=sys.stderr.isatty() and distributed.is_main(),
+            enable_checkpointing=False,  # Lightning's own: they cannot say that a run is over
+            enable_model_summary=False,
+            logger=False,
+            num_sanity_val_steps=0,
+            **devices.lightning(devices.device()) | distributed.settings(),
+        )
+        resume = None if found is None else str(found.path)
+        valid = Batches(tagger.valid, 2 * recipe.batch)
+        trainer.fit(tagger, tagger.batches, valid, ckpt_path=resume, weights_only=False)
+
+
+def _misfit(tagger: Tagger, best: BestWeights, finished: bool, state: Mapping[str, Any]) -> str:
+    """Why a checkpoint cannot be gone on from, or nothing."""
+    kept = state if finished else state["callbacks"][best.state_key]
+    if lacking := set(STATE) - set(kept):
+        return f"it lacks {', '.join(sorted(lacking))}"
+    here = tagger.model.state_dict()
+    if finished:
+        return misfit(here, kept["weights"])
+    there = {name.removeprefix("model."): weights for name, weights in state["state_dict"].items()}
+    return misfit(here, there) or misfit(here, kept["weights"])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's greetings and its advice about loaders off the terminal."""
+    log = logging.getLogger("pytorch_lightning")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"pytorch_lightning\..*")
+            yield
+    finally:
+        log.setLevel(level)
