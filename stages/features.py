@@ -9,6 +9,7 @@ from earmark.corpus.manifest import read_manifest
 from earmark.decode.waveforms import Waveforms
 from earmark.errors import explained
 from earmark.features.extract import extract
+from earmark.representations import resolve
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
     args = parser.parse_args()
     with explained():
         config = load(Path("params.yaml"))
-        settings = entry("representations", config.representations, args.representation)
+        settings = resolve(entry("representations", config.representations, args.representation), args.representation)
         waveforms = Waveforms(args.waveforms, read_manifest(args.manifest), config.corpus.audio)
         watch = progress.Stopwatch()
         counts = extract(waveforms, args.out, settings.model_dump(mode="json"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from earmark.config import Config, load
+from earmark.config import Config
 from earmark.corpus import labels
 from earmark.corpus.kinds import magnatagatune
 from earmark.corpus.manifest import write_manifest, write_tags
@@ -19,6 +19,7 @@ from earmark.features import extract, standardize
 from earmark.files import write_json
 from earmark.storage import provenance
 from earmark.training import fit as training
+from earmark.training import validation
 
 RATE, SAMPLES = 16_000, 30_000
 
@@ -40,7 +41,7 @@ class Place:
 
     @property
     def config(self) -> Config:
-        return load(self.params)
+        return validation.load(self.params)
 
     @property
     def inputs(self) -> tuple[Path, Path, Path]:

@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from earmark import devices, progress, representations
+from earmark.config import RepresentationConfig
 from earmark.decode import corpus as decode
 from earmark.decode.audio import from_stored
 from earmark.decode.waveforms import Waveforms
@@ -130,7 +131,7 @@ class Extractor:
         self.device = devices.device()
         self.copies = devices.Copies(self.device)
         try:
-            transform = representations.of(settings, name)
+            transform = representations.of(RepresentationConfig.model_validate(settings), name)
         except ValueError as error:
             raise EarmarkError(str(error)) from None
         self.transform = transform.to(self.device)

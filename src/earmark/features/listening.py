@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark import representations
+from earmark.config import RepresentationConfig
 from earmark.decode.audio import REMAINDER, cut, decode_whole, from_stored, to_stored
 from earmark.errors import EarmarkError
 from earmark.features.standardize import Standardizer
@@ -42,7 +43,7 @@ class Listener:
     ) -> None:
         self.representation, self.waveform, self.standardizer = representation, waveform, standardizer
         try:
-            self.transform = representations.of(representation)
+            self.transform = representations.of(RepresentationConfig.model_validate(representation))
         except ValueError as error:  # made by code that took other settings
             raise EarmarkError(f"the model's representation cannot be built: {error}") from None
 
