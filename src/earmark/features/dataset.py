@@ -34,13 +34,10 @@ class Split:
     tags: tuple[str, ...]
     missing: int
 
-    def songs(self) -> NDArray[np.int64]:
-        """One number per row, equal for clips of the same song."""
-        return _numbered([c.song for c in self.clips])
-
     def by_clip(self, scores: NDArray[np.float64]) -> tuple[Split, NDArray[np.float64]]:
         """The split with one row per clip, its first segment's, and the mean of each clip's rows of ``scores``."""
-        clip_of = _numbered([c.clip_id for c in self.clips])
+        numbers = {clip: number for number, clip in enumerate(dict.fromkeys(c.clip_id for c in self.clips))}
+        clip_of = np.array([numbers[c.clip_id] for c in self.clips], np.int64)
         counts = np.bincount(clip_of)
         if len(counts) == len(clip_of):
             return self, scores
@@ -75,12 +72,6 @@ def origin(features: Path) -> Origin:
             found = Origin(heard, waves, str(file.attrs["code"]))
     assert found is not None  # open_all raises for an empty folder
     return found
-
-
-def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
-    """One number per name, in the order of first occurrence."""
-    numbers = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    return np.array([numbers[name] for name in names], np.int64)
 
 
 def load(features: Path, labels: Path, standardizer: Path, split: str) -> Split:

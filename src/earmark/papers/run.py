@@ -21,7 +21,8 @@ from earmark.corpus.manifest import read_manifest
 from earmark.decode.corpus import decode_corpus
 from earmark.decode.waveforms import Waveforms
 from earmark.errors import EarmarkError
-from earmark.evaluation import judging, scoring
+from earmark.evaluation import scoring
+from earmark.evaluation.experiment import evaluate_model
 from earmark.features import dataset, extract, standardize
 from earmark.features.dataset import Split
 from earmark.features.standardize import Standardizer
@@ -149,7 +150,7 @@ class Papers:
         heard = dataset.origin(row.features)
         saved = saved_model(system.name, fitted, valid, Standardizer.load(row.standardizer), heard)
         batch = _batch(fitting)
-        test, scores, result = judging.judge(saved, test, self.config.evaluation, batch.get("batch"))
+        test, scores, result = evaluate_model(saved, test, self.config.evaluation, batch.get("batch"))
         saved.save(self.data / "papers/models" / system.name / FILE)
         scoring.write_scores(self.data / "papers/scores" / f"{system.name}.csv", test, scores)
         found = {"test": result.summary | {"missing_clips": test.missing}, "training": fitted.summary}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -31,7 +32,7 @@ def test_what_an_evaluation_writes_says_what_the_training_took_and_no_time(place
     }  # fmt: skip
     assert written.curves.read_text() == (place.data / "models/linear/curves.csv").read_text()
     again = place.evaluate("linear", place.folder / "again")
-    for name in written.__dataclass_fields__:
+    for name in vars(written):
         assert getattr(again, name).read_bytes() == getattr(written, name).read_bytes()
 
 
@@ -81,8 +82,6 @@ def test_inputs_that_are_not_the_models_are_refused_and_both_are_named(place, ch
 def test_an_evaluation_is_at_the_models_own_thresholds(place):
     file = place.data / "models/linear" / FILE
     kept = SavedModel.load(file)
-    import dataclasses
-
     dataclasses.replace(kept, thresholds=(0.0, None, None)).save(file)
     found = json.loads(place.evaluate("linear").metrics.read_text())["test"]["equal_error"]["chosen_on_valid"]
     assert found == {"tpr": 1.0, "fpr": 1.0, "tags": 1}
