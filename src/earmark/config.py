@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from earmark import strict_yaml
 from earmark.errors import EarmarkError
@@ -107,6 +107,15 @@ class WaveformConfig(Section):
             raise ValueError(f"segments goes with policy: segments, got {self.segments} with policy {self.policy!r}")
         return self
 
+    def stored(self, rate: int) -> dict[str, Any]:
+        """Return what shards and models hold of waveforms at ``rate`` Hz: all that changes them, as JSON."""
+        return self.model_dump(mode="json", exclude={"max_rejected"}) | {"rate": rate}
+
+    @classmethod
+    def from_stored(cls, settings: Mapping[str, Any]) -> WaveformConfig:
+        """Return what ``stored`` was made of, but for ``max_rejected``; ValueError if it is something else."""
+        return cls.model_validate({key: value for key, value in settings.items() if key != "rate"})
+
 
 class RepresentationConfig(Section):
     """Settings that every representation has: its waveform's rate and how many samples of a clip it sees.
@@ -118,6 +127,13 @@ class RepresentationConfig(Section):
     rate: Rate
     samples: Positive
     dtype: Literal["float32", "float16"] = "float32"
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _of_its_kind(cls, values: Any, handler: Any) -> Any:
+        if cls is RepresentationConfig and isinstance(values, dict):
+            return TypeAdapter[Any](AnyRepresentation).validate_python(values)
+        return handler(values)
 
     def options(self) -> dict[str, Any]:
         """The keyword arguments of the transform, without kind, rate, samples and dtype."""

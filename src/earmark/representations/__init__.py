@@ -5,7 +5,6 @@ A kind is a module of this package with a top-level `build`, its class or a func
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,20 +12,28 @@ from typing import TYPE_CHECKING, Any
 from earmark.storage import provenance
 
 if TYPE_CHECKING:
+    from earmark.config import RepresentationConfig
     from earmark.representations.base import Representation
 
 KINDS: tuple[str, ...]  # `kinds()`, found when first asked for
-_COMMON = ("kind", "rate", "samples", "dtype")  # settings that every kind has
 
 
-def of(settings: Mapping[str, Any], name: str | None = None) -> Representation:
-    """Build the representation that an entry of params.yaml, or a shard's `config`, describes.
+def resolve(config: RepresentationConfig, name: str | None = None) -> RepresentationConfig:  # noqa: ARG001
+    """Return `config` with every option of its kind."""
+    return config
 
-    settings: kind, rate (Hz), samples per clip and the kind's own options; how features are stored (dtype) is left out.
-    name: what errors call it. Raises ValueError as `build` does.
+
+def of(config: RepresentationConfig, name: str | None = None) -> Representation:
+    """Build the representation that an entry of params.yaml, a shard or a model describes.
+
+    name: what errors call it. Raises ConfigError.
     """
-    options = {key: value for key, value in settings.items() if key not in _COMMON}
-    return build(settings["kind"], rate=settings["rate"], n_samples=settings["samples"], name=name, **options)
+    from earmark.config import ConfigError
+
+    try:
+        return build(config.kind, rate=config.rate, n_samples=config.samples, name=name, **config.options())
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def kinds() -> tuple[str, ...]:
