@@ -23,7 +23,7 @@ from earmark.config import Config, ConfigError, load
 from earmark.corpus.labels import read_labels
 from earmark.corpus.manifest import read_manifest
 from earmark.evaluation import scoring
-from earmark.features.listening import Listener
+from earmark.features.listener import Listener
 from earmark.models.saved import FILE, SavedModel
 from earmark.storage import provenance
 
@@ -84,7 +84,7 @@ class Predictor:
         self.saved, self.labels = saved, labels
         self.listener = Listener(saved.representation, saved.waveform, saved.standardizer)
         self.model = saved.build()
-        kind = saved.representation["kind"]
+        kind = saved.representation.kind
         if saved.code["features"] != provenance.digest(f"features-{kind}"):
             print(
                 f"warning: the code of {kind} has changed since {saved.experiment!r} was trained: features, and so "

@@ -7,13 +7,13 @@ import json
 
 import numpy as np
 import pytest
+from helpers.features import extract
 from helpers.small_data import fill
 
 from earmark.corpus.manifest import read_manifest
 from earmark.decode import corpus as decode
 from earmark.decode.waveforms import Waveforms
 from earmark.errors import EarmarkError
-from earmark.features import extract
 from earmark.models.saved import FILE, SavedModel
 
 
@@ -37,19 +37,20 @@ def test_what_an_evaluation_writes_says_what_the_training_took_and_no_time(place
 
 
 def other_features(place):
-    compute(place, place.config.representations["mel"].model_dump(mode="json") | {"hop": 128})
+    compute(place, hop=128)
 
 
 def other_waveforms(place):
     config = place.config.waveforms[16_000].model_copy(update={"policy": "center"})
     clips = read_manifest(place.data / "corpus/manifest.csv")
     decode.decode_corpus(clips, place.audio, 16_000, config, place.data / "waveforms/16000")
-    compute(place, place.config.representations["mel"].model_dump(mode="json"))
+    compute(place)
 
 
-def compute(place, settings):
+def compute(place, **changes):
+    settings = place.config.representations["mel"].model_dump(mode="json") | changes
     clips = read_manifest(place.data / "corpus/manifest.csv")
-    extract.extract(Waveforms(place.data / "waveforms/16000", clips, place.audio), place.inputs[0], settings)
+    extract(Waveforms(place.data / "waveforms/16000", clips, place.audio), place.inputs[0], settings)
 
 
 def other_tags(place):

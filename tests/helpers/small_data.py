@@ -94,9 +94,8 @@ def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24, **wavef
     labels.write_labels(data / "labels/labels.csv", kept, chosen)
     write_json(folder / "metrics/labels.json", summary)
     decode.decode_corpus(clips, audio, RATE, config.waveforms[RATE], data / "waveforms/16000")
-    settings = config.representations["mel"].model_dump(mode="json")
     waveforms = Waveforms(data / "waveforms/16000", clips, audio)
-    extract.extract(waveforms, data / "features/mel", settings)
+    extract.extract(waveforms, data / "features/mel", config.representations["mel"])
     (data / "standardize").mkdir()
     standardizer = data / "standardize/mel.json"
     standardize.fit(data / "features/mel", {c.clip_id for c in kept if c.split == "train"}).save(standardizer)

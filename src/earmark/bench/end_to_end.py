@@ -18,7 +18,7 @@ import torch
 
 from earmark.bench import peers
 from earmark.bench.spectral import N_SAMPLES, RATE, clips, summary, threads_set
-from earmark.config import WaveformConfig
+from earmark.config import RepresentationConfig, WaveformConfig
 from earmark.corpus.manifest import Clip
 from earmark.decode.corpus import WaveformShard, workers
 from earmark.features.extract import Extractor
@@ -52,7 +52,10 @@ class Pipeline:
         self.shards = [[c for c in found if c.shard == f"{k}"] for k in range(SHARDS)]
         self.audio, self.workers = audio, threads or workers()
         common = {"rate": RATE, "samples": N_SAMPLES}
-        self.engines = {kind: Extractor({"kind": kind, **common, **more}) for kind, more in SETTINGS.items()}
+        self.engines = {
+            kind: Extractor(RepresentationConfig.model_validate({"kind": kind, **common, **more}))
+            for kind, more in SETTINGS.items()
+        }
 
     def run(self, out: Path) -> Seconds:
         """Write all features under `out`; returns the seconds of each part and of the whole."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from earmark import progress
-from earmark.config import Config, CrossValidationConfig, ExperimentConfig, WaveformConfig
+from earmark.config import Config, CrossValidationConfig, ExperimentConfig, RepresentationConfig, WaveformConfig
 from earmark.corpus.labels import read_labels
 from earmark.corpus.manifest import read_manifest
 from earmark.decode.corpus import decode_corpus
@@ -228,7 +228,7 @@ class Papers:
             settings["normalization"] = "log"
         name = f"{heard.kind}-{provenance.fingerprint(**settings)[:8]}"
         features, standardizer = self.data / "papers/features" / name, self.data / "papers/standardize" / f"{name}.json"
-        extract.extract(self._waveforms(heard), features, settings)
+        extract.extract(self._waveforms(heard), features, RepresentationConfig.model_validate(settings))
         clips, _ = read_labels(self.labels)
         standardizer.parent.mkdir(parents=True, exist_ok=True)
         standardize.fit(features, {c.clip_id for c in clips if c.split == "train"}).save(standardizer)

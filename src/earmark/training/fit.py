@@ -15,7 +15,7 @@ import numpy as np
 import pytorch_lightning as pl
 from torch import nn
 
-from earmark import devices, progress
+from earmark import devices, progress, representations
 from earmark.config import Config, ConfigError, ExperimentConfig, entry
 from earmark.evaluation import scoring
 from earmark.evaluation.metrics import equal_error_thresholds, macro_roc_auc
@@ -156,11 +156,11 @@ def train_experiment(
 
 def require_settings(name: str, config: Config, features: Path, heard: Origin) -> None:
     """Refuse features that were made with other settings than those of representations.<name> and its waveforms."""
-    wanted = config.representations[name].model_dump(mode="json")
-    waveform = config.waveforms[wanted["rate"]].model_dump(mode="json", exclude={"max_rejected"})
+    wanted = representations.resolve(config.representations[name], name)
+    rate = wanted.rate
     for section, ours, theirs in (
-        (f"representations.{name}", wanted, heard.representation),
-        (f"waveforms.{wanted['rate']}", waveform, {k: v for k, v in heard.waveform.items() if k != "rate"}),
+        (f"representations.{name}", wanted.model_dump(mode="json"), heard.representation.model_dump(mode="json")),
+        (f"waveforms.{rate}", config.waveforms[rate].stored(rate), heard.waveform.stored(heard.representation.rate)),
     ):
         for key in sorted(ours.keys() | theirs.keys()):
             if ours.get(key) != theirs.get(key):
