@@ -37,8 +37,7 @@ class LinearProbe(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, frames, dims) -> logits (batch, n_tags)."""
-        logits: Tensor = self.linear((self.pool(features) - self.mean) * self.inverse_std)
-        return logits
+        return self.linear((self.pool(features) - self.mean) * self.inverse_std)
 
     @torch.no_grad()
     def fit(
