@@ -4,14 +4,14 @@ import argparse
 from pathlib import Path
 
 from earmark.errors import explained
-from earmark.evaluation.judging import Written, evaluate_experiment
+from earmark.evaluation.experiment import evaluate_experiment
 from earmark.training import validation
 
 
 def main() -> None:
     """Parse and call."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("experiment", help="a key of experiments in params.yaml")
+    parser.add_argument("name", metavar="experiment", help="a key of experiments in params.yaml")
     parser.add_argument("--model", type=Path, required=True, help="the folder that train wrote")
     parser.add_argument("--features", type=Path, required=True)
     parser.add_argument("--labels", type=Path, required=True)
@@ -23,9 +23,7 @@ def main() -> None:
     parser.add_argument("--curves", type=Path, required=True, help="where git holds what train wrote of its epochs")
     args = parser.parse_args()
     with explained():
-        config = validation.load(Path("params.yaml"))
-        out = Written(args.scores, args.metrics, args.tags, args.roc, args.curves)
-        evaluate_experiment(args.experiment, config, args.model, args.features, args.labels, args.standardizer, out)
+        evaluate_experiment(validation.load(Path("params.yaml")), **vars(args))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,8 @@
 import argparse
 from pathlib import Path
 
-from earmark import progress
-from earmark.config import entry, load
-from earmark.corpus.manifest import read_manifest
-from earmark.decode.waveforms import Waveforms
 from earmark.errors import explained
-from earmark.features.extract import extract
-from earmark.representations import resolve
+from earmark.features.extract import extract_representation
 
 
 def main() -> None:
@@ -21,13 +16,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     with explained():
-        config = load(Path("params.yaml"))
-        settings = resolve(entry("representations", config.representations, args.representation), args.representation)
-        waveforms = Waveforms(args.waveforms, read_manifest(args.manifest), config.corpus.audio)
-        watch = progress.Stopwatch()
-        counts = extract(waveforms, args.out, settings.model_dump(mode="json"))
-        kept = counts["clips"] - counts["computed"]
-        watch.report(f"features {args.representation}", counts["computed"], f"{kept} were up to date")
+        extract_representation(Path("params.yaml"), **vars(args))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,8 @@
 import argparse
 from pathlib import Path
 
-from earmark import progress
-from earmark.corpus import labels
 from earmark.errors import explained
-from earmark.features import standardize
+from earmark.features.standardize import fit_training_split
 
 
 def main() -> None:
@@ -17,11 +15,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     with explained():
-        watch = progress.Stopwatch()
-        clips, _ = labels.read_labels(args.labels)
-        fitted = standardize.fit(args.features, {c.clip_id for c in clips if c.split == "train"})
-        fitted.save(args.out)
-        watch.report(f"standardize {args.features.name}", fitted.clips, f"{len(fitted.mean)} dimensions")
+        fit_training_split(**vars(args))
 
 
 if __name__ == "__main__":

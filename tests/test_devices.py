@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.fake_gpus import GB, Event, Machine, machine  # noqa: F401 - a fixture
+from helpers.features import MEL, representation
 
 from earmark import devices
 from earmark.errors import EarmarkError
@@ -15,7 +16,6 @@ from earmark.features.extract import Extractor
 from earmark.papers import budget
 from earmark.training import distributed
 
-MEL = {"kind": "mel", "rate": 16_000, "samples": 2_000, "n_fft": 512, "hop": 256, "n_mels": 40}
 SECOND = torch.device("cuda:1")
 
 
@@ -110,7 +110,7 @@ def test_the_extractor_computes_on_the_device_in_use(second):
         def forward(self, wave):
             return second.compute(lambda wave: 2 * wave, wave)
 
-    engine = Extractor(MEL)
+    engine = Extractor(representation(MEL))
     assert engine.device == SECOND
     engine.transform = Doubling()
     waves = np.arange(10, dtype=np.float32).reshape(2, 5)

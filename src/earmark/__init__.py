@@ -1,3 +1,33 @@
-"""Cached feature tensors, trained taggers and comparable metrics from a corpus of music clips."""
+"""Cached feature tensors, trained taggers and comparable metrics from a corpus of music clips.
+
+What is exported here is imported when it is first used, so that ``import earmark`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.evaluation.evaluate import evaluate as evaluate
+    from earmark.features.arrays import load_features as load_features
+    from earmark.predict import load as load
 
 __version__ = "0.1.0"
+__all__ = ["evaluate", "load", "load_features"]
+
+_MODULES = {
+    "evaluate": "earmark.evaluation.evaluate",
+    "load": "earmark.predict",
+    "load_features": "earmark.features.arrays",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

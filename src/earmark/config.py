@@ -109,6 +109,15 @@ class WaveformConfig(Section):
             raise ValueError(f"segments goes with policy: segments, got {self.segments} with policy {self.policy!r}")
         return self
 
+    def stored(self, rate: int) -> dict[str, Any]:
+        """Return what shards and models hold of waveforms at ``rate`` Hz: all that changes them, as JSON."""
+        return self.model_dump(mode="json", exclude={"max_rejected"}) | {"rate": rate}
+
+    @classmethod
+    def from_stored(cls, settings: Mapping[str, Any]) -> WaveformConfig:
+        """Return what ``stored`` was made of, but for ``max_rejected``; ValueError if it is something else."""
+        return cls.model_validate({key: value for key, value in settings.items() if key != "rate"})
+
 
 class RepresentationConfig(Section):
     """Settings that every representation has: its waveform's rate and how many samples of a clip it sees.

@@ -19,14 +19,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.config import Config, ConfigError, load
+from earmark.config import Config, ConfigError
+from earmark.config import load as read_config
 from earmark.corpus.labels import read_labels
 from earmark.corpus.manifest import read_manifest
 from earmark.evaluation import scoring
-from earmark.features.listening import Listener
+from earmark.features.listener import Listener
 from earmark.models.saved import FILE, SavedModel
 from earmark.storage import provenance
 
+SUFFIX = ".safetensors"
 THRESHOLD = 0.5  # of a tag for which validation gave none
 
 
@@ -80,11 +82,11 @@ class Predictor:
     labels: of the clips of a corpus (tags,), by where their files really lie.
     """
 
-    def __init__(self, saved: SavedModel, labels: Mapping[Path, NDArray[np.uint8]]) -> None:
-        self.saved, self.labels = saved, labels
+    def __init__(self, saved: SavedModel, labels: Mapping[Path, NDArray[np.uint8]] | None = None) -> None:
+        self.saved, self.labels = saved, labels or {}
         self.listener = Listener(saved.representation, saved.waveform, saved.standardizer)
         self.model = saved.build()
-        kind = saved.representation["kind"]
+        kind = saved.representation.kind
         if saved.code["features"] != provenance.digest(f"features-{kind}"):
             print(
                 f"warning: the code of {kind} has changed since {saved.experiment!r} was trained: features, and so "
@@ -92,24 +94,53 @@ class Predictor:
                 file=sys.stderr,
             )
 
-    def predict(self, path: Path) -> Prediction:
-        """Score one file; RejectedError where it cannot be decoded or is too short."""
-        heard, saved = self.listener.hear(path), self.saved
-        excerpts = saved.training["excerpt_frames"], saved.training["excerpts"]
-        scores = scoring.score(self.model, heard.features, *excerpts, exclusive=saved.exclusive).mean(axis=0)
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The names of the tags, in the order of ``Prediction.probabilities``."""
+        return self.saved.tags
+
+    def predict(self, path: str | Path) -> Prediction:
+        """Score an audio file of any length.
+
+        Raises RejectedError if it cannot be decoded, or is shorter than the pipeline takes it.
+        """
+        path = Path(path)
+        heard = self.listener.hear(path)
+        scores = scoring.score(self.model, heard.features, *self._excerpts, exclusive=self.saved.exclusive).mean(axis=0)
         actual = self.labels.get(path.resolve())
-        return Prediction(
-            str(path), heard.seconds, len(heard.features), saved.tags, scores, self._predicted(scores), actual
-        )
+        predicted = self._predicted(scores)
+        return Prediction(str(path), heard.seconds, len(heard.features), self.tags, scores, predicted, actual)
+
+    def embed(self, path: str | Path) -> NDArray[np.float32]:
+        """Return the embedding of an audio file: (width,), what the network's last linear layer takes.
+
+        It is the mean over the excerpts and segments that ``predict`` averages scores over. The width is that of the
+        network: 512 for ``scat-5l-512h-gru``; the linear probe takes the standardised means and deviations over time.
+
+        Raises RejectedError as ``predict`` does, and ValueError if the network runs no linear layer.
+        """
+        heard = self.listener.hear(Path(path))
+        return scoring.embed(self.model, heard.features, *self._excerpts).mean(axis=0)
+
+    @property
+    def _excerpts(self) -> tuple[int, int]:
+        """How many frames the network sees at a time, and how many such excerpts are averaged."""
+        return self.saved.training["excerpt_frames"], self.saved.training["excerpts"]
 
     def _predicted(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
         """The tags at or above their thresholds; of exclusive classes, the most probable one."""
-        found: NDArray[np.bool_]
         if self.saved.exclusive:
-            found = np.arange(len(scores)) == scores.argmax()
-        else:
-            found = scores >= np.array([THRESHOLD if t is None else t for t in self.saved.thresholds])
-        return found
+            return np.arange(len(scores)) == scores.argmax()
+        return scores >= np.array([THRESHOLD if t is None else t for t in self.saved.thresholds])
+
+
+def load(path: str | Path) -> Predictor:
+    """Open a trained model: a folder as train writes it (``data/models/NAME``), or its file ``model.safetensors``.
+
+    Raises ModelError if the file is absent, damaged or something else.
+    """
+    path = Path(path)
+    return Predictor(SavedModel.load(path if path.is_file() or path.suffix == SUFFIX else path / FILE))
 
 
 def open_predictor(params: Path, model: str | None, data: Path) -> Predictor:
@@ -117,17 +148,17 @@ def open_predictor(params: Path, model: str | None, data: Path) -> Predictor:
 
     Without a params.yaml a model must be named, and no actual tags are known.
     """
-    config = load(params) if params.is_file() else None
+    config = read_config(params) if params.is_file() else None
     if model is None and config is None:
         raise ConfigError(f"{params} does not exist; name a model by --model, or run it where params.yaml is")
     name = model or next(iter(config.experiments if config else ()), None)
     if name is None:
         raise ConfigError(f"{params} has no experiments; name a model by --model")
-    file = Path(name) if name.endswith(".safetensors") else data / "models" / name / FILE
+    file = Path(name) if name.endswith(SUFFIX) else data / "models" / name / FILE
     if config is not None and not file.is_file() and name not in config.experiments:
         raise ConfigError(f"--model must be one of experiments {sorted(config.experiments)} or a file, got {name!r}")
     saved = SavedModel.load(file)
-    return Predictor(saved, {} if config is None else corpus_labels(config, data, saved.tags))
+    return Predictor(saved, None if config is None else corpus_labels(config, data, saved.tags))
 
 
 def corpus_labels(config: Config, data: Path, tags: Sequence[str]) -> dict[Path, NDArray[np.uint8]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from helpers.features import MEL, extract
 from helpers.music import tone, write_mp3
 
 from earmark.config import WaveformConfig
@@ -12,10 +13,7 @@ from earmark.corpus.kinds.magnatagatune import read
 from earmark.decode.corpus import decode_corpus
 from earmark.decode.waveforms import Waveforms
 from earmark.errors import EarmarkError
-from earmark.features.extract import extract
 from earmark.storage.shards import attribute, open_shard
-
-MEL = {"kind": "mel", "rate": 16_000, "samples": 20_000, "n_fft": 512, "hop": 256, "n_mels": 40}
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import pytest
 
 from earmark.bench import comparing
 from earmark.evaluation import comparison
+from earmark.evaluation.bootstrap import bootstrap_macro_roc_auc, interval, resample
 from earmark.evaluation.comparison import Scored, compare, summary
-from earmark.evaluation.metrics import EvaluationError, bootstrap_macro_roc_auc, interval, macro_roc_auc, resample
+from earmark.evaluation.metrics import EvaluationError, macro_roc_auc
 
 CLIPS = [f"{i}" for i in range(120)]
 SONGS = {clip: f"song {int(clip) // 2}" for clip in CLIPS}

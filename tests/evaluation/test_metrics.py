@@ -2,34 +2,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from helpers.scores import random_problem
 from sklearn.metrics import accuracy_score, average_precision_score, log_loss, roc_auc_score
 
+from earmark.evaluation.bootstrap import bootstrap_macro_roc_auc, resample
+from earmark.evaluation.evaluate import evaluate
 from earmark.evaluation.metrics import (
     EvaluationError,
-    Resamples,
     at_half,
-    bootstrap_macro_roc_auc,
     defined,
     equal_error_thresholds,
-    evaluate,
-    interval,
     macro_roc_auc,
     per_tag,
     rates,
-    resample,
-    weighted_roc_auc,
 )
-
-
-def random_problem(seed=0, clips=60, tags=6):
-    rng = np.random.default_rng(seed)
-    targets = (rng.random((clips, tags)) < 0.3).astype(np.float32)
-    scores = np.round(rng.random((clips, tags)) * 0.6 + 0.4 * targets, 1)  # many ties
-    targets[:, 2] = 0
-    targets[:, 4] = 1
-    return scores, targets
 
 
 def test_absent_and_ubiquitous_tags_are_undefined_not_zero():
@@ -42,82 +28,6 @@ def test_absent_and_ubiquitous_tags_are_undefined_not_zero():
         assert roc[tag] == roc_auc_score(targets[:, tag], scores[:, tag])
         assert pr[tag] == average_precision_score(targets[:, tag], scores[:, tag])
     assert macro_roc_auc(scores, targets) == pytest.approx(roc[[0, 1, 3, 5]].mean())
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(0, 10_000))
-def test_the_weighted_auc_is_scikit_learns_with_ties_and_weights(seed):
-    rng = np.random.default_rng(seed)
-    targets = np.r_[0, 1, rng.integers(0, 2, 28)].astype(float)
-    scores = np.round(rng.random(30), 1)
-    songs = np.r_[0, 1, rng.integers(0, 12, 28)]
-    counts = rng.integers(0, 4, (12, 3)).astype(np.int32)
-    counts[:2] = 1
-    expected = [roc_auc_score(targets, scores, sample_weight=counts[songs, i]) for i in range(3)]
-    np.testing.assert_allclose(weighted_roc_auc(scores, targets, Resamples(songs, counts)), expected, rtol=1e-12)
-
-
-def test_a_resample_that_lacks_a_class_is_undefined():
-    drawn = Resamples(np.arange(2), np.array([[1, 2], [0, 1]], np.int32))
-    auc = weighted_roc_auc(np.r_[0.1, 0.9], np.r_[0.0, 1.0], drawn)
-    assert np.isnan(auc[0])
-    assert auc[1] == 1
-
-
-def test_the_bootstrap_draws_songs_whole():
-    songs = np.array([0, 0, 1, 2, 2, 2])
-    drawn = resample(songs, 500, seed=3)
-    assert drawn.songs is songs
-    assert drawn.counts.shape == (3, 500)
-    np.testing.assert_array_equal(drawn.counts.sum(axis=0), 3)
-    np.testing.assert_array_equal(resample(songs, 500, seed=3).counts, drawn.counts)
-    assert (resample(songs, 500, seed=4).counts != drawn.counts).any()
-
-
-def test_more_resamples_than_a_block_begin_as_fewer_do():
-    scores, targets = random_problem()
-    few, many = (bootstrap_macro_roc_auc(scores, targets, resample(np.arange(60), n, 1)) for n in (50, 600))
-    assert len(many) == 600
-    np.testing.assert_array_equal(many[:50], few)
-
-
-def test_the_interval_holds_the_estimate_and_narrows_with_more_songs():
-    def width(clips):
-        scores, targets = random_problem(1, clips)
-        samples = bootstrap_macro_roc_auc(scores, targets, resample(np.arange(clips) // 2, 400, 1))
-        low, high = interval(samples)
-        assert low < macro_roc_auc(scores, targets) < high
-        return high - low
-
-    assert width(1600) < 0.6 * width(200)
-
-
-def test_a_perfect_ranking_and_its_summary():
-    targets = np.array([[1, 0], [0, 1], [1, 0], [0, 1]], np.float32)
-    result = evaluate(targets.astype(float), targets, np.array([0, 0, 1, 1]), ("a", "b"), 50, 1)
-    assert result.summary["roc_auc"] == {"macro": 1, "low": 1, "high": 1, "micro": 1}
-    assert result.summary["pr_auc"] == {"macro": 1}
-    assert result.summary["tags"] == {"defined": 2, "undefined": 0}
-    assert (result.summary["clips"], result.summary["songs"]) == (4, 2)
-    assert result.tags == [["a", 2, 1.0, 1.0, ""], ["b", 2, 1.0, 1.0, ""]]
-    assert result.summary["equal_error"] == {"chosen_on_test": {"tpr": 1, "fpr": 0, "tags": 2}}
-    assert result.roc[0] == [0, 1]
-
-
-def test_undefined_tags_are_counted_and_their_cells_empty():
-    scores, targets = random_problem()
-    result = evaluate(scores, targets, np.arange(60), tuple("abcdef"), 50, 1)
-    assert result.summary["tags"] == {"defined": 4, "undefined": 2}
-    assert result.tags[2] == ["c", 0, "", "", ""]
-    assert result.tags[4] == ["e", 60, "", "", ""]
-    assert len(result.roc) == 101
-
-
-def test_micro_auc_pools_all_cells_of_the_defined_tags():
-    scores, targets = random_problem()
-    mask = defined(targets)
-    expected = roc_auc_score(targets[:, mask].ravel(), scores[:, mask].ravel())
-    assert evaluate(scores, targets, np.arange(60), tuple("abcdef"), 9, 1).summary["roc_auc"]["micro"] == expected
 
 
 def test_nothing_to_evaluate_is_an_error():

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from earmark.corpus.labels import Labelled
-from earmark.evaluation.scoring import read_scores, score, write_scores
+from earmark.evaluation.scoring import embed, excerpts, read_scores, score, write_scores
 from earmark.features.dataset import Split
 from earmark.systems import published
 
@@ -42,3 +42,16 @@ def test_exclusive_classes_share_one_probability():
     np.testing.assert_allclose(found.sum(axis=1), 1)
     expected = [model(features[:, s : s + 6]).softmax(dim=1).detach().numpy() for s in (0, 3, 6)]
     np.testing.assert_allclose(found, np.mean(expected, axis=0), rtol=1e-5)
+
+
+def test_an_embedding_is_the_mean_over_the_excerpts_that_scores_are_averaged_over():
+    model = published.build("linear", 4, 6, 5).eval()
+    features = torch.randn(7, 10, 5)
+    cuts = excerpts(features, 6, 3)
+    assert all(torch.equal(cut, features[:, start : start + 6]) for cut, start in zip(cuts, (0, 2, 4), strict=True))
+    found = embed(model, features, 6, 3, batch=2)
+    expected = np.mean([embed(model, cut, 6, 1) for cut in cuts], axis=0)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    logits = model.linear(torch.from_numpy(embed(model, features, 10, 1))).double()
+    np.testing.assert_allclose(torch.sigmoid(logits).detach(), score(model, features, 10, 1), rtol=1e-5)

@@ -16,17 +16,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import ROOT
+from helpers.features import MEL, extract
 
 from earmark.config import WaveformConfig
 from earmark.corpus.kinds.magnatagatune import read
 from earmark.decode.corpus import decode_corpus
 from earmark.decode.waveforms import Waveforms
 from earmark.errors import EarmarkError
-from earmark.features import cluster
-from earmark.features.extract import extract
+from earmark.features import cluster, cluster_worker
 from earmark.storage.shards import ShardWriter
 
-MEL = {"kind": "mel", "rate": 16_000, "samples": 20_000, "n_fft": 512, "hop": 256, "n_mels": 40}
 SLOW = """
 import time
 from earmark.features.extract import Extractor
@@ -340,11 +339,11 @@ def test_a_worker_finds_the_waveforms_in_the_store_though_it_cannot_see_the_clie
         writer.attributes = {"fingerprint": "of the waveforms"}
     store = cluster.Store(f"file://{tmp_path / 'store'}")
     task = cluster.Task(source, tmp_path / "out" / "0.h5", "of the features", 1)
-    store.put(source, cluster._source_name(task))
+    store.put(source, task.source_name)
     content = source.read_bytes()
     source.unlink()  # on another machine
-    cluster._by_way_of(store, lambda _, there, target, *__: target.write_bytes(there.read_bytes()), {}, task)
-    store.get(cluster._target_name(task), task.target)
+    cluster_worker.run_by_store(store, lambda there, target, _: target.write_bytes(there.read_bytes()), task)
+    store.get(task.target_name, task.target)
     assert task.target.read_bytes() == content
 
 
@@ -353,11 +352,11 @@ def test_an_error_is_told_in_one_line_and_by_its_kind_unless_it_was_written_for_
         def __str__(self) -> str:
             raise RuntimeError
 
-    assert cluster._told(EarmarkError("a: b\nc")) == "a: b\nc"
-    assert cluster._told(OSError(28, "No space left")) == "[Errno 28] No space left"
-    assert cluster._told(MemoryError()) == "MemoryError"
-    assert cluster._told(RuntimeError("one\ntwo")) == "RuntimeError: one"
-    assert cluster._told(MuteError()) == "MuteError"
+    assert cluster_worker.told(EarmarkError("a: b\nc")) == "a: b\nc"
+    assert cluster_worker.told(OSError(28, "No space left")) == "[Errno 28] No space left"
+    assert cluster_worker.told(MemoryError()) == "MemoryError"
+    assert cluster_worker.told(RuntimeError("one\ntwo")) == "RuntimeError: one"
+    assert cluster_worker.told(MuteError()) == "MuteError"
 
 
 def test_without_dask_the_error_says_what_to_install(waveforms, tmp_path, monkeypatch):

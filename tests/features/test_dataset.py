@@ -30,7 +30,7 @@ def test_rows_follow_the_labels_and_are_standardised(place):
     np.testing.assert_array_equal(split.features[:, 0, 0], [-2, -1, 0, 1])
     np.testing.assert_array_equal(split.targets[:, 1], [0, 0, 0, 1])
     assert split.missing == 1
-    np.testing.assert_array_equal(split.songs(), [0, 0, 1, 1])
+    assert [c.song for c in split.clips] == ["song0", "song0", "song1", "song1"]
 
 
 def test_a_split_without_features_is_an_error(place):

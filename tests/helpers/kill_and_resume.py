@@ -14,10 +14,13 @@ import sys
 import time
 from pathlib import Path
 
+from earmark.config import RepresentationConfig
 from earmark.decode.waveforms import Waveforms
 from earmark.features.extract import extract
 
-SETTINGS = {"kind": "scattering", "rate": 16_000, "samples": 60_000, "T": 2048, "dtype": "float16"}
+SETTINGS = RepresentationConfig.model_validate(
+    {"kind": "scattering", "rate": 16_000, "samples": 60_000, "T": 2048, "dtype": "float16"}
+)
 
 
 def attempt(waveforms: Path, out: Path, kill_at: tuple[int, float] | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import yaml
 
@@ -14,7 +15,7 @@ from earmark.corpus.kinds import magnatagatune
 from earmark.corpus.manifest import write_manifest, write_tags
 from earmark.decode import corpus as decode
 from earmark.decode.waveforms import Waveforms
-from earmark.evaluation import judging
+from earmark.evaluation.experiment import evaluate_experiment
 from earmark.features import extract, standardize
 from earmark.files import write_json
 from earmark.storage import provenance
@@ -54,13 +55,14 @@ class Place:
         content[section] = content.get(section, {}) | entries
         self.params.write_text(yaml.safe_dump(content))
 
-    def evaluate(self, name: str, out: Path | None = None) -> judging.Written:
+    def evaluate(self, name: str, out: Path | None = None) -> SimpleNamespace:
         """Score the test split and measure as the stage does; return what was written where."""
         out = out or self.folder / "evaluated"
-        names = ("scores.csv", "metrics.json", "tags.csv", "roc.csv", "curves.csv")
-        written = judging.Written(*(out / name for name in names))
-        judging.evaluate_experiment(name, self.config, self.data / "models" / name, *self.inputs, written)
-        return written
+        files = ("scores.csv", "metrics.json", "tags.csv", "roc.csv", "curves.csv")
+        written = {file.partition(".")[0]: out / file for file in files}
+        inputs = dict(zip(("features", "labels", "standardizer"), self.inputs, strict=True))
+        evaluate_experiment(self.config, name, model=self.data / "models" / name, **inputs, **written)
+        return SimpleNamespace(**written)
 
     def train(self, name: str, out: Path | None = None) -> Path:
         """Train an experiment as the stage does; return the folder of its model."""
@@ -93,9 +95,8 @@ def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24, **wavef
     labels.write_labels(data / "labels/labels.csv", kept, chosen)
     write_json(folder / "metrics/labels.json", summary)
     decode.decode_corpus(clips, audio, RATE, config.waveforms[RATE], data / "waveforms/16000")
-    settings = config.representations["mel"].model_dump(mode="json")
     waveforms = Waveforms(data / "waveforms/16000", clips, audio)
-    extract.extract(waveforms, data / "features/mel", settings)
+    extract.extract(waveforms, data / "features/mel", config.representations["mel"])
     (data / "standardize").mkdir()
     standardizer = data / "standardize/mel.json"
     standardize.fit(data / "features/mel", {c.clip_id for c in kept if c.split == "train"}).save(standardizer)

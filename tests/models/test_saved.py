@@ -9,10 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.features import representation
 from helpers.small_data import fill
 from safetensors import safe_open
 from safetensors.torch import save as to_bytes
 
+from earmark.config import WaveformConfig
 from earmark.errors import EarmarkError
 from earmark.evaluation import scoring
 from earmark.features import dataset
@@ -33,16 +35,9 @@ def model(**changes) -> SavedModel:
         system={"name": "mel-2d-cnn", "family": "convolutional", "options": {"network": "2d-cnn"}},
         frames=64,
         dims=48,
-        piece=64,
-        representation={"kind": "mel", "rate": 16_000, "samples": 16_000, "n_mels": 48},
-        waveform={
-            "rate": 16_000,
-            "samples": 16_000,
-            "policy": "pad",
-            "segments": None,
-            "dtype": "int16",
-            "min_seconds": 1.0,
-        },
+        network_frames=64,
+        representation=representation({"kind": "mel", "rate": 16_000, "samples": 16_000, "n_mels": 48}),
+        waveform=WaveformConfig(samples=16_000),
         tags=("b", "a", "é"),
         thresholds=(0.1, None, 1 / 3),
         standardizer=Standardizer(np.linspace(-1, 1, 48, dtype=np.float32), np.full(48, 0.3, np.float32), 17),
@@ -140,23 +135,31 @@ def test_a_model_that_is_absent_says_how_to_get_it(tmp_path):
 
 def test_a_model_of_another_format_is_refused_by_its_number(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(saved, "FORMAT", 2)
+        patch.setattr(saved, "FORMAT", 1)
         model().save(tmp_path / FILE)
-    with pytest.raises(ModelError, match="has format 2, and this version of earmark reads 1; train it again"):
+    with pytest.raises(ModelError, match="has format 1, and this version of earmark reads 2; train it again"):
         SavedModel.load(tmp_path / FILE)
 
 
 def test_a_right_checksum_does_not_make_up_for_what_is_missing(tmp_path, file):
+    for key, value in (("tags", None), ("waveform", None), ("waveform", {"samples": -3}), ("representation", {})):
+        text, tensors = content_of(file)
+        del text[key]
+        if value is not None:
+            text[key] = value
+        text["checksum"] = saved._checksum(text, tensors)
+        refused(tmp_path / "other", to_bytes(tensors, {"earmark": saved._canonical(text)}))
+
+
+def content_of(file):
+    """The JSON of a model, and its tensors."""
     with safe_open(file, framework="pt") as content:
-        text, tensors = json.loads(content.metadata()["earmark"]), {k: content.get_tensor(k) for k in content.keys()}  # noqa: SIM118
-    del text["tags"]
-    text["checksum"] = saved._checksum(text, tensors)
-    refused(tmp_path / "lacking", to_bytes(tensors, {"earmark": saved._canonical(text)}))
+        return json.loads(content.metadata()["earmark"]), {k: content.get_tensor(k) for k in content.keys()}  # noqa: SIM118
 
 
 def test_a_network_that_the_code_no_longer_builds_is_named():
     with pytest.raises(ModelError, match=r"the model of 'cnn' does not fit the code of its family 'convolutional'"):
-        model(piece=200).build()
+        model(network_frames=200).build()
     with pytest.raises(ModelError, match="'gone'"):
         model(system={"name": "x", "family": "gone", "options": {}}).build()
 
@@ -172,7 +175,8 @@ def test_training_the_same_twice_gives_the_same_folder_byte_by_byte(tmp_path, ma
     kept = SavedModel.load(first / FILE)
     assert kept.tags == ("high", "low", "loud")
     assert kept.representation == dataset.origin(place.inputs[0]).representation
-    assert kept.waveform == {
+    assert kept.waveform == WaveformConfig(samples=30_000)
+    assert content_of(first / FILE)[0]["waveform"] == {
         "rate": 16_000, "samples": 30_000, "policy": "pad", "segments": None, "dtype": "int16", "min_seconds": 1.0,
     }  # fmt: skip
     assert kept.training["parameters"] == networks.count_parameters(kept.build(), "keras")

@@ -141,7 +141,7 @@ def results(place, stem):
 
 @pytest.mark.parametrize(
     ("where", "left"),
-    [("third epoch", [2]), ("earmark.papers.run.judging.judge", []), ("earmark.models.saved.SavedModel.save", []),
+    [("third epoch", [2]), ("earmark.papers.run.evaluate_model", []), ("earmark.models.saved.SavedModel.save", []),
      ("earmark.papers.run.write_json", [])],
 )  # fmt: skip
 def test_a_stopped_run_keeps_what_its_trial_found_and_what_it_learnt(place, monkeypatch, found, where, left):

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.bench.spectral import seconds, summary
+from earmark.evaluation.bootstrap import interval
 from earmark.evaluation.comparison import Difference, Scored, compare
-from earmark.evaluation.metrics import Array, interval, macro_roc_auc
+from earmark.evaluation.metrics import Array, macro_roc_auc
 
 EXPERIMENTS, CLIPS, SONGS, TAGS, RESAMPLES, SEED = 20, 4_332, 1_050, 50, 1_000, 1
 

@@ -17,15 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.corpus.labels import read_labels
-from earmark.evaluation.metrics import (
-    Array,
-    EvaluationError,
-    Resamples,
-    bootstrap_macro_roc_auc,
-    interval,
-    macro_roc_auc,
-    resample,
-)
+from earmark.evaluation.bootstrap import Resamples, bootstrap_macro_roc_auc, interval, resample
+from earmark.evaluation.metrics import Array, EvaluationError, macro_roc_auc
 from earmark.evaluation.scoring import read_scores
 
 
@@ -87,8 +80,7 @@ def compare(
         if not clips:
             raise EvaluationError(f"{here[0][0]} and {here[0][1]} have no clip in common that both scored")
         ordered = [clip for clip in targets if clip in clips]
-        numbers = {song: i for i, song in enumerate(dict.fromkeys(songs[clip] for clip in ordered))}
-        drawn = resample(np.array([numbers[songs[clip]] for clip in ordered]), resamples, seed)
+        drawn = resample([songs[clip] for clip in ordered], resamples, seed)
         labels = np.stack([targets[clip] for clip in ordered])
         names = dict.fromkeys(name for pair in here for name in pair)
         measured = {name: _measure(name, experiments[name], ordered, labels, drawn) for name in names}

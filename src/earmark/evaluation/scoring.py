@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from earmark.features.dataset import Split
 from earmark.files import write_csv
+from earmark.models import networks
 from earmark.models.saved import SavedModel
 
 
@@ -20,15 +21,20 @@ def count_excerpts(frames: int, excerpt: int) -> int:
     return 1 if excerpt >= frames else 1 + -(-(frames - excerpt) // max(1, excerpt // 2))
 
 
+def excerpts(features: Tensor, excerpt: int, n_excerpts: int) -> list[Tensor]:
+    """Return ``n_excerpts`` parts of ``excerpt`` frames, evenly spaced over features (batch, frames, dims)."""
+    last = features.shape[1] - excerpt
+    starts = [round(last * i / max(1, n_excerpts - 1)) for i in range(n_excerpts)]
+    return [features[:, start : start + excerpt] for start in starts]
+
+
 def probabilities(model: nn.Module, features: Tensor, excerpt: int, n_excerpts: int, exclusive: bool = False) -> Tensor:
     """Return the mean probability of every tag over ``n_excerpts`` of ``excerpt`` frames, evenly spaced over the clip.
 
     features: (batch, frames, dims) -> (batch, tags) in [0, 1], float64. An excerpt as long as the clip is the clip.
     exclusive: the outputs are classes of which a clip has one (softmax).
     """
-    last = features.shape[1] - excerpt
-    starts = [round(last * i / max(1, n_excerpts - 1)) for i in range(n_excerpts)]
-    logits = torch.stack([model(features[:, s : s + excerpt]).double() for s in starts])
+    logits = torch.stack([model(part).double() for part in excerpts(features, excerpt, n_excerpts)])
     return (logits.softmax(dim=-1) if exclusive else torch.sigmoid(logits)).mean(dim=0)
 
 
@@ -49,8 +55,20 @@ def score(
     n_excerpts = count_excerpts(features.shape[1], excerpt) if n_excerpts is None else n_excerpts
     starts = range(0, len(features), batch)
     parts = [probabilities(model, features[start : start + batch], excerpt, n_excerpts, exclusive) for start in starts]
-    scores: NDArray[np.float64] = torch.cat(parts).cpu().numpy()
-    return scores
+    return torch.cat(parts).cpu().numpy()
+
+
+@torch.no_grad()
+def embed(model: nn.Module, features: Tensor, excerpt: int, n_excerpts: int, batch: int = 32) -> NDArray[np.float32]:
+    """Return the mean over ``n_excerpts`` excerpts of what the network's last linear layer takes, in batches.
+
+    features: (clips, frames, dims) -> (clips, width). Raises ValueError if the network runs no linear layer.
+    """
+    parts = []
+    for start in range(0, len(features), batch):
+        cuts = excerpts(features[start : start + batch], excerpt, n_excerpts)
+        parts.append(torch.stack([networks.embed(model, part).double() for part in cuts]).mean(dim=0))
+    return torch.cat(parts).float().cpu().numpy()
 
 
 def score_saved(saved: SavedModel, features: Tensor, batch: int | None = None) -> NDArray[np.float64]:

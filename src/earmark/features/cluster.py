@@ -12,14 +12,14 @@ import os
 import queue
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from earmark.errors import EarmarkError
+from earmark.features.cluster_worker import About, TaskError, Work, difference, run_task, told
+from earmark.features.cluster_worker import Task as Task
 from earmark.storage import shards
 from earmark.storage.store import Store
 
@@ -29,32 +29,17 @@ LOOK = 5  # seconds without news after which to see whether the workers that a t
 
 _ABSENT = re.compile("(Import|ModuleNotFound|Attribute)Error")  # as text: Dask wraps them
 
-Settings = dict[str, Any]
-Work = Callable[[Settings, Path, Path, str], object]
-About = Callable[[], tuple[str, str]]
 
-
-@dataclass(frozen=True)
-class Task:
-    """One shard: the waveforms ``source``, the features ``target``, their fingerprint, and how many clips it has."""
-
-    source: Path
-    target: Path
-    fingerprint: str
-    clips: int
-
-
-def run(
-    address: str, work: Work, about: About, settings: Settings, tasks: Sequence[Task], done: Callable[[int], object]
-) -> str:
-    """Have ``work(settings, source, target, fingerprint)`` done for every task by the workers of a cluster.
+def run(address: str, work: Work, about: About, tasks: Sequence[Task], done: Callable[[int], object]) -> None:
+    """Have ``work(source, target, fingerprint)`` done for every task by the workers of a cluster.
 
     about: tells, on a worker, its code and its makers, what else the bytes of its shards depend on. The workers decide
-    at the start what these are, which is returned; every task compares its worker's with them, for those that join
-    later. A worker that declares ``GPU`` resources takes one task per GPU; where any does, only such workers are used.
-    A task whose worker dies, or on whose worker anything goes wrong, is given to another one. Raises EarmarkError where
-    there is no scheduler or no worker, where the workers' code is not this one, and where a shard cannot be computed on
-    any of them; the finished ones stay.
+    at the start what these are; every task compares its worker's with them, for those that join later. A worker that
+    declares ``GPU`` resources takes one task per GPU; if any does, only such workers are used. If a worker dies, or if
+    anything goes wrong on it, another one gets its task.
+
+    Raises EarmarkError if there is no scheduler or no worker, if the workers have other code, or if a shard cannot be
+    computed on any of them; the finished ones stay.
     """
     store = os.environ.get("EARMARK_STORE")
     remote = Store(store) if store else None
@@ -64,24 +49,23 @@ def run(
         began = about()[0], makers
 
         def submit(task: Task, **where: Any) -> Any:
-            if remote is not None and not remote.has(_source_name(task)):
-                remote.put(task.source, _source_name(task))
-            place = Task(task.source.resolve(), task.target.resolve(), task.fingerprint, task.clips)
-            arguments = (began, work, about, settings, place, store)
-            return client.submit(_on_worker, *arguments, resources=resources, retries=RETRIES, pure=False, **where)
+            if remote is not None and not remote.has(task.source_name):
+                remote.put(task.source, task.source_name)
+            place = replace(task, source=task.source.resolve(), target=task.target.resolve())
+            arguments = (began, work, about, place, store)
+            return client.submit(run_task, *arguments, resources=resources, retries=RETRIES, pure=False, **where)
 
         try:
             for task in _completed(client, resources, submit, tasks):
                 if remote is not None:
-                    remote.get(_target_name(task), task.target)
-                    remote.remove(_target_name(task))
-                    remote.remove(_source_name(task))
+                    remote.get(task.target_name, task.target)
+                    remote.remove(task.target_name)
+                    remote.remove(task.source_name)
                 _check_result(address, task)
                 finished += 1
                 done(task.clips)
         except _LostTaskError as lost:
             raise EarmarkError(_explained(lost, address, finished, len(tasks))) from lost.reason
-    return makers
 
 
 def _completed(
@@ -144,25 +128,14 @@ def _completed(
 
 def _whose(client: Any, future: Any, task: Task, error: Exception) -> tuple[str, str]:
     """The worker on which a task has failed, and the reason."""
-    if isinstance(error, _TaskError):
+    if isinstance(error, TaskError):
         return error.args[0], error.args[1]
     key = future.key  # it failed before the task began, where earmark is not installed for instance
     try:
         found = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks[key].erred_on))
     except Exception as silent:
         raise _LostTaskError(task, silent) from silent
-    return found[0] if found else "of unknown address", _told(error)
-
-
-def _told(error: BaseException) -> str:
-    """An error in one line; what kind it is, unless it was written for users."""
-    try:
-        text = str(error)
-    except Exception:
-        text = ""
-    if isinstance(error, EarmarkError | OSError):
-        return text
-    return ": ".join([type(error).__name__, *(line[:300] for line in text.strip().splitlines()[:1])])
+    return found[0] if found else "of unknown address", told(error)
 
 
 def _check_result(address: str, task: Task) -> None:
@@ -176,65 +149,12 @@ def _check_result(address: str, task: Task) -> None:
         )
 
 
-class _TaskError(Exception):
-    """A worker's address, and what went wrong there."""
-
-
 class _LostTaskError(Exception):
     """A task that no worker can do, why, and the reasons on the workers that have tried."""
 
     def __init__(self, task: Task, reason: Exception | None, failures: dict[str, str] | None = None) -> None:
         super().__init__(task, reason, failures)
         self.task, self.reason, self.failures = task, reason, failures or {}
-
-
-def _on_worker(
-    began: tuple[str, str], work: Work, about: About, settings: Settings, task: Task, store: str | None
-) -> None:
-    """What a worker does for one task. Whatever goes wrong leaves it as text: any client can read that."""
-    from distributed import get_worker
-
-    try:
-        if difference := _difference(about(), began):  # it has joined since the others were asked
-            raise EarmarkError(difference)
-        if store is None:
-            work(settings, task.source, task.target, task.fingerprint)
-        else:
-            _by_way_of(Store(store), work, settings, task)
-        return
-    except Exception as error:
-        failed = _TaskError(get_worker().address, _told(error))
-    raise failed  # not from within: Dask would send along what it comes from, whose class the client may not have
-
-
-def _difference(told: tuple[str, str], began: tuple[str, str]) -> str | None:
-    """What keeps a worker's shards from being those of the run."""
-    if told[0] != began[0]:
-        return f"it has earmark's code {told[0][:12]}, not {began[0][:12]}; update it there"
-    if told[1] != began[1]:
-        return f"it computes with {told[1]}, but the run began with {began[1]}: the bytes would differ; use one kind"
-    return None
-
-
-def _by_way_of(store: Store, work: Work, settings: Settings, task: Task) -> None:
-    """The same for a worker that shares no folder."""
-    if store.has(_target_name(task)):  # done before, by a worker that died or for a client that did
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        source = Path(scratch) / "waveforms" / task.source.name
-        target = Path(scratch) / "features" / task.target.parent.name / task.target.name
-        target.parent.mkdir(parents=True)
-        store.get(_source_name(task), source)
-        work(settings, source, target, task.fingerprint)
-        store.put(target, _target_name(task))
-
-
-def _source_name(task: Task) -> str:
-    return f"waveforms/{task.fingerprint}.h5"  # what the worker knows, too: it cannot open the source
-
-
-def _target_name(task: Task) -> str:
-    return f"features/{task.fingerprint}.h5"
 
 
 @contextmanager
@@ -272,17 +192,17 @@ def _check_workers(client: Any, address: str, about: About) -> tuple[dict[str, i
     found: dict[str, Any] = client.run(about, workers=_workers(client, resources), on_error="return")
     here = about()[0]
     makers, silent = set[str](), []
-    for worker, told in found.items():
-        if isinstance(told, Exception) and _ABSENT.search(repr(told)):
+    for worker, answer in found.items():
+        if isinstance(answer, Exception) and _ABSENT.search(repr(answer)):
             raise EarmarkError(
-                f"{address}: worker {worker} cannot import earmark ({told}); install this version of it there"
+                f"{address}: worker {worker} cannot import earmark ({answer}); install this version of it there"
             )
-        if isinstance(told, BaseException):
-            silent.append(f"on {worker}: {_told(told)}")
-        elif told[0] != here:
-            raise EarmarkError(f"{address}: worker {worker}: {_difference(told, (here, told[1]))}")
+        if isinstance(answer, BaseException):
+            silent.append(f"on {worker}: {told(answer)}")
+        elif unlike := difference(answer, (here, answer[1])):
+            raise EarmarkError(f"{address}: worker {worker}: {unlike}")
         else:
-            makers.add(told[1])
+            makers.add(answer[1])
     if len(makers) > 1:
         raise EarmarkError(
             f"{address}: its workers differ ({'; '.join(sorted(makers))}), and so would the bytes of their shards; use "
@@ -296,7 +216,7 @@ def _check_workers(client: Any, address: str, about: About) -> tuple[dict[str, i
 def _workers(client: Any, resources: dict[str, int]) -> list[str]:
     """The addresses of the workers that declare those resources."""
     workers = client.scheduler_info(n_workers=-1)["workers"]
-    return [name for name, told in workers.items() if resources.keys() <= (told.get("resources") or {}).keys()]
+    return [name for name, about in workers.items() if resources.keys() <= (about.get("resources") or {}).keys()]
 
 
 def _explained(lost: _LostTaskError, address: str, finished: int, total: int) -> str:

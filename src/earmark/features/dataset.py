@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from earmark.config import RepresentationConfig, WaveformConfig
 from earmark.corpus.labels import Labelled, read_labels
 from earmark.features.standardize import Standardizer
 from earmark.storage import shards
@@ -34,13 +35,10 @@ class Split:
     tags: tuple[str, ...]
     missing: int
 
-    def songs(self) -> NDArray[np.int64]:
-        """One number per row, equal for clips of the same song."""
-        return _numbered([c.song for c in self.clips])
-
     def by_clip(self, scores: NDArray[np.float64]) -> tuple[Split, NDArray[np.float64]]:
         """The split with one row per clip, its first segment's, and the mean of each clip's rows of ``scores``."""
-        clip_of = _numbered([c.clip_id for c in self.clips])
+        numbers = {clip: number for number, clip in enumerate(dict.fromkeys(c.clip_id for c in self.clips))}
+        clip_of = np.array([numbers[c.clip_id] for c in self.clips], np.int64)
         counts = np.bincount(clip_of)
         if len(counts) == len(clip_of):
             return self, scores
@@ -54,10 +52,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Origin:
-    """What features say of themselves: the settings of their representation and of its waveforms, and their code."""
+    """What features say of themselves: their representation, how its waveforms were decoded, and their code."""
 
-    representation: dict[str, Any]
-    waveform: dict[str, Any]
+    representation: RepresentationConfig
+    waveform: WaveformConfig
     code: str
 
 
@@ -71,16 +69,21 @@ def origin(features: Path) -> Origin:
                     f"{file.filename} does not say its {', '.join(sorted(missing))}: it was made by an older version; "
                     "run the features stage again"
                 )
-            heard, waves = (shards.attribute(file, key) for key in ("config", "waveform_config"))
-            found = Origin(heard, waves, str(file.attrs["code"]))
+            found = _origin_of(file)
     assert found is not None  # open_all raises for an empty folder
     return found
 
 
-def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
-    """One number per name, in the order of first occurrence."""
-    numbers = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    return np.array([numbers[name] for name in names], np.int64)
+def _origin_of(file: h5py.File) -> Origin:
+    """Where an open shard comes from; ShardError if today's code does not know such settings."""
+    try:
+        representation = RepresentationConfig.model_validate(shards.attribute(file, "config"))
+        waveform = WaveformConfig.from_stored(shards.attribute(file, "waveform_config"))
+    except ValueError as error:
+        raise shards.ShardError(
+            f"{file.filename} was made with settings that are unknown here ({error}); run the features stage again"
+        ) from None
+    return Origin(representation, waveform, str(file.attrs["code"]))
 
 
 def load(features: Path, labels: Path, standardizer: Path, split: str) -> Split:

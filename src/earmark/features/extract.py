@@ -23,7 +23,8 @@ import torch
 from numpy.typing import NDArray
 
 from earmark import devices, progress, representations
-from earmark.config import RepresentationConfig
+from earmark.config import RepresentationConfig, entry, load
+from earmark.corpus.manifest import read_manifest
 from earmark.decode import corpus as decode
 from earmark.decode.audio import from_stored
 from earmark.decode.waveforms import Waveforms
@@ -33,22 +34,35 @@ from earmark.storage import memory, provenance, shards, uniform
 
 _LARGEST_BATCH = {"cpu": 16, "cuda": 64}  # beyond these the measured time per clip no longer falls
 
-Settings = dict[str, Any]
 P = ParamSpec("P")
 R = TypeVar("R")
 _ONE_AT_A_TIME = threading.Lock()  # a worker may have several threads; the transform uses all cores itself
 
 
-def extract(waveforms: Waveforms, out: Path, settings: Settings) -> dict[str, int]:
-    """Compute one representation of every shard of ``waveforms`` into ``out``.
+def extract_representation(params: Path, representation: str, waveforms: Path, manifest: Path, out: Path) -> None:
+    """Do what the stage does for a representation of params.yaml: compute it, and say how many clips that took.
 
-    settings: kind, rate (Hz), samples per clip, the kind's own options, and dtype: how features are stored. Returns how
-    many clips there are and how many of them were computed now. A shard that is damaged is none; only one that is not
-    up to date needs its waveforms. In the end all shards are of the same makers, as ``uniform`` has it: those of what
-    is computed now are known when the first is done, for it may be another machine that does it.
+    waveforms: the folder with the index of its rate. Raises EarmarkError if it is not in params.yaml.
     """
-    counts = {name: entry.rows for name, entry in waveforms.shards.items()}
-    marks = {name: _fingerprint(entry.fingerprint, settings) for name, entry in waveforms.shards.items()}
+    config = load(params)
+    settings = entry("representations", config.representations, representation)
+    source = Waveforms(waveforms, read_manifest(manifest), config.corpus.audio)
+    watch = progress.Stopwatch()
+    counts = extract(source, out, settings)
+    kept = counts["clips"] - counts["computed"]
+    watch.report(f"features {representation}", counts["computed"], f"{kept} were up to date")
+
+
+def extract(waveforms: Waveforms, out: Path, config: RepresentationConfig) -> dict[str, int]:
+    """Compute one representation of every shard of ``waveforms`` into ``out``, which is named as the representation.
+
+    Returns how many clips there are and how many of them were computed now. A damaged shard is computed again; only a
+    shard that is not up to date needs its waveforms. In the end all shards are of the same makers, as ``uniform`` has
+    it: those of what is computed now are known when the first is done, for it may be another machine that does it.
+    """
+    config = representations.resolve(config, out.name)
+    counts = {name: shard.rows for name, shard in waveforms.shards.items()}
+    marks = {name: _fingerprint(shard.fingerprint, config) for name, shard in waveforms.shards.items()}
     targets = {name: out / f"{name}.h5" for name in marks}
     held = {name: _made_by(targets[name], mark) for name, mark in marks.items()}
     computed, here = 0, makers() | decode.makers()
@@ -59,7 +73,7 @@ def extract(waveforms: Waveforms, out: Path, settings: Settings) -> dict[str, in
             again = first  # by whose makers the others are judged then
         sources = waveforms.ready(again, out)
         tasks = [cluster.Task(sources[name], targets[name], marks[name], counts[name]) for name in again]
-        _compute(settings, tasks, f"features {out.name}")
+        _compute(config, tasks, f"features {out.name}")
         computed += sum(task.clips for task in tasks)
         held |= {name: _made_by(targets[name], marks[name]) for name in again}
         if lost := [name for name in again if held[name] is None]:
@@ -75,32 +89,37 @@ def _made_by(path: Path, mark: str) -> dict[str, str] | None:
     return json.loads(found or "{}") if fingerprint == mark else None
 
 
-def _compute(settings: Settings, tasks: list[cluster.Task], label: str) -> None:
+def _compute(config: RepresentationConfig, tasks: list[cluster.Task], label: str) -> None:
     """Compute shards here, or on the cluster that EARMARK_CLUSTER names."""
     with progress.bar(sum(task.clips for task in tasks), label, "clip") as bar:
         if address := os.environ.get("EARMARK_CLUSTER"):
-            cluster.run(address, compute_shard, partial(about, settings["kind"]), settings, tasks, bar.update)
+            cluster.run(address, partial(compute_shard, config), partial(about, config.kind), tasks, bar.update)
             return
         for task in tasks:
-            compute_shard(settings, task.source, task.target, task.fingerprint, bar.update)
+            compute_shard(config, task.source, task.target, task.fingerprint, bar.update)
 
 
 def compute_shard(
-    settings: Settings, source: Path, target: Path, fingerprint: str, done: Callable[[int], object] = lambda _: None
+    config: RepresentationConfig,
+    source: Path,
+    target: Path,
+    fingerprint: str,
+    done: Callable[[int], object] = lambda _: None,
 ) -> None:
     """Write the features of one waveform shard: what a stage does for each, here or on a worker of a cluster.
 
     The folder of ``target`` is named as the representation, and errors name that.
     """
     with _ONE_AT_A_TIME:
-        _engine(json.dumps(settings), str(devices.device()), target.parent.name).run(source, target, fingerprint, done)
+        engine = _engine(config.model_dump_json(), str(devices.device()), target.parent.name)
+        engine.run(source, target, fingerprint, done)
 
 
 @lru_cache(maxsize=1)
-def _engine(settings: str, device: str, name: str) -> Extractor:  # noqa: ARG001 - another device is another engine
-    """The transform of those settings, kept for the next shard."""
+def _engine(config: str, device: str, name: str) -> Extractor:  # noqa: ARG001 - another device is another engine
+    """The transform of that configuration, in JSON, kept for the next shard."""
     memory.keep()
-    return Extractor(json.loads(settings), name)
+    return Extractor(RepresentationConfig.model_validate_json(config), name)
 
 
 def about(kind: str) -> tuple[str, str]:
@@ -114,9 +133,9 @@ def makers() -> dict[str, str]:
     return provenance.makers("torch", "numpy", "scipy", device=devices.kind(devices.device()))
 
 
-def _fingerprint(waveforms: str, settings: Settings) -> str:
-    code = provenance.digest(f"features-{settings['kind']}")
-    return provenance.fingerprint(waveforms=waveforms, settings=settings, code=code)
+def _fingerprint(waveforms: str, config: RepresentationConfig) -> str:
+    code = provenance.digest(f"features-{config.kind}")
+    return provenance.fingerprint(waveforms=waveforms, settings=config.model_dump(mode="json"), code=code)
 
 
 class Extractor:
@@ -125,15 +144,12 @@ class Extractor:
     ``seconds``: how long it has read, transformed and written so far; these overlap.
     """
 
-    def __init__(self, settings: Settings, name: str | None = None) -> None:
-        self.settings = settings
+    def __init__(self, config: RepresentationConfig, name: str | None = None) -> None:
+        self.config = config
         self.seconds = dict.fromkeys(("read", "transform", "write"), 0.0)
         self.device = devices.device()
         self.copies = devices.Copies(self.device)
-        try:
-            transform = representations.of(RepresentationConfig.model_validate(settings), name)
-        except ValueError as error:
-            raise EarmarkError(str(error)) from None
+        transform = representations.of(config, name)
         self.transform = transform.to(self.device)
         fitting = devices.free_bytes(self.device) // (2 * transform.bytes_per_clip)  # half of what is free
         self.batch = max(1, min(_LARGEST_BATCH.get(self.device.type, 16), fitting))
@@ -146,9 +162,7 @@ class Extractor:
         with shards.open_shard(source) as file, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as scribe:
             ids = [i.decode() for i in file["clip_id"][:]]
             shape = (transform.n_frames, transform.n_dims)
-            with shards.ShardWriter(
-                target, "features", len(ids), shape, self.settings.get("dtype", "float32")
-            ) as writer:
+            with shards.ShardWriter(target, "features", len(ids), shape, self.config.dtype) as writer:
                 pending = None
                 for start, waves in self._batches(file["waveform"], reader):
                     rows = compute(waves)
@@ -160,8 +174,8 @@ class Extractor:
                     pending.result()
                 writer.axes = transform.axes
                 writer.attributes = {
-                    "code": provenance.digest(f"features-{self.settings['kind']}"),
-                    "config": self.settings,
+                    "code": provenance.digest(f"features-{self.config.kind}"),
+                    "config": self.config.model_dump(mode="json"),
                     "fingerprint": fingerprint,
                     "makers": makers() | shards.attribute(file, "makers"),
                     "waveform_config": shards.attribute(file, "config"),
@@ -173,7 +187,7 @@ class Extractor:
 
         def load(start: int) -> NDArray[np.float32]:
             try:
-                raw = waveforms[start : start + self.batch, : self.settings["samples"]]
+                raw = waveforms[start : start + self.batch, : self.config.samples]
             except OSError as error:  # the target's writer would take it for an error of its own
                 raise EarmarkError(
                     f"{waveforms.file.filename}: waveforms from row {start} on cannot be read ({error}); the disk or "

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from earmark import progress
+from earmark.corpus.labels import read_labels
 from earmark.errors import EarmarkError
 from earmark.files import read_json, write_json
 from earmark.storage import shards
@@ -37,6 +38,15 @@ class Standardizer:
         if missing := {"mean", "inverse_std", "clips"} - set(content):
             raise EarmarkError(f"{path} lacks {', '.join(sorted(missing))}; run the standardize stage again")
         return cls(_float32(content["mean"]), _float32(content["inverse_std"]), content["clips"])
+
+
+def fit_training_split(features: Path, labels: Path, out: Path) -> None:
+    """Do what the stage does: fit on the training split of ``labels``, and write the standardizer into ``out``."""
+    watch = progress.Stopwatch()
+    clips, _ = read_labels(labels)
+    fitted = fit(features, {clip.clip_id for clip in clips if clip.split == "train"})
+    fitted.save(out)
+    watch.report(f"standardize {features.name}", fitted.clips, f"{len(fitted.mean)} dimensions")
 
 
 def fit_array(features: NDArray[np.float32]) -> Standardizer:

@@ -37,9 +37,8 @@ class FullyConvolutional(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, frames, dims) -> logits (batch, n_tags)."""
-        maps: Tensor = self.blocks(features.unsqueeze(1))
-        logits: Tensor = self.output(maps.amax(dim=(2, 3)))
-        return logits
+        maps = self.blocks(features.unsqueeze(1))
+        return self.output(maps.amax(dim=(2, 3)))
 
 
 class Convolutional2d(nn.Module):
@@ -62,9 +61,8 @@ class Convolutional2d(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, frames, dims) -> logits (batch, n_tags)."""
-        maps: Tensor = self.blocks(features.unsqueeze(1))
-        logits: Tensor = self.output(maps.flatten(1))
-        return logits
+        maps = self.blocks(features.unsqueeze(1))
+        return self.output(maps.flatten(1))
 
 
 class BidirectionalLSTM(nn.Module):
@@ -91,9 +89,8 @@ class BidirectionalLSTM(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(batch, frames, dims) -> logits (batch, n_tags)."""
         states, _ = self.lstm(features)
-        maps: Tensor = self.convolutions(states.transpose(1, 2))
-        logits: Tensor = self.output(maps.flatten(1))
-        return logits
+        maps = self.convolutions(states.transpose(1, 2))
+        return self.output(maps.flatten(1))
 
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {

@@ -40,10 +40,9 @@ class ConvolutionalRecurrent(nn.Module):
         """(batch, frames, dims) -> logits (batch, n_tags)."""
         missing = -features.shape[1] % self.reduction
         padded = F.pad(features, (0, 0, missing // 2, missing - missing // 2))
-        maps: Tensor = self.blocks(padded.unsqueeze(1))
+        maps = self.blocks(padded.unsqueeze(1))
         states, _ = self.rnn(maps.transpose(1, 2).flatten(2))  # (batch, channels, steps, bands) -> one vector a step
-        logits: Tensor = self.output(states[:, -1])
-        return logits
+        return self.output(states[:, -1])
 
 
 def build(n_tags: int, frames: int, dims: int, **options: float) -> nn.Module:

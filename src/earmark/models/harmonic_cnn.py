@@ -65,8 +65,7 @@ class PooledResidual(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """The sum of branch and input, pooled and rectified."""
-        pooled: Tensor = self.pool(self.branch(maps) + maps)
-        return pooled.relu()
+        return self.pool(self.branch(maps) + maps).relu()
 
 
 class HarmonicCNN(nn.Module):
@@ -98,9 +97,8 @@ class HarmonicCNN(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Waveform (batch, n_samples, 1) -> logits (batch, n_tags)."""
-        maps: Tensor = self.blocks(self.input_norm(self.filters(features.squeeze(2))))
-        logits: Tensor = self.output(self.dense(maps.amax(dim=(2, 3))))
-        return logits
+        maps = self.blocks(self.input_norm(self.filters(features.squeeze(2))))
+        return self.output(self.dense(maps.amax(dim=(2, 3))))
 
 
 def build(n_tags: int, frames: int, dims: int, **options: int) -> nn.Module:

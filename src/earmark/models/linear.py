@@ -37,8 +37,7 @@ class LinearProbe(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, frames, dims) -> logits (batch, n_tags)."""
-        logits: Tensor = self.linear((self.pool(features) - self.mean) * self.inverse_std)
-        return logits
+        return self.linear((self.pool(features) - self.mean) * self.inverse_std)
 
     @torch.no_grad()
     def fit(
@@ -94,6 +93,6 @@ def _fit_tags(inputs: Array, targets: NDArray[np.float32], strength: float) -> t
     return weights, biases
 
 
-def build(frames: int, dims: int, n_tags: int) -> LinearProbe:  # noqa: ARG001 - any number of frames is pooled
+def build(n_tags: int, frames: int, dims: int) -> LinearProbe:  # noqa: ARG001 - any number of frames is pooled
     """The probe for features of ``dims`` dimensions."""
     return LinearProbe(dims, n_tags)

@@ -24,8 +24,7 @@ class _Front(nn.Module):
         self.norm = nn.BatchNorm2d(filters)
 
     def forward(self, maps: Tensor) -> Tensor:
-        normalized: Tensor = self.norm(self.convolution(self.pad(maps)).relu())
-        return normalized.amax(dim=3)
+        return self.norm(self.convolution(self.pad(maps)).relu()).amax(dim=3)
 
 
 class _Middle(nn.Module):
@@ -37,8 +36,7 @@ class _Middle(nn.Module):
         self.norm = nn.BatchNorm1d(outputs)
 
     def forward(self, maps: Tensor) -> Tensor:
-        normalized: Tensor = self.norm(self.convolution(maps).relu())
-        return normalized
+        return self.norm(self.convolution(maps).relu())
 
 
 class MusiCNN(nn.Module):
@@ -74,8 +72,7 @@ class MusiCNN(nn.Module):
         third = self.middle[2](second) + second
         layers = torch.cat([front, first, second, third], dim=1)
         pooled = torch.cat([layers.amax(dim=2), layers.mean(dim=2)], dim=1)
-        logits: Tensor = self.output(self.dense(pooled))
-        return logits
+        return self.output(self.dense(pooled))
 
 
 def build(n_tags: int, frames: int, dims: int, **options: int) -> nn.Module:

@@ -30,6 +30,24 @@ def network(family: str, n_tags: int, frames: int, dims: int, options: Mapping[s
     return build(n_tags=n_tags, frames=frames, dims=dims, **options)
 
 
+def embed(network: nn.Module, features: Tensor) -> Tensor:
+    """Return what the last linear layer of a network takes: (batch, width), for features (batch, frames, dims).
+
+    The last one is the one that runs last, and gives the logits. Raises ValueError if no linear layer runs.
+    """
+    inputs: list[Tensor] = []
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    hooks = [layer.register_forward_pre_hook(lambda _, given: inputs.append(given[0])) for layer in layers]
+    try:
+        network(features)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not inputs:
+        raise ValueError(f"{type(network).__name__} runs no nn.Linear, whose input would be the embedding")
+    return inputs[-1]
+
+
 def count_parameters(module: nn.Module, counting: Literal["trainable", "keras"] = "trainable") -> int:
     """Count the trainable parameters; "keras" adds batch norm's running statistics, so four per channel.
 

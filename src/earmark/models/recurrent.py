@@ -63,8 +63,7 @@ class Recurrent(nn.Module):
             last = self.stack(sequence)[0][:, -1]
         else:
             last = self.stack(sequence.transpose(0, 1))[-1]
-        logits: Tensor = self.output(last)
-        return logits
+        return self.output(last)
 
 
 def _layer(cell: Cell, inputs: int, units: int, steps: int, keep: float) -> StepLayer:

@@ -41,9 +41,8 @@ class SampleCNN(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Waveform (batch, n_samples, 1) -> logits (batch, n_tags)."""
-        vectors: Tensor = self.layers(features.transpose(1, 2))
-        logits: Tensor = self.output(self.dropout(self.reduce(vectors)))
-        return logits
+        vectors = self.layers(features.transpose(1, 2))
+        return self.output(self.dropout(self.reduce(vectors)))
 
 
 class _Maximum(nn.Module):

@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
+from earmark.config import RepresentationConfig, WaveformConfig
 from earmark.errors import EarmarkError
 from earmark.features.standardize import Standardizer
 from earmark.files import write_bytes
@@ -55,8 +56,8 @@ class SavedModel:
     frames: int
     dims: int
     network_frames: int
-    representation: Mapping[str, Any]
-    waveform: Mapping[str, Any]
+    representation: RepresentationConfig
+    waveform: WaveformConfig
     tags: tuple[str, ...]
     thresholds: tuple[float | None, ...]
     standardizer: Standardizer
@@ -74,7 +75,12 @@ class SavedModel:
         }
         tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
         content = {key: getattr(self, key) for key in _PLAIN}
-        content |= {"format": FORMAT, "clips": self.standardizer.clips}
+        content |= {
+            "representation": self.representation.model_dump(mode="json"),
+            "waveform": self.waveform.stored(self.representation.rate),
+            "format": FORMAT,
+            "clips": self.standardizer.clips,
+        }
         content["checksum"] = _checksum(content, tensors)
         write_bytes(path, to_bytes(tensors, {_KEY: _canonical(content)}))
 
@@ -87,9 +93,16 @@ class SavedModel:
             mean, inverse_std = (tensors[_STANDARDIZER + name].numpy() for name in ("mean", "inverse_std"))
             plain = {key: content[key] for key in _PLAIN}
             plain |= {key: tuple(content[key]) for key in ("tags", "thresholds")}
-            return cls(**plain, standardizer=Standardizer(mean, inverse_std, content["clips"]), weights=weights)
+            representation = RepresentationConfig.model_validate(content["representation"])
+            waveform = WaveformConfig.from_stored(content["waveform"])
+            standardizer = Standardizer(mean, inverse_std, content["clips"])
         except (KeyError, TypeError) as error:
             raise ModelError(f"{path} lacks {error}, which a model of earmark has; train it again") from None
+        except ValueError as error:
+            raise ModelError(f"{path} hears by settings that are unknown here ({error}); train it again") from None
+        return cls(
+            **plain, representation=representation, waveform=waveform, standardizer=standardizer, weights=weights
+        )
 
     def build(self) -> nn.Module:
         """Return the network with its weights, ready to score; ModelError where today's code makes another network."""
@@ -106,7 +119,8 @@ class SavedModel:
         return network.eval()
 
 
-_PLAIN = tuple(name for name in SavedModel.__dataclass_fields__ if name not in ("standardizer", "weights"))
+_OTHERS = ("representation", "waveform", "standardizer", "weights")  # what is no JSON as it is
+_PLAIN = tuple(name for name in SavedModel.__dataclass_fields__ if name not in _OTHERS)
 
 
 def _arrays(standardizer: Standardizer) -> dict[str, NDArray[np.float32]]:

@@ -29,8 +29,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """The sum of branch and shortcut, rectified."""
-        summed: Tensor = self.activation(self.branch(maps) + self.shortcut(maps))
-        return summed
+        return self.activation(self.branch(maps) + self.shortcut(maps))
 
 
 class ShortChunkCNN(nn.Module):
@@ -54,9 +53,8 @@ class ShortChunkCNN(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, frames, dims) -> logits (batch, n_tags)."""
-        maps: Tensor = self.blocks(self.input_norm(features.unsqueeze(1)))
-        logits: Tensor = self.output(self.dense(maps.amax(dim=(2, 3))))
-        return logits
+        maps = self.blocks(self.input_norm(features.unsqueeze(1)))
+        return self.output(self.dense(maps.amax(dim=(2, 3))))
 
 
 def build(n_tags: int, frames: int, dims: int, **options: float) -> nn.Module:

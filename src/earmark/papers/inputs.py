@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from earmark import representations
 from earmark.config import Config, RepresentationConfig, WaveformConfig
 from earmark.corpus.labels import read_labels
 from earmark.corpus.manifest import read_manifest
@@ -34,10 +35,10 @@ class Prepared:
 
 def prepare(representation: RepresentationConfig, config: Config, data: Path, labels: Path) -> Prepared:
     """Decode, compute and standardise a representation under ``data``/papers."""
-    settings = representation.model_dump(mode="json")
-    name = f"{representation.kind}-{provenance.fingerprint(**settings)[:8]}"
+    resolved = representations.resolve(representation)
+    name = f"{resolved.kind}-{provenance.fingerprint(**resolved.model_dump(mode='json'))[:8]}"
     features, standardizer = data / "papers/features" / name, data / "papers/standardize" / f"{name}.json"
-    extract.extract(_waveforms(representation, config, data), features, settings)
+    extract.extract(_waveforms(resolved, config, data), features, resolved)
     clips, _ = read_labels(labels)
     standardizer.parent.mkdir(parents=True, exist_ok=True)
     standardize.fit(features, {clip.clip_id for clip in clips if clip.split == "train"}).save(standardizer)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from earmark import representations
 from earmark.config import Config, RepresentationConfig
 from earmark.files import markdown_table, read_json
 from earmark.models import networks
@@ -98,7 +99,8 @@ def read_experiments(folder: Path, names: Sequence[str], config: Config, corpus:
 
 def _is_input_of(system: System, config: RepresentationConfig) -> bool:
     """Whether a representation has every setting that the system's own one is defined by."""
-    defined, here = system.representation.config().model_dump(exclude_unset=True), config.model_dump()
+    defined = system.representation.config().model_dump(mode="json", exclude_unset=True)
+    here = representations.resolve(config).model_dump(mode="json")
     return all(key in here and here[key] == value for key, value in defined.items())
 
 

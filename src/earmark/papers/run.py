@@ -17,7 +17,8 @@ from typing import Any, Literal
 from earmark import progress
 from earmark.config import Config, CrossValidationConfig, ExperimentConfig
 from earmark.errors import EarmarkError
-from earmark.evaluation import judging, scoring
+from earmark.evaluation import scoring
+from earmark.evaluation.experiment import evaluate_model
 from earmark.features import dataset
 from earmark.features.standardize import Standardizer
 from earmark.files import read_json, write_csv, write_json
@@ -142,7 +143,7 @@ class Papers:
         fitted = fit(system.name, changed, train, valid, self._checkpoints(row))
         heard = dataset.origin(row.heard.features)
         saved = saved_model(system.name, fitted, valid, Standardizer.load(row.heard.standardizer), heard)
-        test, scores, result = judging.judge(saved, test, self.config.evaluation, fitting.get("batch"))
+        test, scores, result = evaluate_model(saved, test, self.config.evaluation, fitting.get("batch"))
         saved.save(self.data / "papers/models" / system.name / FILE)
         scoring.write_scores(self.data / "papers/scores" / f"{system.name}.csv", test, scores)
         measured = result.summary | {"missing_clips": test.missing}

@@ -48,7 +48,7 @@ CONSUMERS = {
     "features": ("features.extract", "config", "representations.*"),
     "standardize": ("features.standardize", "corpus.labels"),
     "train": ("training.fit", "config", "models.*"),
-    "evaluate": ("evaluation.judging", "config", "models.*"),
+    "evaluate": ("evaluation.experiment", "config", "models.*"),
     "crossvalidate": ("training.crossvalidation", "config", "models.*"),
     "report": ("evaluation.comparison", "report.page", "papers.reproduction", "config", "models.**"),
 }

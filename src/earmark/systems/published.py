@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from pydantic import TypeAdapter
 from torch import nn
 
-from earmark.config import AnyRepresentation, RepresentationConfig
+from earmark.config import RepresentationConfig
 from earmark.models.networks import network
 
 SONG_2018 = "Song et al. 2018, Music auto-tagging using deep recurrent neural networks"
@@ -29,8 +28,6 @@ PONS_2019 = "Pons and Serra 2019, musicnn: pre-trained convolutional neural netw
 
 Training = Literal["song-2018", "mirex-2018", "dalla-longa", "panwar"]
 
-_REPRESENTATION: TypeAdapter[RepresentationConfig] = TypeAdapter(AnyRepresentation)
-
 
 @dataclass(frozen=True)
 class Input:
@@ -42,12 +39,8 @@ class Input:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def config(self) -> RepresentationConfig:
-        """The same as an entry of ``representations`` in params.yaml, validated; what is not set here has its default.
-
-        Raises pydantic's ValidationError for options that the kind does not have.
-        """
-        entry = {"kind": self.kind, "rate": self.rate, "samples": self.n_samples, **self.options}
-        return _REPRESENTATION.validate_python(entry)
+        """Return the same as an entry of ``representations`` in params.yaml; what is not set here has its default."""
+        return RepresentationConfig(kind=self.kind, rate=self.rate, samples=self.n_samples, **self.options)
 
 
 @dataclass(frozen=True)

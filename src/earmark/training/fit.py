@@ -11,7 +11,7 @@ import numpy as np
 import pytorch_lightning as pl
 from torch import nn
 
-from earmark import progress
+from earmark import progress, representations
 from earmark.config import Config, ConfigError, ExperimentConfig, entry
 from earmark.evaluation import scoring
 from earmark.evaluation.metrics import equal_error_thresholds, macro_roc_auc
@@ -168,12 +168,12 @@ def train_experiment(
 
 def require_settings(name: str, config: Config, features: Path, heard: Origin) -> None:
     """Refuse features that were made with other settings than those of representations.<name> and its waveforms."""
-    representation = config.representations[name]
-    waveform = config.waveforms[representation.rate]
-    ours = representation.model_dump(mode="json")
-    _require_same(f"representations.{name}", ours, heard.representation, name, features)
-    ours = waveform.model_dump(mode="json", exclude={"max_rejected"}) | {"rate": representation.rate}
-    _require_same(f"waveforms.{representation.rate}", ours, heard.waveform, name, features)
+    wanted = representations.resolve(config.representations[name], name)
+    rate, heard_by = wanted.rate, heard.representation
+    ours, theirs = wanted.model_dump(mode="json"), heard_by.model_dump(mode="json")
+    _require_same(f"representations.{name}", ours, theirs, name, features)
+    ours, theirs = config.waveforms[rate].stored(rate), heard.waveform.stored(heard_by.rate)
+    _require_same(f"waveforms.{rate}", ours, theirs, name, features)
 
 
 def _require_same(section: str, ours: Mapping[str, Any], theirs: Mapping[str, Any], name: str, features: Path) -> None:

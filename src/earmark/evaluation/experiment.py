@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,8 @@ from earmark import progress
 from earmark.config import Config, EvaluationConfig, entry
 from earmark.corpus.labels import read_labels
 from earmark.errors import EarmarkError
-from earmark.evaluation import metrics, scoring
-from earmark.evaluation.metrics import Evaluation
+from earmark.evaluation import scoring
+from earmark.evaluation.evaluate import TAG_COLUMNS, Evaluation, evaluate
 from earmark.features import dataset
 from earmark.features.dataset import Split
 from earmark.features.standardize import Standardizer
@@ -21,51 +20,53 @@ from earmark.files import write_csv, write_json, write_text
 from earmark.models.saved import FILE, SavedModel
 
 
-@dataclass(frozen=True)
-class Written:
-    """Where an evaluation writes its scores, metrics, table of tags, mean ROC curve, and the curves of training."""
-
-    scores: Path
-    metrics: Path
-    tags: Path
-    roc: Path
-    curves: Path
-
-
 def evaluate_experiment(
-    name: str, config: Config, model: Path, features: Path, labels: Path, standardizer: Path, out: Written
+    config: Config,
+    name: str,
+    *,
+    model: Path,
+    features: Path,
+    labels: Path,
+    standardizer: Path,
+    scores: Path,
+    metrics: Path,
+    tags: Path,
+    roc: Path,
+    curves: Path,
 ) -> None:
-    """What the stage does for an experiment: score the test split with the model in the folder ``model``, and write.
+    """Do what the stage does for an experiment: score the test split with its model, measure, and write.
 
-    Raises EarmarkError where the features, the labels or the standardizer are not those of the model.
+    model: the folder that train wrote. features, labels, standardizer: what it was trained on. scores, metrics, tags,
+    roc, curves: where to write the probabilities, what is measured, the table of tags, the mean ROC curve, and what
+    train wrote of its epochs.
+
+    Raises EarmarkError if the features, the labels or the standardizer are not those of the model.
     """
     watch = progress.Stopwatch()
     entry("experiments", config.experiments, name)
     saved = SavedModel.load(model / FILE)
-    curves = (model / "curves.csv").read_text(encoding="utf-8")
+    trained = (model / "curves.csv").read_text(encoding="utf-8")
     require_inputs(saved, model / FILE, features, labels, standardizer)
-    test, scores, result = judge(saved, dataset.load(features, labels, standardizer, "test"), config.evaluation)
-    scoring.write_scores(out.scores, test, scores)
+    split = dataset.load(features, labels, standardizer, "test")
+    test, probabilities, result = evaluate_model(saved, split, config.evaluation)
+    scoring.write_scores(scores, test, probabilities)
     summary = result.summary | {"missing_clips": test.missing}
-    write_json(out.metrics, {"test": summary, "training": dict(saved.training)})
-    write_csv(out.tags, metrics.TAG_COLUMNS, result.tags)
-    write_csv(out.roc, ("fpr", "tpr"), result.roc)
-    write_text(out.curves, curves)
+    write_json(metrics, {"test": summary, "training": dict(saved.training)})
+    write_csv(tags, TAG_COLUMNS, result.tags)
+    write_csv(roc, ("fpr", "tpr"), result.roc)
+    write_text(curves, trained)
     watch.report(f"evaluate {name}", len(test.clips), f"ROC-AUC {result.summary['roc_auc']['macro']:.4f}")
 
 
-def judge(
+def evaluate_model(
     saved: SavedModel, test: Split, config: EvaluationConfig, batch: int | None = None
 ) -> tuple[Split, NDArray[np.float64], Evaluation]:
     """The split with a row per clip, its scores (clips, tags), and what is measured, at the model's own thresholds."""
     test, scores = test.by_clip(scoring.score_saved(saved, test.features, batch))
     thresholds = np.array([np.nan if value is None else value for value in saved.thresholds])
-    targets, songs = test.targets.numpy(), test.songs()
-    return (
-        test,
-        scores,
-        metrics.evaluate(scores, targets, songs, test.tags, config.resamples, config.seed, thresholds),
-    )
+    songs = [clip.song for clip in test.clips]
+    result = evaluate(scores, test.targets.numpy(), songs, test.tags, config.resamples, config.seed, thresholds)
+    return test, scores, result
 
 
 def require_inputs(saved: SavedModel, file: Path, features: Path, labels: Path, standardizer: Path) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+from helpers.features import extract
 from helpers.small_data import fill
 
 from earmark.corpus.manifest import read_manifest
 from earmark.decode import corpus as decode
 from earmark.decode.waveforms import Waveforms
 from earmark.errors import EarmarkError
-from earmark.features import extract
 from earmark.models.saved import FILE, SavedModel
 
 
@@ -31,24 +32,25 @@ def test_what_an_evaluation_writes_says_what_the_training_took_and_no_time(place
     }  # fmt: skip
     assert written.curves.read_text() == (place.data / "models/linear/curves.csv").read_text()
     again = place.evaluate("linear", place.folder / "again")
-    for name in written.__dataclass_fields__:
+    for name in vars(written):
         assert getattr(again, name).read_bytes() == getattr(written, name).read_bytes()
 
 
 def other_features(place):
-    compute(place, place.config.representations["mel"].model_dump(mode="json") | {"hop": 128})
+    compute(place, hop=128)
 
 
 def other_waveforms(place):
     config = place.config.waveforms[16_000].model_copy(update={"policy": "center"})
     clips = read_manifest(place.data / "corpus/manifest.csv")
     decode.decode_corpus(clips, place.audio, 16_000, config, place.data / "waveforms/16000")
-    compute(place, place.config.representations["mel"].model_dump(mode="json"))
+    compute(place)
 
 
-def compute(place, settings):
+def compute(place, **changes):
+    settings = place.config.representations["mel"].model_dump(mode="json") | changes
     clips = read_manifest(place.data / "corpus/manifest.csv")
-    extract.extract(Waveforms(place.data / "waveforms/16000", clips, place.audio), place.inputs[0], settings)
+    extract(Waveforms(place.data / "waveforms/16000", clips, place.audio), place.inputs[0], settings)
 
 
 def other_tags(place):
@@ -81,8 +83,6 @@ def test_inputs_that_are_not_the_models_are_refused_and_both_are_named(place, ch
 def test_an_evaluation_is_at_the_models_own_thresholds(place):
     file = place.data / "models/linear" / FILE
     kept = SavedModel.load(file)
-    import dataclasses
-
     dataclasses.replace(kept, thresholds=(0.0, None, None)).save(file)
     found = json.loads(place.evaluate("linear").metrics.read_text())["test"]["equal_error"]["chosen_on_valid"]
     assert found == {"tpr": 1.0, "fpr": 1.0, "tags": 1}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark import representations
-from earmark.config import RepresentationConfig
+from earmark.config import ConfigError, RepresentationConfig, WaveformConfig
 from earmark.decode.audio import REMAINDER, cut, decode_whole, from_stored, to_stored
 from earmark.errors import EarmarkError
 from earmark.features.standardize import Standardizer
@@ -35,29 +33,29 @@ class Listener:
     It is that of the pipeline, by the same functions: the stages decode and features keep what is between them, and
     features, in shards. Only a representation stored as float16 differs there, by 0.001 standardised units at most.
 
-    representation, waveform: their settings, as shards and models hold them. standardizer: what standardises.
+    representation, waveform: as the shards and models that are heard hold them. standardizer: what standardises.
     """
 
     def __init__(
-        self, representation: Mapping[str, Any], waveform: Mapping[str, Any], standardizer: Standardizer
+        self, representation: RepresentationConfig, waveform: WaveformConfig, standardizer: Standardizer
     ) -> None:
         self.representation, self.waveform, self.standardizer = representation, waveform, standardizer
         try:
-            self.transform = representations.of(RepresentationConfig.model_validate(representation))
-        except ValueError as error:  # made by code that took other settings
+            self.transform = representations.of(representation)
+        except ConfigError as error:  # made by code that took other settings
             raise EarmarkError(f"the model's representation cannot be built: {error}") from None
 
     def hear(self, path: Path) -> Heard:
         """Read one file; RejectedError where it cannot be decoded, or is shorter than the pipeline takes it."""
-        wave = decode_whole(path, self.representation["rate"], self.waveform["min_seconds"])
-        segments = from_stored(to_stored(self._segments(wave), self.waveform["dtype"]))
+        wave = decode_whole(path, self.representation.rate, self.waveform.min_seconds)
+        segments = from_stored(to_stored(self._segments(wave), self.waveform.dtype))
         with torch.no_grad():
             parts = [
                 self.transform(torch.from_numpy(np.ascontiguousarray(segments[start : start + _BATCH]))).numpy()
                 for start in range(0, len(segments), _BATCH)
             ]
         features = (np.concatenate(parts) - self.standardizer.mean) * self.standardizer.inverse_std
-        return Heard(torch.from_numpy(features), len(wave) / self.representation["rate"])
+        return Heard(torch.from_numpy(features), len(wave) / self.representation.rate)
 
     def _segments(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """What is heard of a file, (segments, samples).
@@ -65,7 +63,7 @@ class Listener:
         A file as long as the corpus's clips, or shorter, is cut by the policy of these, one that is longer by more than
         a tenth into segments, one after the other, whatever the policy: a song is heard from beginning to end.
         """
-        settings, samples = self.waveform, self.representation["samples"]
-        if settings["policy"] != "segments" and len(wave) > (1 + REMAINDER) * settings["samples"]:
+        clip, samples = self.waveform, self.representation.samples
+        if clip.policy != "segments" and len(wave) > (1 + REMAINDER) * clip.samples:
             return cut(wave, samples, "segments")
-        return cut(wave, settings["samples"], settings["policy"], settings["segments"])[:, :samples]
+        return cut(wave, clip.samples, clip.policy, clip.segments)[:, :samples]

@@ -1,0 +1,111 @@
+"""All that is measured of the scores of one split: AUCs with their intervals, rates at thresholds, the ROC curve."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from earmark.evaluation import metrics
+from earmark.evaluation.bootstrap import bootstrap_macro_roc_auc, interval, resample
+from earmark.evaluation.metrics import Array
+
+TAG_COLUMNS = ("tag", "positives", "roc_auc", "pr_auc", "threshold")
+FPR_GRID = np.linspace(0, 1, 101)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is measured on a split.
+
+    summary: AUCs and rates by name, nested as the metrics files have them. tags: a row of TAG_COLUMNS per tag.
+    roc: (false positive rate, true positive rate) points of the ROC curve, averaged over the tags.
+    """
+
+    summary: dict[str, Any]
+    tags: list[list[object]]
+    roc: list[list[float]]
+
+
+def evaluate(
+    scores: Array,
+    targets: NDArray[Any],
+    songs: Sequence[Hashable] | NDArray[Any],
+    tags: Sequence[str] | None = None,
+    resamples: int = 1000,
+    seed: int = 1,
+    thresholds: Array | None = None,
+) -> Evaluation:
+    """Measure scores against targets, with a 95 % interval of the ROC-AUC by bootstrap over songs.
+
+    scores, targets: (clips, tags); targets in {0, 1}. songs: (clips,), what clips of the same song have in common, a
+    name or a number. tags: their names (default: their numbers). thresholds: (tags,), chosen on the validation split;
+    without them nothing is reported at them. The same input, ``resamples`` and ``seed`` give the same result.
+
+    Raises EvaluationError if no tag has both classes, if a score is not finite, or if the shapes differ.
+    """
+    scores, targets = np.asarray(scores, np.float64), np.asarray(targets)
+    names = [str(tag) for tag in range(targets.shape[-1])] if tags is None else list(tags)
+    _require_same_clips(scores, targets, songs, names)
+    metrics.check_finite(scores, names)
+    metrics.require_defined(targets)
+    drawn = resample(songs, resamples, seed)
+    roc, pr = metrics.per_tag(scores, targets)
+    low, high = interval(bootstrap_macro_roc_auc(scores, targets, drawn))
+    mask = metrics.defined(targets)
+    summary: dict[str, Any] = {
+        "roc_auc": {
+            "macro": float(np.nanmean(roc)),
+            "low": low,
+            "high": high,
+            "micro": float(roc_auc_score(targets[:, mask].ravel(), scores[:, mask].ravel())),
+        },
+        "pr_auc": {"macro": float(np.nanmean(pr))},
+        "half": metrics.at_half(scores, targets),
+        "equal_error": _at_thresholds(scores, targets, thresholds),
+        "tags": {"defined": int(mask.sum()), "undefined": int((~mask).sum())},
+        "clips": len(targets),
+        "songs": len(drawn.counts),
+    }
+    if thresholds is None:
+        thresholds = np.full(len(names), np.nan)
+    columns = names, targets.sum(axis=0).astype(int), roc, pr, thresholds
+    rows: list[list[object]] = [
+        [tag, int(positives), *map(_cell, values)] for tag, positives, *values in zip(*columns, strict=True)
+    ]
+    return Evaluation(summary, rows, _mean_curve(scores[:, mask], targets[:, mask]))
+
+
+def _require_same_clips(
+    scores: Array, targets: NDArray[Any], songs: Sequence[Hashable] | NDArray[Any], tags: Sequence[str]
+) -> None:
+    """Refuse inputs that are not of the same clips and tags."""
+    if scores.ndim != 2 or scores.shape != targets.shape or scores.shape != (len(songs), len(tags)):
+        raise metrics.EvaluationError(
+            "scores and targets must be (clips, tags), with a song per clip and a name per tag, got "
+            f"{scores.shape} and {targets.shape}, {len(songs)} songs and {len(tags)} names"
+        )
+
+
+def _at_thresholds(scores: Array, targets: NDArray[Any], chosen: Array | None) -> dict[str, dict[str, float]]:
+    """Return the rates at the thresholds of equal error on these clips, and at those that were chosen elsewhere."""
+    found = {"chosen_on_test": metrics.rates(scores, targets, metrics.equal_error_thresholds(scores, targets))}
+    return found if chosen is None else found | {"chosen_on_valid": metrics.rates(scores, targets, chosen)}
+
+
+def _mean_curve(scores: Array, targets: NDArray[Any]) -> list[list[float]]:
+    """ROC curves of all tags, averaged vertically on a common grid of false positive rates."""
+    curves = []
+    for tag in range(targets.shape[1]):
+        fpr, tpr, _ = roc_curve(targets[:, tag], scores[:, tag])
+        curves.append(np.interp(FPR_GRID, fpr, tpr))
+    return [[round(float(x), 4), round(float(y), 6)] for x, y in zip(FPR_GRID, np.mean(curves, axis=0), strict=True)]
+
+
+def _cell(value: float) -> object:
+    """An undefined value is an empty cell."""
+    return "" if np.isnan(value) else round(float(value), 6)

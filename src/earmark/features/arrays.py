@@ -1,0 +1,57 @@
+"""Features and labels of a split as NumPy arrays, for scikit-learn or one's own loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.errors import EarmarkError
+from earmark.features import dataset
+
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One split, standardised as training sees it; ``features, labels = examples`` unpacks the two arrays.
+
+    features: (clips, frames, dims). labels: (clips, tags) in {0, 1}. clip_ids, songs: (clips,), who each row is. tags:
+    the names of the columns of ``labels``. A clip that was cut into segments has a row for each of them.
+    """
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    clip_ids: tuple[str, ...]
+    songs: tuple[str, ...]
+    tags: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return iter((self.features, self.labels))
+
+
+def load_features(representation: str, split: str = "train", data: str | Path = "data") -> Examples:
+    """Load the features of a split that the pipeline computed, and its labels.
+
+    representation: a key of ``representations`` in params.yaml. split: train, valid or test. data: the folder that the
+    pipeline fills.
+
+    Raises EarmarkError if there is no such split, if the representation was not computed and standardised, or if no
+    clip of the split has features.
+    """
+    if split not in SPLITS:
+        raise EarmarkError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+    data = Path(data)
+    standardizer = data / "standardize" / f"{representation}.json"
+    found = dataset.load(data / "features" / representation, data / "labels/labels.csv", standardizer, split)
+    return Examples(
+        found.features.numpy(),
+        found.targets.numpy().astype(np.uint8),
+        tuple(clip.clip_id for clip in found.clips),
+        tuple(clip.song for clip in found.clips),
+        found.tags,
+    )
