@@ -3,12 +3,8 @@
 import argparse
 from pathlib import Path
 
-from earmark import progress
-from earmark.config import entry, load
-from earmark.corpus.manifest import read_manifest
-from earmark.decode.corpus import decode_corpus
+from earmark.decode.corpus import decode_configured
 from earmark.errors import explained
-from earmark.files import write_json
 
 
 def main() -> None:
@@ -20,13 +16,7 @@ def main() -> None:
     parser.add_argument("--metrics", type=Path, required=True)
     args = parser.parse_args()
     with explained():
-        config = load(Path("params.yaml"))
-        waveform = entry("waveforms", config.waveforms, args.rate)
-        watch = progress.Stopwatch()
-        counts = decode_corpus(read_manifest(args.manifest), config.corpus.audio, args.rate, waveform, args.out)
-        computed = counts.pop("computed")
-        write_json(args.metrics, counts)
-        watch.report(f"decode {args.rate} Hz", computed, f"{counts['clips']} usable, {counts['rejected']} rejected")
+        decode_configured(Path("params.yaml"), **vars(args))
 
 
 if __name__ == "__main__":

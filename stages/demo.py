@@ -3,9 +3,7 @@
 import argparse
 from pathlib import Path
 
-from earmark import progress
-from earmark.config import load
-from earmark.demo import render
+from earmark.demo.render import render_configured
 from earmark.errors import explained
 
 
@@ -15,14 +13,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     with explained():
-        config = load(Path("params.yaml")).corpus
-        watch = progress.Stopwatch()
-        if config.kind == "demo" and config.demo is not None:
-            rendered = render.update(args.out, config.demo.clips, config.demo.seed)
-            watch.report("demo", rendered, "" if rendered else "up to date")
-        else:
-            args.out.mkdir(parents=True, exist_ok=True)
-            watch.report("demo", 0, f"nothing to render, corpus.kind is {config.kind}")
+        render_configured(Path("params.yaml"), args.out)
 
 
 if __name__ == "__main__":

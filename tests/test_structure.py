@@ -20,10 +20,12 @@ ORDER = {
     "errors": (), "progress": (), "environment": (), "files": (), "strict_yaml": (),
     "storage": ("memory", "provenance", "digests", "float16", "checksums", "uniform", "shards", "store"),
     "devices": (), "config": (),
-    "corpus": ("manifest", "splits", "text", "rows", "kinds", "read", "labels", "published_counts"),
+    "corpus": (
+        "manifest", "splits", "text", "rows", "label_table", "labels", "published_counts", "kinds", "registry", "read"
+    ),
     "demo": ("orchestra", "scores", "plan", "tags", "arranging", "soundfont", "studio", "render"),
     "download": ("fetch", "archive", "magnatagatune"),
-    "decode": ("audio", "waveform_store", "corpus", "waveforms", "check"),
+    "decode": ("audio", "waveform_store", "index", "corpus", "waveforms", "check"),
     "representations": ("buffers", "base", "spectrum", "waveform", "mel", "cqt", "scattering"),
     "features": ("cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "listener"),
     "models": ("layers", "networks", "*", "saved"),

@@ -190,7 +190,7 @@ def _magnatagatune(args: argparse.Namespace) -> int:
 
 def _waveforms(args: argparse.Namespace) -> int:
     from earmark.decode import waveform_store
-    from earmark.decode.corpus import Index, indices
+    from earmark.decode.index import Index, indices
 
     named = {
         folder: {entry.fingerprint for entry in Index.read(folder).shards.values()} for folder in indices(args.data)

@@ -31,6 +31,13 @@ class ConfigError(EarmarkError):
     """A setting that cannot be used; the text names the key, the limit and the value."""
 
 
+def _one_of(folder: str, kind: str) -> str:
+    """Return a kind that is a file of that folder. Raises ValueError with the kinds that are there."""
+    if kind not in (kinds := provenance.plugins(folder)):
+        raise ValueError(f"must be one of {', '.join(kinds)}, got {kind!r}")
+    return kind
+
+
 class Section(BaseModel):
     """Base of all sections: immutable, and an unknown key is an error."""
 
@@ -61,7 +68,7 @@ class CorpusConfig(Section):
     is what reports call the corpus, where the kind does not say it.
     """
 
-    kind: Literal["demo", "magnatagatune", "table", "folders", "jamendo"]
+    kind: str
     name: str | None = None
     audio: Path
     annotations: Path
@@ -69,6 +76,11 @@ class CorpusConfig(Section):
     seed: Seed = 1
     jamendo: JamendoConfig = JamendoConfig()
     demo: DemoConfig | None = None
+
+    @field_validator("kind")
+    @classmethod
+    def _a_kind_is_a_file(cls, kind: str) -> str:
+        return _one_of("corpus.kinds", kind)
 
     @model_validator(mode="after")
     def _a_demo_says_how_it_is_rendered(self) -> CorpusConfig:
@@ -138,9 +150,7 @@ class RepresentationConfig(Section):
     @field_validator("kind")
     @classmethod
     def _a_kind_is_a_file(cls, kind: str) -> str:
-        if kind not in (kinds := provenance.plugins("representations")):
-            raise ValueError(f"must be one of {', '.join(kinds)}, got {kind!r}")
-        return kind
+        return _one_of("representations", kind)
 
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments of the transform: all but kind, rate, samples and dtype."""

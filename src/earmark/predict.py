@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from earmark.config import Config, ConfigError
 from earmark.config import load as read_config
-from earmark.corpus.labels import read_labels
+from earmark.corpus.label_table import read_labels
 from earmark.corpus.manifest import read_manifest
 from earmark.evaluation import scoring
 from earmark.features.listener import Listener

@@ -8,17 +8,8 @@ import pytest
 from helpers import ROOT
 
 from earmark.corpus.kinds import magnatagatune
-from earmark.corpus.labels import (
-    merge,
-    positives,
-    read_labels,
-    read_synonyms,
-    select,
-    summary,
-    top_tags,
-    warnings,
-    write_labels,
-)
+from earmark.corpus.label_table import read_labels, write_labels
+from earmark.corpus.labels import merge, positives_per_tag, read_synonyms, select, summary, top_tags, warnings
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
 from earmark.corpus.read import split
 from earmark.corpus.rows import Row, tabulate
@@ -74,7 +65,7 @@ def test_the_summary_counts_leaks_and_tags_without_positives():
 
 
 def test_positives_are_counted_per_split():
-    rows = positives(clips("ttve"), table([[1, 0], [1, 1], [0, 1], [0, 0]]))
+    rows = positives_per_tag(clips("ttve"), table([[1, 0], [1, 1], [0, 1], [0, 0]]))
     assert rows == [["a", 2, 0, 0], ["b", 1, 1, 0]]
 
 
@@ -178,13 +169,13 @@ def test_the_raw_top_50_of_valid_and_test_has_its_published_counts_and_merges_in
             )
 
 
-def dealt(artists: int, rule: str = "corpus", own: str = "") -> list[Clip]:
+def dealt(artists: int, policy: str = "corpus", own: str = "") -> list[Clip]:
     """Two clips of a song by each artist, dealt as the corpus stage deals them; ``own`` is a split column."""
     rows = [
         Row("table", f"x/{i}.wav", ["a"], artist=f"artist{i // 2}", song=f"song{i // 2}", split=own)
         for i in range(2 * artists)
     ]
-    return split(tabulate(rows)[0], rule, 1)
+    return split(tabulate(rows)[0], policy, 1)
 
 
 def some(clips_: list[Clip], values: list[int] | None = None) -> TagTable:
@@ -201,11 +192,11 @@ def test_few_artists_whose_hash_leaves_a_split_empty_are_told_the_cause_and_the_
     with pytest.raises(CorpusError, match=told):
         select(few, some(few), 1, clean=True)
     cured = dealt(7, "artist")
-    assert select(cured, some(cured), 1, clean=True, rule="artist")[0] == cured
+    assert select(cured, some(cured), 1, clean=True, policy="artist")[0] == cured
 
 
 @pytest.mark.parametrize(
-    ("clips_", "rule", "told", "untold"),
+    ("clips_", "policy", "told", "untold"),
     [
         (dealt(2), "corpus", r"\(2 here\).*; splits of your own", "`corpus.split: artist`"),
         (dealt(2, "artist"), "artist", r"split: artist keeps each artist in one split, and there are 2", "hash"),
@@ -213,9 +204,9 @@ def test_few_artists_whose_hash_leaves_a_split_empty_are_told_the_cause_and_the_
         (dealt(2, "panwar-random"), "panwar-random", r"deals clips in shares, of which 4 clips are too few", "hash"),
     ],
 )
-def test_each_cause_of_an_empty_split_is_told_apart(clips_, rule, told, untold):
+def test_each_cause_of_an_empty_split_is_told_apart(clips_, policy, told, untold):
     with pytest.raises(CorpusError, match=told) as refused:
-        select(clips_, some(clips_), 1, clean=True, rule=rule)
+        select(clips_, some(clips_), 1, clean=True, policy=policy)
     assert untold not in str(refused.value)
 
 
@@ -224,8 +215,8 @@ def test_a_split_that_lost_its_clips_for_want_of_tags_is_no_fault_of_the_dealing
     values = [int(c.split != "test") for c in enough]
     lost = values.count(0)
     with pytest.raises(CorpusError, match=rf"its {lost} clips have none of the 1 .*`labels\.clean: false`") as refused:
-        select(enough, some(enough, values), 1, clean=True, rule="artist")
+        select(enough, some(enough, values), 1, clean=True, policy="artist")
     assert "hash" not in str(refused.value)
-    assert select(enough, some(enough, values), 1, clean=False, rule="artist")
+    assert select(enough, some(enough, values), 1, clean=False, policy="artist")
     with pytest.raises(CorpusError, match="the corpus has no tag at all"):
         select(enough, TagTable(some(enough).clip_ids, (), np.zeros((len(enough), 0), np.uint8)), 1, clean=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from earmark.corpus.labels import Labelled
+from earmark.corpus.label_table import Labelled
 from earmark.evaluation.scoring import embed, excerpts, read_scores, score, write_scores
 from earmark.features.dataset import Split
 from earmark.systems import published

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.corpus.labels import write_labels
+from earmark.corpus.label_table import write_labels
 from earmark.corpus.manifest import Clip, TagTable
 from earmark.features.dataset import Batches, Split, load
 from earmark.features.standardize import Standardizer

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import yaml
 
 from earmark.config import Config
-from earmark.corpus import labels
+from earmark.corpus import label_table, labels
 from earmark.corpus.kinds import magnatagatune
 from earmark.corpus.manifest import write_manifest, write_tags
 from earmark.decode import corpus as decode
@@ -92,7 +92,7 @@ def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24, **wavef
     write_manifest(data / "corpus/manifest.csv", clips)
     write_tags(data / "corpus/tags.csv", table)
     kept, chosen, summary = labels.make_labels(data / "corpus/manifest.csv", data / "corpus/tags.csv", 3, True)
-    labels.write_labels(data / "labels/labels.csv", kept, chosen)
+    label_table.write_labels(data / "labels/labels.csv", kept, chosen)
     write_json(folder / "metrics/labels.json", summary)
     decode.decode_corpus(clips, audio, RATE, config.waveforms[RATE], data / "waveforms/16000")
     waveforms = Waveforms(data / "waveforms/16000", clips, audio)

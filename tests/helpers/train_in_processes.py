@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from earmark.corpus.labels import Labelled
+from earmark.corpus.label_table import Labelled
 from earmark.features.dataset import Split
 from earmark.training import distributed, gradient
 from earmark.training.recipes import Recipe

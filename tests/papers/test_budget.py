@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from earmark.config import ExperimentConfig
-from earmark.corpus.labels import Labelled
+from earmark.corpus.label_table import Labelled
 from earmark.features.dataset import Batches, Split
 from earmark.papers import budget
 from earmark.systems import published

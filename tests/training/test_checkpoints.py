@@ -10,7 +10,7 @@ import torch
 from helpers.model_checks import single_thread
 
 from earmark.config import ExperimentConfig
-from earmark.corpus.labels import Labelled
+from earmark.corpus.label_table import Labelled
 from earmark.features.dataset import Split
 from earmark.storage import provenance
 from earmark.systems import published

@@ -16,7 +16,7 @@ from helpers.small_data import fill
 from sklearn.metrics import balanced_accuracy_score
 
 from earmark.config import ConfigError, CrossValidationConfig
-from earmark.corpus.labels import Labelled, read_labels
+from earmark.corpus.label_table import Labelled, read_labels
 from earmark.corpus.manifest import TagTable, read_manifest
 from earmark.features.dataset import read_features
 from earmark.models.saved import SavedModel

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from earmark.config import ConfigError, ExperimentConfig
-from earmark.corpus.labels import Labelled
+from earmark.corpus.label_table import Labelled
 from earmark.errors import EarmarkError
 from earmark.features.dataset import Split
 from earmark.models import networks

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from earmark.corpus.labels import Labelled
+from earmark.corpus.label_table import Labelled
 from earmark.evaluation.metrics import macro_roc_auc
 from earmark.features.dataset import Split
 from earmark.training import gradient

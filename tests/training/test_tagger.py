@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from earmark.corpus.labels import Labelled
+from earmark.corpus.label_table import Labelled
 from earmark.features.dataset import Batches, Split
 from earmark.training import recipes
 from earmark.training.recipes import Recipe

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from earmark import strict_yaml
-from earmark.config import SplitPolicy
-from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable, binary, leaks, read_manifest, read_tags
+from earmark import progress, strict_yaml
+from earmark.config import SplitPolicy, load
+from earmark.corpus.label_table import write_labels
+from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable, leaks, read_manifest, read_tags
 from earmark.corpus.splits import hashed
-from earmark.files import read_csv, write_csv
-
-
-class Labelled(NamedTuple):
-    """Who a labelled clip is."""
-
-    clip_id: str
-    song: str
-    artist: str
-    split: str
-
-
-_COLUMNS = Labelled._fields
+from earmark.files import write_csv, write_json
 
 
 def read_synonyms(path: Path) -> list[list[str]]:
@@ -152,7 +142,7 @@ def summary(clips: Sequence[Clip], table: TagTable, total: int) -> dict[str, Any
 
 def warnings(clips: Sequence[Clip], table: TagTable) -> list[str]:
     """A line per split in which tags have no positive: such tags are not learnt, or have no ROC-AUC there."""
-    rows = positives(clips, table)
+    rows = positives_per_tag(clips, table)
     absent = {split: [str(row[0]) for row in rows if not row[1 + i]] for i, split in enumerate(SPLITS)}
     return [
         f"warning: {len(tags)} of {len(rows)} tags have no positive in the {split} split: {', '.join(tags)}"
@@ -161,20 +151,33 @@ def warnings(clips: Sequence[Clip], table: TagTable) -> list[str]:
     ]
 
 
-def positives(clips: Sequence[Clip], table: TagTable) -> list[list[object]]:
+def positives_per_tag(clips: Sequence[Clip], table: TagTable) -> list[list[object]]:
     """One row per tag: its name and its positives in train, valid and test."""
     split = np.array([c.split for c in clips])
     counts = [table.values[split == s].sum(axis=0, dtype=np.int64) for s in SPLITS]
     return [[tag, *(int(c[i]) for c in counts)] for i, tag in enumerate(table.tags)]
 
 
-def write_labels(path: Path, clips: Sequence[Clip], table: TagTable) -> None:
-    """Write one row per labelled clip: clip_id, song, artist, split and the 0/1 tags."""
-    rows = (
-        [clip.clip_id, clip.song, clip.artist, clip.split, *values]
-        for clip, values in zip(clips, table.values.tolist(), strict=True)
-    )
-    write_csv(path, [*_COLUMNS, *table.tags], rows)
+def choose_labels(params: Path, corpus: Path, out: Path, metrics: Path, positives: Path) -> None:
+    """Do what the stage does: choose the tags and clips that ``labels`` of params.yaml asks for.
+
+    corpus: a folder with manifest.csv and tags.csv. out: the table of labelled clips. metrics: counts and leaks, as
+    JSON. positives: a CSV with the positives of every tag in each split. Raises CorpusError if a split is left without
+    a clip, or if the synonyms do not fit the corpus.
+    """
+    config = load(params)
+    watch = progress.Stopwatch()
+    clips, table, counts = make_labels(
+        corpus / "manifest.csv", corpus / "tags.csv", config.labels.top, config.labels.clean, config.labels.synonyms,
+        config.corpus.split,
+    )  # fmt: skip
+    write_labels(out, clips, table)
+    write_json(metrics, counts)
+    write_csv(positives, ["tag", *SPLITS], positives_per_tag(clips, table))
+    for warning in warnings(clips, table):
+        print(warning, file=sys.stderr)
+    sizes = ", ".join(f"{counts[split]['clips']} {split}" for split in SPLITS)
+    watch.report("labels", len(clips), f"{len(table.tags)} tags, {sizes}")
 
 
 def make_labels(
@@ -185,12 +188,3 @@ def make_labels(
     groups = [] if synonyms is None else read_synonyms(synonyms)
     kept, table = select(clips, merge(read_tags(tags), groups), top, clean, policy)
     return kept, table, summary(kept, table, len(clips))
-
-
-def read_labels(path: Path) -> tuple[list[Labelled], TagTable]:
-    """Read what ``write_labels`` wrote: who each clip is, and the tag table in the same order."""
-    header, rows = read_csv(path, _COLUMNS)
-    tags, start = header[len(_COLUMNS) :], len(_COLUMNS)
-    clips = [Labelled(*row[:start]) for row in rows]
-    values = binary(path, tags, [row[start:] for row in rows])
-    return clips, TagTable(tuple(c.clip_id for c in clips), tuple(tags), values)

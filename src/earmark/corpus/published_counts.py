@@ -13,11 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.config import CorpusConfig
-from earmark.corpus.kinds.magnatagatune import BROKEN
 from earmark.corpus.labels import merge, read_synonyms, top_tags
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
 
+BROKEN = frozenset(  # no decoder reads them: clips 35644, 55753 and 57881, all in the training split
+    {
+        "6/norine_braun-now_and_zen-08-gently-117-146.mp3",
+        "8/jacob_heringman-josquin_des_prez_lute_settings-19-gintzler__pater_noster-204-233.mp3",
+        "9/american_baroque-dances_and_suites_of_rameau_and_couperin-25-le_petit_rien_xiveme_ordre_couperin-88-117.mp3",
+    }
+)
 ROWS = 25_863
 RAW_TAGS = 188
 SYNONYMS = Path(__file__).parent / "synonyms/magnatagatune.yaml"
@@ -50,11 +55,6 @@ def counts(clips: Sequence[Clip], table: TagTable) -> dict[str, tuple[int, ...]]
 def _tagged(table: TagTable) -> NDArray[np.bool_]:
     """Which clips have a tag at all."""
     return np.asarray(table.values.max(axis=1) > 0)
-
-
-def verify_configured(config: CorpusConfig, clips: Sequence[Clip], table: TagTable) -> list[str]:
-    """``verify`` where the corpus is MagnaTagATune in its split by folders; of any other nothing is published."""
-    return verify(clips, table) if (config.kind, config.split) == ("magnatagatune", "corpus") else []
 
 
 def verify(clips: Sequence[Clip], table: TagTable) -> list[str]:

@@ -12,10 +12,9 @@ from typing import get_args
 import soundfile
 
 from earmark.config import Config, SplitPolicy
-from earmark.corpus import labels
+from earmark.corpus import labels, registry
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable, described
-from earmark.corpus.published_counts import verify_configured
-from earmark.corpus.read import read, split
+from earmark.corpus.read import read, split, verify
 from earmark.decode.audio import RejectedError, decode_whole
 from earmark.decode.corpus import workers
 from earmark.errors import EarmarkError
@@ -65,9 +64,9 @@ def check(config: Config, require: Callable[[Config], None]) -> Check:
     except EarmarkError as error:
         found.stops.append(str(error))
         return found
-    clips = split(undealt, config.corpus.split, config.corpus.seed)
+    clips = split(undealt, config.corpus.split, config.corpus.seed, registry.broken(config.corpus.kind))
     try:
-        found.lines.extend(("", line) for line in verify_configured(config.corpus, clips, table))
+        found.lines.extend(("", line) for line in verify(config.corpus, clips, table))
     except EarmarkError as error:
         found.stops.append(str(error))
     headers = _headers(clips, config.corpus.audio)
@@ -107,8 +106,9 @@ def _labels(config: Config, undealt: list[Clip], table: TagTable, found: Check) 
         found.stops.append(str(error))
         return
     outcomes = []
+    aside = registry.broken(config.corpus.kind)
     for policy in get_args(SplitPolicy):
-        clips = split(undealt, policy, config.corpus.seed)  # all of them, as the corpus stage deals them
+        clips = split(undealt, policy, config.corpus.seed, aside)  # all of them, as the corpus stage deals them
         kept, chosen = labels.labelled(clips, merged, top, clean)
         sizes = Counter(clip.split for clip in kept)
         mark = " (chosen)" if policy == chosen_policy else ""

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import os
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,85 +20,53 @@ from typing import Any, TypeVar
 import soundfile
 
 from earmark import progress
-from earmark.config import WaveformConfig
-from earmark.corpus.kinds.magnatagatune import BROKEN
-from earmark.corpus.manifest import Clip, CorpusError
+from earmark.config import WaveformConfig, entry, load
+from earmark.corpus import registry
+from earmark.corpus.manifest import Clip, CorpusError, read_manifest
 from earmark.decode import waveform_store
 from earmark.decode.audio import Decoded, RejectedError, decode, to_stored
+from earmark.decode.index import Entry, Index, Makers, Settings
 from earmark.environment import count
-from earmark.files import write_csv, write_text
+from earmark.files import write_csv, write_json
 from earmark.storage import memory, provenance, shards, uniform
 
 MENTIONED = 10  # rejects
 FOUND = ("segments", "padded", "silent", "clipped")
-INDEX = "index.json"
 
-Settings = dict[str, Any]
-Makers = dict[str, str]
 S = TypeVar("S")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What the index says of one shard: its fingerprint, its rows, what was found and rejected, and who made it."""
-
-    fingerprint: str
-    rows: int
-    found: dict[str, int]
-    rejected: list[tuple[str, str, str]]
-    makers: Makers
-
-
-@dataclass(frozen=True)
-class Index:
-    """All shards of one rate by name, and what they have in common: settings, and the digest of the code."""
-
-    settings: Settings
-    code: str
-    shards: dict[str, Entry]
-
-    def write(self, folder: Path) -> None:
-        """Write ``folder``/index.json and remove shards, which an earlier version kept beside it."""
-        folder.mkdir(parents=True, exist_ok=True)
-        shards.remove_others(folder, set())
-        write_text(folder / INDEX, json.dumps(asdict(self), indent=1, sort_keys=True) + "\n")
-
-    @classmethod
-    def read(cls, folder: Path) -> Index:
-        """Read what ``write`` wrote; ShardError where it is absent or something else."""
-        path = folder / INDEX
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            found = {name: Entry(**entry) for name, entry in content["shards"].items()}
-            return cls(content["settings"], content["code"], found)
-        except FileNotFoundError:
-            raise shards.ShardError(f"{path} does not exist; run the stage decode, or `dvc pull {folder}`") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise shards.ShardError(f"{path} is no index of waveforms ({error!r}); run the stage decode") from None
+def decode_configured(params: Path, rate: int, manifest: Path, out: Path, metrics: Path) -> None:
+    """Do what the stage does for one rate of params.yaml: decode the clips of the manifest, and write the counts."""
+    config = load(params)
+    waveform = entry("waveforms", config.waveforms, rate)
+    watch = progress.Stopwatch()
+    expected = registry.broken(config.corpus.kind)
+    counts = decode_corpus(read_manifest(manifest), config.corpus.audio, rate, waveform, out, expected)
+    computed = counts.pop("computed")
+    write_json(metrics, counts)
+    watch.report(f"decode {rate} Hz", computed, f"{counts['clips']} usable, {counts['rejected']} rejected")
 
 
-def indices(data: Path) -> list[Path]:
-    """The folders of a data folder that hold an index: those of the pipeline, and those of ``earmark papers``."""
-    return sorted(path.parent for where in (data, data / "papers") for path in where.glob(f"waveforms/*/{INDEX}"))
-
-
-def decode_corpus(clips: Iterable[Clip], audio: Path, rate: int, config: WaveformConfig, out: Path) -> dict[str, Any]:
+def decode_corpus(
+    clips: Iterable[Clip], audio: Path, rate: int, config: WaveformConfig, out: Path, expected: Collection[str] = ()
+) -> dict[str, Any]:
     """Decode every manifest shard into the store; write ``out``/index.json and ``out``/rejected.csv; return the counts.
 
     A shard that the index or the store already has for these files, settings and code is not decoded, unless
-    ``uniform`` asks for it. A reject that is not one of MagnaTagATune's known broken files is a warning. Raises
-    CorpusError, naming the most frequent reasons, when more than ``max_rejected`` of the clips are rejected.
+    ``uniform`` asks for it. expected: paths of files that are known to be broken; every other reject is a warning.
+    Raises CorpusError, naming the most frequent reasons, if more than ``max_rejected`` of the clips are rejected.
     """
     by_shard: dict[str, list[Clip]] = {}
     for clip in clips:
         by_shard.setdefault(clip.shard, []).append(clip)
     known = _known(out, hashed(by_shard, audio, rate, config, waveform_store.root(out)))
     lacking = _lacking(known, rate)
-    for shard, entry in write_shards(lacking, rate):
-        known[shard] = entry
+    for shard, found in write_shards(lacking, rate):
+        known[shard] = found
     entries = {shard.name: entry for shard, entry in known.items() if entry is not None}
-    counts = _counts(entries, sum(map(len, by_shard.values())), rate, config, out)
+    counts = _counts(entries, sum(map(len, by_shard.values())), rate, config, out, expected)
     Index(_settings(rate, config), provenance.digest("decode"), entries).write(out)
     return counts | {"computed": sum(len(shard.clips) for shard in lacking)}
 
@@ -126,11 +93,13 @@ def _lacking(known: dict[WaveformShard, Entry | None], rate: int) -> list[Wavefo
     return [shard for shard in known if shard.name in again]
 
 
-def _counts(entries: dict[str, Entry], total: int, rate: int, config: WaveformConfig, out: Path) -> dict[str, Any]:
+def _counts(
+    entries: dict[str, Entry], total: int, rate: int, config: WaveformConfig, out: Path, expected: Collection[str]
+) -> dict[str, Any]:
     """Add up what was found; list, tell and judge what was rejected."""
     rejected = [tuple(row) for entry in entries.values() for row in entry.rejected]
     write_csv(out / "rejected.csv", ("clip_id", "path", "reason"), rejected)
-    unexpected = [row for row in rejected if row[1] not in BROKEN]
+    unexpected = [row for row in rejected if row[1] not in expected]
     for clip_id, path, reason in unexpected[:MENTIONED]:
         print(f"warning: decode {rate} Hz: clip {clip_id} ({path}) is rejected: {reason}", file=sys.stderr)
     if len(unexpected) > MENTIONED:

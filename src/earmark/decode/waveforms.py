@@ -10,7 +10,8 @@ from earmark.config import WaveformConfig
 from earmark.corpus.manifest import Clip
 from earmark.decode import corpus as decode
 from earmark.decode import waveform_store
-from earmark.decode.corpus import Entry, Index, WaveformShard
+from earmark.decode.corpus import WaveformShard
+from earmark.decode.index import INDEX, Entry, Index
 from earmark.errors import EarmarkError
 from earmark.storage import provenance, uniform
 
@@ -97,6 +98,6 @@ class Waveforms:
         elif absent:
             cause = f"{absent} of its {len(shard.clips)} files are not in {self.audio}"
         return (
-            f"{self.folder / decode.INDEX} has shard {shard.name} as {self.shards[shard.name].fingerprint[:12]}, but "
+            f"{self.folder / INDEX} has shard {shard.name} as {self.shards[shard.name].fingerprint[:12]}, but "
             f"decoded now it would be {shard.fingerprint[:12]}: {cause}; run `dvc repro decode@{self._rate}`"
         )

@@ -21,6 +21,8 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
+from earmark import progress
+from earmark.config import load
 from earmark.demo import arranging, plan, scores, studio
 from earmark.demo.plan import ClipPlan, SongPlan
 from earmark.demo.tags import TAG_NAMES, Facts, tags_of
@@ -44,6 +46,18 @@ class DemoClip:
     mp3_path: str
     tags: tuple[str, ...]
     facts: Facts
+
+
+def render_configured(params: Path, out: Path) -> None:
+    """Do what the stage does: render the demo corpus of params.yaml into ``out``, for other corpora nothing."""
+    config = load(params).corpus
+    watch = progress.Stopwatch()
+    if config.kind == "demo" and config.demo is not None:
+        rendered = update(out, config.demo.clips, config.demo.seed)
+        watch.report("demo", rendered, "" if rendered else "up to date")
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        watch.report("demo", 0, f"nothing to render, corpus.kind is {config.kind}")
 
 
 def update(target: Path, clips: int, seed: int) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.corpus.labels import read_labels
+from earmark.corpus.label_table import read_labels
 from earmark.evaluation.bootstrap import Resamples, bootstrap_macro_roc_auc, interval, resample
 from earmark.evaluation.metrics import Array, EvaluationError, macro_roc_auc
 from earmark.evaluation.scoring import read_scores

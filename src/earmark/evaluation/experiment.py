@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from earmark import progress
 from earmark.config import Config, EvaluationConfig, entry
-from earmark.corpus.labels import read_labels
+from earmark.corpus.label_table import read_labels
 from earmark.errors import EarmarkError
 from earmark.evaluation import scoring
 from earmark.evaluation.evaluate import TAG_COLUMNS, Evaluation, evaluate

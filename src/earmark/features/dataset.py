@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark.config import RepresentationConfig, WaveformConfig
-from earmark.corpus.labels import Labelled, read_labels
+from earmark.corpus.label_table import Labelled, read_labels
 from earmark.features.standardize import Standardizer
 from earmark.storage import shards
 

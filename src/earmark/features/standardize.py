@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from earmark import progress
-from earmark.corpus.labels import read_labels
+from earmark.corpus.label_table import read_labels
 from earmark.errors import EarmarkError
 from earmark.files import read_json, write_json
 from earmark.storage import shards

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from earmark import representations
 from earmark.config import Config, RepresentationConfig, WaveformConfig
-from earmark.corpus.labels import read_labels
+from earmark.corpus import registry
+from earmark.corpus.label_table import read_labels
 from earmark.corpus.manifest import read_manifest
 from earmark.decode.corpus import decode_corpus
 from earmark.decode.waveforms import Waveforms
@@ -55,5 +56,6 @@ def _waveforms(representation: RepresentationConfig, config: Config, data: Path)
     inputs = [system.representation for system in published.SYSTEMS.values()]
     longest = max(heard.n_samples for heard in inputs if heard.rate == rate)
     folder = data / "papers/waveforms" / str(rate)
-    decode_corpus(clips, audio, rate, WaveformConfig(samples=longest), folder)
+    broken = registry.broken(config.corpus.kind)
+    decode_corpus(clips, audio, rate, WaveformConfig(samples=longest), folder, broken)
     return Waveforms(folder, clips, audio)

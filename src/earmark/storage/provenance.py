@@ -37,16 +37,18 @@ NEUTRAL = {
     "storage.uniform": "which shards are made once more; what is in them is not decided there",
     "storage.provenance": "makes the digests: a change of it that matters changes them itself",
 }
+# Folders whose modules are imported by a computed name, and what each of these modules is entered by.
+DOORS = {"corpus.kinds": "corpus", "models": "build", "representations": "build"}
 _PARSING = threading.Lock()  # Python 3.11's parser fails where two threads make trees at once
 # What each consumer runs; "*" stands for the file of its kind of representation, or of its family of networks, and "**"
 # for those of all of them.
 CONSUMERS = {
     "demo": ("demo.render", "config"),
-    "corpus": ("corpus.read", "corpus.published_counts"),
+    "corpus": ("corpus.read", "corpus.kinds.**"),
     "labels": ("corpus.labels", "config"),
     "decode": ("decode.corpus",),
     "features": ("features.extract", "config", "representations.*"),
-    "standardize": ("features.standardize", "corpus.labels"),
+    "standardize": ("features.standardize", "corpus.label_table"),
     "train": ("training.fit", "config", "models.*"),
     "evaluate": ("evaluation.experiment", "config", "models.*"),
     "crossvalidate": ("training.crossvalidation", "config", "models.*"),
@@ -64,19 +66,19 @@ def consumers() -> list[str]:
 
 
 def plugins(folder: str) -> list[str]:
-    """The modules and packages of a folder of this package that can be built by name."""
-    return builders(PACKAGE / folder)
+    """Return the modules and packages of a folder of this package that are used by name: a new file is a new one.
+
+    folder: one of DOORS, dotted. What has the folder's door, a function or class of that name, is one of them.
+    """
+    place = PACKAGE / folder.replace(".", "/")
+    modules = {path.stem: path for path in place.glob("*.py") if path.stem != "__init__"}
+    modules |= {path.parent.name: path for path in place.glob("*/__init__.py")}
+    return sorted(name for name, path in modules.items() if _has(path, DOORS[folder]))
 
 
-def builders(folder: Path) -> list[str]:
-    """The modules and packages of a folder that have a ``build`` of their own."""
-    modules = {path.stem: path for path in folder.glob("*.py") if path.stem != "__init__"}
-    modules |= {path.parent.name: path for path in folder.glob("*/__init__.py")}
-    return sorted(name for name, path in modules.items() if _builds(path))
-
-
-def _builds(file: Path) -> bool:
-    return re.search(r"^(?:def |class )?build\b *[=:(]|^from .* import .*\bbuild\b", _text(file), re.M) is not None
+def _has(file: Path, door: str) -> bool:
+    here = rf"^(?:def |class )?{door}\b *[=:(]|^from .* import .*\b{door}\b"
+    return re.search(here, _text(file), re.M) is not None
 
 
 @cache

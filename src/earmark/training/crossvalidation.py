@@ -19,7 +19,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from earmark import progress
 from earmark.config import ConfigError, CrossValidationConfig, entry
-from earmark.corpus.labels import Labelled, read_labels
+from earmark.corpus.label_table import Labelled, read_labels
 from earmark.corpus.manifest import TagTable
 from earmark.evaluation import scoring
 from earmark.features.dataset import Origin, Split, origin, read_features

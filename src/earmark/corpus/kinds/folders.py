@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from earmark.corpus.manifest import Clip, CorpusError, TagTable
+from earmark.config import CorpusConfig
+from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
 from earmark.corpus.rows import AUDIO, Row, tabulate
 from earmark.corpus.text import csv_rows, read_text
+
+
+def corpus(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
+    """Read the folders below ``corpus.audio``, and what there is of lists and artists in ``corpus.annotations``."""
+    lists = {split: config.annotations / f"{split}.txt" for split in SPLITS}
+    artists = config.annotations / "artists.csv"
+    given = {split: file for split, file in lists.items() if file.is_file()}
+    return read(config.audio, given, artists if artists.is_file() else None)
 
 
 def read(

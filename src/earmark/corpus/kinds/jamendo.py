@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from earmark.config import CorpusConfig
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
 from earmark.corpus.rows import Row, tabulate
 from earmark.corpus.text import read_text
@@ -18,6 +19,11 @@ SUBSETS = {
     "moodtheme": "autotagging_moodtheme",
 }
 COLUMNS = ["TRACK_ID", "ARTIST_ID", "ALBUM_ID", "PATH", "DURATION", "TAGS"]
+
+
+def corpus(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
+    """Read the split and the set of tags that ``corpus.jamendo`` names."""
+    return read(config.annotations, config.jamendo.split, config.jamendo.subset)
 
 
 def read(metadata: Path, split: int = 0, subset: str = "top50") -> tuple[list[Clip], TagTable]:

@@ -8,18 +8,27 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from earmark.config import CorpusConfig
+from earmark.corpus import published_counts
 from earmark.corpus.manifest import Clip, CorpusError, TagTable
+from earmark.corpus.published_counts import BROKEN
 from earmark.corpus.text import csv_rows, read_text
 
 FOLDERS = "0123456789abcdef"
-BROKEN = frozenset(  # no decoder reads them: clips 35644, 55753 and 57881, all in the training split
-    {
-        "6/norine_braun-now_and_zen-08-gently-117-146.mp3",
-        "8/jacob_heringman-josquin_des_prez_lute_settings-19-gintzler__pater_noster-204-233.mp3",
-        "9/american_baroque-dances_and_suites_of_rameau_and_couperin-25-le_petit_rien_xiveme_ordre_couperin-88-117.mp3",
-    }
-)
 _EXCERPT = re.compile(r"-\d+-\d+$")  # start and end in seconds, the last two parts of a clip's name
+
+
+__all__ = ["BROKEN", "corpus", "read", "verify"]
+
+
+def corpus(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
+    """Read the clips below ``corpus.audio`` and the tags in ``corpus.annotations``."""
+    return read(config.audio, config.annotations)
+
+
+def verify(config: CorpusConfig, clips: list[Clip], table: TagTable) -> list[str]:
+    """Compare with the published counts, which are of the split by folders."""
+    return published_counts.verify(clips, table) if config.split == "corpus" else []
 
 
 def read(audio: Path, annotations: Path) -> tuple[list[Clip], TagTable]:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from earmark.config import CorpusConfig
 from earmark.corpus.manifest import Clip, CorpusError, TagTable
 from earmark.corpus.rows import Row, tabulate
 from earmark.corpus.text import csv_rows, read_text
 
 NEEDED = ("path", "tags")
 KNOWN = (*NEEDED, "clip_id", "song", "artist", "split")
+
+
+def corpus(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
+    """Read the table that ``corpus.annotations`` names."""
+    return read(config.annotations)
 
 
 def read(table: Path) -> tuple[list[Clip], TagTable]:

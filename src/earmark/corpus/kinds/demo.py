@@ -1,0 +1,16 @@
+"""The demo corpus, which the stage ``demo`` renders in MagnaTagATune's layout."""
+
+from __future__ import annotations
+
+from earmark.config import CorpusConfig
+from earmark.corpus.kinds import magnatagatune
+from earmark.corpus.manifest import Clip, CorpusError, TagTable
+
+
+def corpus(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
+    """Read what was rendered. Raises CorpusError if nothing was."""
+    if not config.audio.is_dir():
+        raise CorpusError(
+            f"corpus.audio: {config.audio} does not exist; `dvc repro demo` renders the demo corpus there"
+        )
+    return magnatagatune.corpus(config)

@@ -1,0 +1,40 @@
+"""The table of labelled clips, which the labels stage writes and every later stage reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from earmark.corpus.manifest import Clip, TagTable, binary
+from earmark.files import read_csv, write_csv
+
+
+class Labelled(NamedTuple):
+    """Who a labelled clip is."""
+
+    clip_id: str
+    song: str
+    artist: str
+    split: str
+
+
+_COLUMNS = Labelled._fields
+
+
+def write_labels(path: Path, clips: Sequence[Clip], table: TagTable) -> None:
+    """Write one row per labelled clip: clip_id, song, artist, split and the 0/1 tags."""
+    rows = (
+        [clip.clip_id, clip.song, clip.artist, clip.split, *values]
+        for clip, values in zip(clips, table.values.tolist(), strict=True)
+    )
+    write_csv(path, [*_COLUMNS, *table.tags], rows)
+
+
+def read_labels(path: Path) -> tuple[list[Labelled], TagTable]:
+    """Read what ``write_labels`` wrote: who each clip is, and the tag table in the same order."""
+    header, rows = read_csv(path, _COLUMNS)
+    tags, start = header[len(_COLUMNS) :], len(_COLUMNS)
+    clips = [Labelled(*row[:start]) for row in rows]
+    values = binary(path, tags, [row[start:] for row in rows])
+    return clips, TagTable(tuple(c.clip_id for c in clips), tuple(tags), values)

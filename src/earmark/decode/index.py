@@ -1,0 +1,60 @@
+"""The index of the waveforms of one rate: what the pipeline keeps and shares of them, a file that DVC tracks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from earmark.files import write_text
+from earmark.storage import shards
+
+INDEX = "index.json"
+
+Settings = dict[str, Any]
+Makers = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the index says of one shard: its fingerprint, its rows, what was found and rejected, and who made it."""
+
+    fingerprint: str
+    rows: int
+    found: dict[str, int]
+    rejected: list[tuple[str, str, str]]
+    makers: Makers
+
+
+@dataclass(frozen=True)
+class Index:
+    """All shards of one rate by name, and what they have in common: settings, and the digest of the code."""
+
+    settings: Settings
+    code: str
+    shards: dict[str, Entry]
+
+    def write(self, folder: Path) -> None:
+        """Write ``folder``/index.json and remove shards, which an earlier version kept beside it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        shards.remove_others(folder, set())
+        write_text(folder / INDEX, json.dumps(asdict(self), indent=1, sort_keys=True) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> Index:
+        """Read what ``write`` wrote; ShardError where it is absent or something else."""
+        path = folder / INDEX
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            found = {name: Entry(**entry) for name, entry in content["shards"].items()}
+            return cls(content["settings"], content["code"], found)
+        except FileNotFoundError:
+            raise shards.ShardError(f"{path} does not exist; run the stage decode, or `dvc pull {folder}`") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise shards.ShardError(f"{path} is no index of waveforms ({error!r}); run the stage decode") from None
+
+
+def indices(data: Path) -> list[Path]:
+    """The folders of a data folder that hold an index: those of the pipeline, and those of ``earmark papers``."""
+    return sorted(path.parent for where in (data, data / "papers") for path in where.glob(f"waveforms/*/{INDEX}"))

@@ -1,0 +1,70 @@
+"""A kind of corpus is one file of corpus/kinds: it is found, read, and told apart by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers import ROOT
+
+from earmark.config import CorpusConfig
+from earmark.corpus import kinds, published_counts, registry
+from earmark.corpus.read import read, verify
+from earmark.storage import provenance
+
+NEW = """
+from earmark.corpus.rows import Row, tabulate
+
+BROKEN = frozenset({"b.wav"})
+
+
+def corpus(config):
+    return tabulate(Row("here", name, ["x"], artist=name, split="train") for name in ("a.wav", "b.wav"))
+
+
+def verify(config, clips, table):
+    return [f"{len(clips)} clips, as published"]
+"""
+
+
+def config(kind: str, **more: object) -> CorpusConfig:
+    return CorpusConfig.model_validate({"kind": kind, "audio": "audio", "annotations": "x", **more})
+
+
+def test_the_kinds_are_the_files() -> None:
+    files = {path.stem for path in Path(kinds.__file__).parent.glob("*.py")} - {"__init__"}
+    assert set(registry.kinds()) == files == {"demo", "folders", "jamendo", "magnatagatune", "table"}
+
+
+def test_a_new_file_is_a_new_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "corpus" / "kinds"
+    folder.mkdir(parents=True)
+    (folder / "own.py").write_text(NEW)
+    (folder / "no_kind.py").write_text("def corpora(config): ...\n")
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
+    monkeypatch.setattr(kinds, "__path__", [str(folder)])
+    assert registry.kinds() == ["own"]
+    own = config("own", split="panwar-random")
+    clips, table = read(own)
+    assert [clip.path for clip in clips] == ["a.wav", "b.wav"]
+    assert clips[1].split == "train"  # broken files are not dealt
+    assert table.tags == ("x",)
+    assert registry.broken("own") == {"b.wav"}
+    assert verify(own, clips, table) == ["2 clips, as published"]
+
+
+@pytest.mark.parametrize("kind", registry.kinds())
+def test_only_magnatagatune_has_broken_files_and_published_counts(kind: str) -> None:
+    known = kind == "magnatagatune"
+    assert registry.broken(kind) == (published_counts.BROKEN if known else frozenset())
+    assert hasattr(registry.module(kind), "verify") == known
+
+
+def test_generic_code_names_no_corpus() -> None:
+    """But for params.yaml's own sections, demo and jamendo, which the configuration has."""
+    generic = [*(ROOT / "src/earmark/decode").glob("*.py"), *(ROOT / "src/earmark/corpus").glob("*.py")]
+    for file in generic:
+        if file.name != "published_counts.py":
+            code = " ".join(provenance.essence(file.read_text(encoding="utf-8")))
+            assert not [kind for kind in ("magnatagatune", "jamendo", "folders") if f"kinds.{kind}" in code]
+            assert "BROKEN" not in code.replace('"BROKEN"', "")
