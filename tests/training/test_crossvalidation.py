@@ -1,4 +1,4 @@
-"""Exclusive classes: folds keep groups apart, nothing of a held-out clip is seen, metrics are those worked out by hand."""
+"""Exclusive classes: folds keep groups apart, nothing of a held-out clip is seen, metrics are worked out by hand."""
 
 from __future__ import annotations
 
