@@ -1,4 +1,4 @@
-"""What training takes on a machine is counted and measured before it begins."""
+"""What training can afford is counted and measured before it begins: batch and epochs."""
 
 from __future__ import annotations
 

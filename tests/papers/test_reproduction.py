@@ -1,4 +1,4 @@
-"""The page of the published systems names the data that each row was measured on."""
+"""The page of the published systems names our figure, that of the paper, and the data of each row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every system on the configured corpus: what is written, what is not done twice."""
+"""`earmark papers`: what is written for every system, and that nothing is done twice."""
 
 from __future__ import annotations
 

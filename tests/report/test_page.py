@@ -1,4 +1,4 @@
-"""The page of all results: what it shows, what it says of what is not here, and what it removes."""
+"""The report: what the page shows, what it says of what is missing, and what is removed."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Every published system has exactly its published number of parameters, and its input has the size it says."""
+
 from __future__ import annotations
 
 import subprocess

@@ -1,4 +1,4 @@
-"""A killed training goes on where it was, and a state of another run, or a damaged one, is never gone on from."""
+"""A killed training is resumed with the same result, but never from a state that is damaged or of another run."""
 
 from __future__ import annotations
 

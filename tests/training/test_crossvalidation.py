@@ -1,4 +1,4 @@
-"""One label a clip: folds keep groups apart, nothing of a held-out clip is seen, the metrics are hand-computed."""
+"""Exclusive classes: folds keep groups apart, nothing of a held-out clip is seen, metrics are worked out by hand."""
 
 from __future__ import annotations
 

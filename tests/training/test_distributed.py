@@ -1,3 +1,5 @@
+"""Several processes learn what one process learns, and one of them writes."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""A system is fitted as params.yaml asks, and what cannot be fitted is refused with the entry that asks for it."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Every recipe has the learning rates that its paper, or our choice, works out to by hand."""
+
 from __future__ import annotations
 
 import math

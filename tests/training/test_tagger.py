@@ -1,3 +1,5 @@
+"""An epoch is judged clip by clip, augmentation keeps features and targets together, the rate is the recipe's."""
+
 from __future__ import annotations
 
 import numpy as np

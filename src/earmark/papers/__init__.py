@@ -1,1 +1,1 @@
-"""All published systems trained on one corpus, and the table beside their papers."""
+"""All published systems, trained on one corpus and compared with the figures in their papers."""

@@ -1,6 +1,6 @@
-"""What training a system takes on this machine: the batch that fits into memory, the epochs that fit into a budget.
+"""What training can afford on this machine: the batch that fits into memory, the epochs that fit into a time.
 
-Both are found by trying a step or two before training begins.
+Both are found by trying a few steps before training begins.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from earmark.training import recipes
 from earmark.training.fit import recipe_of
 from earmark.training.recipes import Recipe
 
-# Training takes more than what a step keeps for its backward pass: gradients, the convolutions' own copies, the scoring
-# of twice as many clips, and gaps in the heap. sample-cnn-song, whose memory is all activations, took 2.4 to 3.3 times
-# as much on a CPU (batches of 4 and 8).
+# Training takes several times the memory that a step keeps for its backward pass: for gradients, for the convolutions'
+# own copies, for the scoring of twice as many clips, and for gaps in the heap. sample-cnn-song, whose memory is all
+# activations, took 2.4 to 3.3 times as much on a CPU (batches of 4 and 8).
 TIMES_KEPT = 4
 
 
 def fitting(
     system: System, experiment: ExperimentConfig, train: Split, valid: Split, minutes: float | None
 ) -> dict[str, int]:
-    """What to change of an experiment so that it fits: ``batch`` (clips), if the recipe's is too large, and ``epochs``.
+    """Return the changes of an experiment that make it fit into memory and time: ``batch``, ``epochs``, both or none.
 
-    The batch is halved until a step fits into the free memory of the device, which is said on standard error. Of the
-    recipe's epochs as many are left as fit into ``minutes`` with their validations, at least one; all, where that is
-    None. A network that fits itself has neither, and nothing is changed.
+    The batch (clips) is halved until a step fits into the free memory of the device; a line on standard error says so.
+    The epochs are those of the recipe that fit into ``minutes`` with their validations, at least one; None is no limit.
+    A network that fits itself has neither batch nor epochs.
     """
     frames, dims = train.features.shape[1:]
     model = published.build(system.name, len(train.tags), published.network_frames(system, frames), dims)
@@ -58,12 +58,12 @@ def fitting(
 
 
 def _largest_batch(name: str, model: nn.Module, recipe: Recipe, train: Split, seed: int) -> int:
-    """Halve the recipe's batch until a step on it fits into the free memory; say so on standard error if it is less."""
+    """Return the recipe's batch, halved until a step fits into the free memory; if it is halved, print a line."""
     device = devices.device()
     features, targets = Batches(train, 2, seed, recipe.excerpt)[0]
     free = devices.free_bytes(device)
     each = TIMES_KEPT * kept_bytes(model, features.to(device), targets.to(device)) // len(features)
-    least = 2 + len(train.targets) % 2  # an odd number in twos would leave one alone, which batch norm cannot take
+    least = 2 + len(train.targets) % 2  # batches of two would leave one of an odd number alone, without a deviation
     batch = recipe.batch
     while batch > least and batch * each > free:
         batch = max(least, batch // 2)
@@ -77,7 +77,10 @@ def _largest_batch(name: str, model: nn.Module, recipe: Recipe, train: Split, se
 
 
 def kept_bytes(model: nn.Module, features: Tensor, targets: Tensor) -> int:
-    """Bytes that a training step on a batch keeps from its forward for its backward pass, the weights left out."""
+    """Return the bytes that a training step keeps from its forward for its backward pass, without the weights.
+
+    features: (batch, frames, dims); targets: (batch, tags).
+    """
     weights = {w.untyped_storage().data_ptr() for w in model.parameters()}
     kept: dict[int, int] = {}
 
@@ -92,7 +95,7 @@ def kept_bytes(model: nn.Module, features: Tensor, targets: Tensor) -> int:
 
 
 def _seconds_of_an_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, batches: Batches, valid: Split) -> float:
-    """Its steps and its validation, from a few steps and the scoring of one batch."""
+    """Return the seconds of an epoch and its validation, estimated from a few steps and the scoring of one batch."""
     device = devices.device()
     features, targets = (tensor.to(device) for tensor in batches[0])
     few = valid.features[: 2 * batches.size].to(device)
@@ -111,7 +114,7 @@ def _seconds_of_an_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, bat
 
 
 def _seconds(work: Callable[[], object], times: int, device: torch.device) -> float:
-    """How long it takes, the median of ``times`` after a first, slower one; until it is done on the device."""
+    """Return the seconds that ``work`` takes on the device: the median of ``times`` runs after a first, slower one."""
     taken = []
     for _ in range(1 + times):
         watch = progress.Stopwatch()

@@ -1,4 +1,4 @@
-"""What a system hears of the corpus: decoded, computed and standardised as far as that is not done yet."""
+"""The input of a system, decoded, computed and standardised as far as that is not done yet."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from earmark.systems import published
 
 @dataclass(frozen=True)
 class Prepared:
-    """One representation of the labelled corpus: a folder of shards, the file of its standardizer, the labels."""
+    """A representation of the labelled corpus: the folder of its shards, the file of its standardizer, the labels."""
 
     features: Path
     standardizer: Path
     labels: Path
 
     def splits(self) -> tuple[Split, Split, Split]:
-        """What a system trains on, chooses by and is tested on."""
+        """Return the standardised training, validation and test split."""
         train, valid, test = (
             dataset.load(self.features, self.labels, self.standardizer, split) for split in ("train", "valid", "test")
         )
@@ -35,7 +35,7 @@ class Prepared:
 
 
 def prepare(representation: RepresentationConfig, config: Config, data: Path, labels: Path) -> Prepared:
-    """Decode, compute and standardise a representation under ``data``/papers."""
+    """Decode the corpus, compute a representation of it and fit its standardizer, all under ``data``/papers."""
     resolved = representations.resolve(representation)
     name = f"{resolved.kind}-{provenance.fingerprint(**resolved.model_dump(mode='json'))[:8]}"
     features, standardizer = data / "papers/features" / name, data / "papers/standardize" / f"{name}.json"
@@ -47,7 +47,7 @@ def prepare(representation: RepresentationConfig, config: Config, data: Path, la
 
 
 def _waveforms(representation: RepresentationConfig, config: Config, data: Path) -> Waveforms:
-    """The pipeline's waveforms of that rate if they are long enough, or else those of this command."""
+    """Return the pipeline's waveforms if their rate is there and they are long enough, else decode our own."""
     rate, audio = representation.rate, config.corpus.audio
     clips = read_manifest(data / "corpus/manifest.csv")
     decoded = config.waveforms.get(rate)

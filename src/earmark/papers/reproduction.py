@@ -1,4 +1,4 @@
-"""The table of the published systems: what they reach here beside what their papers print, each row with its data."""
+"""The page of the published systems: what they reach here beside what their papers print, and on which data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from earmark.models import networks
 from earmark.systems import published
 from earmark.systems.published import System
 
-FULL = 20_000  # labelled clips from which a corpus of MagnaTagATune's layout is taken for the whole of it
+FULL = 20_000  # a corpus in MagnaTagATune's layout with so many labelled clips is taken for MagnaTagATune
 COLUMNS = (
     "system",
     "parameters, ours",
@@ -47,9 +47,9 @@ folds, and the lowest and the highest fold.
 
 @dataclass(frozen=True)
 class Run:
-    """One trained system: its name, the content of its metrics file, the corpus, and the preset it was trained by.
+    """A trained system: its name, the content of its metrics file, the corpus, and the preset it was trained by.
 
-    ``changed``: its network is known not to be the system's published one; a different count tells so, too.
+    changed: the network is known to differ from the published one; another number of parameters says so, too.
     """
 
     system: str
@@ -60,7 +60,17 @@ class Run:
 
 
 def corpus_name(kind: str, name: str | None, labels: Mapping[str, Any]) -> str:
-    """How a row names its data: a small corpus in MagnaTagATune's layout is not MagnaTagATune."""
+    """Return how a row names its corpus; a small corpus in MagnaTagATune's layout is not MagnaTagATune.
+
+    kind, name: as in params.yaml. labels: the metrics of the stage ``labels``.
+
+    >>> corpus_name("magnatagatune", None, {"clips": 21_108})
+    'MagnaTagATune'
+    >>> corpus_name("magnatagatune", None, {"clips": 491})
+    "a corpus in MagnaTagATune's layout"
+    >>> corpus_name("folders", "GTZAN", {"clips": 1000})
+    'GTZAN'
+    """
     if name is not None:
         return name
     if kind == "magnatagatune":
@@ -69,13 +79,13 @@ def corpus_name(kind: str, name: str | None, labels: Mapping[str, Any]) -> str:
 
 
 def read_runs(config: Config, metrics: Path, experiments: Sequence[str]) -> list[Run]:
-    """The runs that have metrics: those experiments of params.yaml, and what `earmark papers` trained."""
+    """Return the given experiments of params.yaml and everything that `earmark papers` has trained."""
     corpus = corpus_name(config.corpus.kind, config.corpus.name, read_json(metrics / "labels.json"))
     return read_experiments(metrics / "experiments", experiments, config, corpus) + read_papers(metrics / "papers")
 
 
 def read_papers(folder: Path) -> list[Run]:
-    """What `earmark papers` wrote: ``folder``/<corpus>/<system>.json, or <system>@<cross-validation>.json."""
+    """Read what `earmark papers` wrote: ``folder``/<corpus>/<system>.json or <system>@<cross-validation>.json."""
     found = []
     for path in sorted(folder.glob("*/*.json")):
         content = read_json(path)
@@ -86,7 +96,10 @@ def read_papers(folder: Path) -> list[Run]:
 
 
 def read_experiments(folder: Path, names: Sequence[str], config: Config, corpus: str) -> list[Run]:
-    """Experiments of params.yaml: ``folder``/<experiment>.json; one that hears another input says which."""
+    """Read the metrics of experiments, ``folder``/<experiment>.json.
+
+    If the representation of an experiment is not that of its system, it is named with the corpus.
+    """
     found = []
     for name in names:
         experiment = config.experiments[name]
@@ -98,14 +111,14 @@ def read_experiments(folder: Path, names: Sequence[str], config: Config, corpus:
 
 
 def _is_input_of(system: System, config: RepresentationConfig) -> bool:
-    """Whether a representation has every setting that the system's own one is defined by."""
+    """Tell whether a representation has every setting that the system defines."""
     defined = system.representation.config().model_dump(mode="json", exclude_unset=True)
     here = representations.resolve(config).model_dump(mode="json")
     return all(key in here and here[key] == value for key, value in defined.items())
 
 
 def document(runs: Iterable[Run]) -> str:
-    """The page: a table per paper, in the order of ``published.SYSTEMS``."""
+    """Return the page: a table per paper, in the order of ``published.SYSTEMS``."""
     by_system: dict[str, list[Run]] = {}
     for run in runs:
         by_system.setdefault(run.system, []).append(run)
@@ -120,7 +133,7 @@ def document(runs: Iterable[Run]) -> str:
 
 
 def _row(system: System, run: Run | None) -> tuple[str, ...]:
-    """The cells of COLUMNS."""
+    """Return the cells of COLUMNS, or of CLASS_COLUMNS for exclusive classes."""
     figure = system.published.get("roc_auc" if system.task == "tags" else "accuracy")
     paper = "" if figure is None else f"{figure:.3f}"
     if run is None:
@@ -132,7 +145,7 @@ def _row(system: System, run: Run | None) -> tuple[str, ...]:
 
 
 def _trained(run: Run) -> str:
-    """By which preset, for how many epochs, and in what batch if the recipe's was too large."""
+    """Return by which preset it was trained, for how many epochs, and the batch if that of the recipe was too large."""
     training = run.content["training"]
     epochs = training["epochs"]
     told = f"{run.preset}, {epochs} epoch{'s' * (epochs != 1)}"
@@ -141,7 +154,7 @@ def _trained(run: Run) -> str:
 
 
 def _count(system: System, run: Run) -> str:
-    """The published network's count for its own outputs, or that of the network which was trained where it differs."""
+    """Return the published number of parameters, or the trained one if the network is not the published one."""
     trained, content = run.content["training"]["parameters"], run.content
     tags = content["test"]["tags"] if system.task == "tags" else {"classes": len(content["recall"])}
     if run.changed or trained != _parameters(system.name, sum(tags.values())):
@@ -151,13 +164,13 @@ def _count(system: System, run: Run) -> str:
 
 @cache
 def _parameters(name: str, outputs: int) -> int:
-    """How many a system's published network has with another number of outputs; no weight of it is drawn."""
+    """Return the number of parameters of a system's network with another number of outputs; no weight is drawn."""
     with torch.device("meta"):
         return networks.count_parameters(published.build(name, outputs), published.get(name).counting)
 
 
 def _tagged(run: Run) -> tuple[str, str, str]:
-    """Macro ROC-AUC, its interval, and what it was measured on."""
+    """Return the macro ROC-AUC, its interval, and what it was measured on."""
     test = run.content["test"]
     roc = test["roc_auc"]
     data = f"{test['clips']} clips, {test['songs']} songs, {test['tags']['defined']} tags"
@@ -165,7 +178,7 @@ def _tagged(run: Run) -> tuple[str, str, str]:
 
 
 def _classified(run: Run) -> tuple[str, str, str]:
-    """The same for exclusive classes: accuracy normalised by class, the lowest and the highest fold."""
+    """Return the same for exclusive classes: the accuracy normalised by class, and the lowest and the highest fold."""
     found, accuracy = run.content, run.content["accuracy"]
     interval = f"{accuracy['lowest_fold']:.3f} to {accuracy['highest_fold']:.3f}"
     data = f"{found['clips']} clips, {found['groups']} groups, {len(found['recall'])} classes"

@@ -1,9 +1,9 @@
-"""Train every published system on the configured corpus, one after the other, each within a budget of time.
+"""Train published systems on the configured corpus, each within a budget of time.
 
-Unlike the experiments of params.yaml this asks for no line per system: each brings its representation, which is decoded
-and computed where it is not there yet, and is trained in the rule's batches or, where memory does not suffice, in
-smaller ones. A system that is done is not trained again unless its settings, code or data have changed, so that a
-stopped run goes on where it was, with the batch and the epochs that were found for it then.
+A system needs no line in params.yaml. It brings its own representation, which is computed if it is not there yet, and
+is trained in the batches of its recipe, or in smaller ones if memory does not suffice. A finished system is not trained
+again unless its settings, code or data have changed. A stopped run goes on where it was, with the batch and the epochs
+that were found for it at first.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Preset = Literal["published", "demo"]
 
 
 def chosen(names: Sequence[str]) -> list[System]:
-    """The systems of those names; EarmarkError, before any is trained, where one of them is unknown."""
+    """Return the systems of those names; raise EarmarkError if one is unknown, before any is trained."""
     try:
         return [published.get(name) for name in names]
     except ValueError as error:
@@ -47,9 +47,10 @@ def chosen(names: Sequence[str]) -> list[System]:
 
 @dataclass(frozen=True)
 class Row:
-    """A result of `earmark papers`: its file, its mark, the system, and what that hears.
+    """A result of `earmark papers`: its file, its mark (a hash of all that it depends on), the system, and its input.
 
-    stem: the system, with ``@`` and the key of a cross-validation, ``entry``, where it learns exclusive classes.
+    stem: the system's name. If the system learns exclusive classes, ``@`` and the key of the cross-validation follow,
+    whose settings are ``entry``.
     """
 
     stem: str
@@ -60,13 +61,17 @@ class Row:
     entry: CrossValidationConfig | None = None
 
     def done(self) -> bool:
-        """Whether the result is there and still that of the same settings, code and data."""
+        """Tell whether the result is there and was made from the same settings, code and data."""
         return self.path.is_file() and read_json(self.path).get("fingerprint") == self.mark
 
 
 @dataclass(frozen=True)
 class Papers:
-    """What is trained: on which corpus, by which preset, for how many minutes a system, and where everything lies."""
+    """The command `earmark papers`: on which corpus, by which preset, how long per system, and where files lie.
+
+    minutes: the budget of each system, None for no limit. data: the folder that the pipeline fills. metrics: the folder
+    of the results.
+    """
 
     config: Config
     corpus: str
@@ -77,7 +82,7 @@ class Papers:
 
     @classmethod
     def open(cls, config: Config, preset: Preset, minutes: float | None, data: Path, metrics: Path) -> Papers:
-        """Name the corpus as the report does; EarmarkError where no labels have been made yet."""
+        """Return the command for a corpus, named as in the report; raise EarmarkError if it has no labels yet."""
         for needed in (data / "labels/labels.csv", metrics.parent / "labels.json"):
             if not needed.is_file():
                 raise EarmarkError(f"{needed} does not exist; run `dvc repro labels decode` first")
@@ -86,17 +91,17 @@ class Papers:
         return cls(config, name, preset, minutes, data, metrics)
 
     def run(self, name: str) -> str:
-        """Train one system, unless that is done, and return a line about it.
+        """Train one system, unless that is done, and return a line about each of its results.
 
-        One of exclusive classes is cross-validated on each of the ``crossvalidations`` of params.yaml that names it.
+        A system of exclusive classes is cross-validated by each entry of ``crossvalidations`` that names it.
         """
         lines = [f"{row.stem}: {self._update(row)}" for row in self.rows(name)]
         return "\n".join(lines) or f"{name}: left out, params.yaml has no crossvalidations of it"
 
     def rows(self, name: str) -> list[Row]:
-        """The results that a system has on this corpus, each with its mark; none of them is computed for that.
+        """Return the results that a system has, or will have, on this corpus, each with its mark.
 
-        Its features are, where they are not there yet: a mark is of what they were made of.
+        No result is computed for that, but the features are, if they are not there yet: the mark depends on them.
         """
         system = published.get(name)
         if system.task == "tags":
@@ -105,7 +110,7 @@ class Papers:
         return [self._row(system, f"{name}@{key}", entry) for key, entry in entries.items()]
 
     def _row(self, system: System, stem: str, entry: CrossValidationConfig | None) -> Row:
-        """Find the mark of a result: what learns and measures, by which settings, on which features and labels."""
+        """Return a result with its mark: a hash of the code, the settings, the features and the labels."""
         labels = self.data / "labels/labels.csv"
         heard = prepare(system.representation.config(), self.config, self.data, labels)
         stages = ("train", "evaluate") if entry is None else ("crossvalidate",)
@@ -123,7 +128,7 @@ class Papers:
         return Row(stem, path, mark, system, heard, entry)
 
     def _update(self, row: Row) -> str:
-        """Compute a result unless it is done, say what it is, and log the time that it took."""
+        """Compute a result unless it is done, log the time that it took, and return what it is."""
         if row.done():
             return f"done before, {row.path}"
         watch = progress.Stopwatch()
@@ -134,7 +139,7 @@ class Papers:
         return f"{told}, {epochs} epochs in {seconds:.0f} s"
 
     def _train(self, row: Row) -> tuple[str, int]:
-        """Train and test a system of tags; return what it reached, and its epochs."""
+        """Train and test a system of tags; return what it reaches, and its epochs."""
         system = row.system
         train, valid, test = row.heard.splits()
         experiment = ExperimentConfig(representation="", model=system.family, preset=self.preset)
@@ -152,7 +157,7 @@ class Papers:
         return f"ROC-AUC {auc['macro']:.4f} ({auc['low']:.4f} to {auc['high']:.4f})", len(fitted.curves)
 
     def _classify(self, row: Row, entry: CrossValidationConfig) -> tuple[str, int]:
-        """Cross-validate a system on exclusive classes, all folds together within the budget."""
+        """Cross-validate a system of exclusive classes, all folds within the budget; return the same as ``_train``."""
         entry = entry.model_copy(update={"preset": self.preset})
 
         def find() -> dict[str, int]:
@@ -173,7 +178,7 @@ class Papers:
         return f"accuracy {accuracy['normalized']:.4f} ({folds})", outcome.summary["training"]["epochs"]
 
     def _write(self, row: Row, fitting: Mapping[str, int], found: Mapping[str, Any]) -> None:
-        """Write a result, with what it was trained by; the batch only if it is not the recipe's."""
+        """Write a result and how it was trained; the batch is told only if it is not that of the recipe."""
         about = {"corpus": self.corpus, "rule": self.preset, "budget_minutes": self.minutes, "fingerprint": row.mark}
         batch = {"batch": fitting["batch"]} if "batch" in fitting else {}
         write_json(row.path, {**about, **batch, **found})
@@ -182,9 +187,10 @@ class Papers:
         return self.data / "papers/checkpoints" / row.stem
 
     def _fitting(self, row: Row, find: Callable[[], dict[str, int]]) -> dict[str, int]:
-        """What a trial found, or what it found for the same run before that was stopped: time is never the same twice.
+        """Return what ``find`` returns, or what it returned before the same run was stopped.
 
-        It stands beside the run's checkpoints, which another number of epochs would make useless, and goes with them.
+        Time is never the same twice, and another number of epochs would make the checkpoints of the run useless. So the
+        first answer stands beside them, and is deleted with them.
         """
         path = self._checkpoints(row) / "budget.json"
         key = provenance.fingerprint(mark=row.mark, makers=makers())
@@ -193,7 +199,7 @@ class Papers:
             if before["key"] == key:
                 return {str(name): int(value) for name, value in before["found"].items()}
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            pass  # none, or no longer readable
+            pass  # there is none, or it cannot be read
         found = find()
         write_json(path, {"key": key, "found": found})
         return found

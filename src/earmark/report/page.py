@@ -1,4 +1,4 @@
-"""The page of all experiments and cross-validations, from the metrics files that are here."""
+"""The report: a page of all experiments and cross-validations, from the metrics files that are here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from earmark.papers.reproduction import document, read_runs
 from earmark.report import tables
 from earmark.training import validation
 
-WRITTEN_FOR = {  # the folders of metrics that have a file for each entry of a section of params.yaml
+WRITTEN_FOR = {  # by section of params.yaml: the folders of metrics that have a file for each of its entries
     "experiments": ("experiments", "tags", "roc", "training"),
     "crossvalidations": ("crossvalidations", "confusion"),
     "waveforms": ("decode",),
@@ -25,7 +25,10 @@ WRITTEN_FOR = {  # the folders of metrics that have a file for each entry of a s
 
 @dataclass(frozen=True)
 class Present:
-    """What of params.yaml can be reported: who has metrics, who has scores, and a line for each that lacks them."""
+    """What can be reported: experiments with metrics, those with scores, cross-validations with metrics.
+
+    notes: a line for everything that is missing.
+    """
 
     evaluated: list[str]
     compared: list[str]
@@ -43,9 +46,13 @@ def write_report(
     comparison: Path,
     reproduction: Path,
 ) -> None:
-    """What the stage does: write the page ``out``, the pairs as JSON, and the published systems beside their papers.
+    """Run the stage ``report``: write the page ``out``, the pairs (``comparison``) and the published systems.
 
-    metrics, scores, logs: the folders of all metrics, of the experiments' scores, and of the stages' seconds.
+    params: the path of params.yaml. metrics, scores, logs: the folders of all metrics, of the experiments' scores, and
+    of the seconds that stages took. reproduction: the page of the published systems beside their papers. Files of
+    entries that params.yaml no longer has are removed first.
+
+    Raises EarmarkError if a setting is wrong, or if a file is damaged.
     """
     watch = progress.Stopwatch()
     config = validation.load(params)
@@ -62,7 +69,7 @@ def write_report(
 
 
 def survey(config: Config, metrics: Path, scores: Path, labels: Path) -> Present:
-    """Look for the files of every experiment and cross-validation: a clone need not have pulled them all."""
+    """Return which experiments and cross-validations have their files here; a clone need not have pulled them all."""
     notes: list[str] = []
 
     def having(names: Iterable[str], folder: Path, suffix: str, lack: str) -> list[str]:
@@ -83,7 +90,7 @@ def survey(config: Config, metrics: Path, scores: Path, labels: Path) -> Present
 
 
 def page(metrics: Path, present: Present, pairs: Sequence[Difference]) -> str:
-    """The experiments, their pairs, the cross-validations, and what is missing; a table without rows is left out."""
+    """Return the tables of experiments, pairs and cross-validations, and the notes; empty parts are left out."""
     experiments = tables.experiments(metrics / "experiments", present.evaluated)
     crossvalidations = tables.crossvalidations(metrics / "crossvalidations", present.classified)
     parts = [
@@ -96,9 +103,9 @@ def page(metrics: Path, present: Present, pairs: Sequence[Difference]) -> str:
 
 
 def remove_leftovers(config: Config, metrics: Path, scores: Path) -> list[Path]:
-    """Remove the metrics, plots and scores of entries that params.yaml no longer has; returns what was removed.
+    """Remove the metrics, plots and scores of entries that params.yaml no longer has; return what was removed.
 
-    DVC forgets a stage that is gone, but leaves its files, which would pass for results of today.
+    DVC forgets a stage that is gone but leaves its files, which would pass for results of today.
     """
     folders = [(metrics / folder, section) for section, names in WRITTEN_FOR.items() for folder in names]
     gone = []
@@ -112,10 +119,10 @@ def remove_leftovers(config: Config, metrics: Path, scores: Path) -> list[Path]:
 
 
 def spent(logs: Path, config: Config) -> list[str]:
-    """A line for each experiment and cross-validation whose seconds the logs hold; the last run counts.
+    """Return a line for each experiment and cross-validation with the seconds of its last run, if the logs hold them.
 
-    logs: a folder of JSON lines with "stage", "name" and "seconds". They are for the terminal alone: a time in a file
-    that git or DVC hashes would make equal results differ.
+    logs: a folder of JSON lines with "stage", "name" and "seconds". The lines returned are for the terminal alone: with
+    a time in a file that git or DVC hashes, equal results would differ.
     """
     found = {(entry.get("stage"), entry.get("name")): entry.get("seconds") for entry in _entries(logs)}
     wanted = [("train", name) for name in config.experiments]
@@ -125,7 +132,7 @@ def spent(logs: Path, config: Config) -> list[str]:
 
 
 def _entries(logs: Path) -> Iterator[dict[str, Any]]:
-    """The objects of all logs; a line that was cut short says nothing."""
+    """Yield the objects of all logs; a line that was cut short is passed over."""
     for file in sorted(logs.glob("*.jsonl")):
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             try:

@@ -1,4 +1,4 @@
-"""The rows of the report's tables: experiments, pairs of them, cross-validations; a table is a header and its rows."""
+"""The rows of the report's tables, and their headers: experiments, pairs of them, cross-validations."""
 
 from __future__ import annotations
 
@@ -18,24 +18,28 @@ Metrics = Mapping[str, Any]
 
 
 def experiments(folder: Path, names: Sequence[str]) -> list[Row]:
-    """One row of EXPERIMENTS per experiment, best ROC-AUC first; ``folder`` holds their JSON files."""
+    """Return a row of EXPERIMENTS per name, the highest ROC-AUC first; ``folder`` holds the JSON files."""
     found = _read(folder, names, lambda metrics: -metrics["test"]["roc_auc"]["macro"])
     return [_experiment(name, metrics) for name, metrics in found]
 
 
 def crossvalidations(folder: Path, names: Sequence[str]) -> list[Row]:
-    """One row of CROSSVALIDATIONS per cross-validation, the best accuracy normalised by class first."""
+    """Return a row of CROSSVALIDATIONS per name, the highest normalised accuracy first; ``folder`` as above."""
     found = _read(folder, names, lambda metrics: -metrics["accuracy"]["normalized"])
     return [_crossvalidation(name, metrics) for name, metrics in found]
 
 
 def pairs(differences: Sequence[Difference]) -> list[Row]:
-    """One row of PAIRS per pair of experiments, the better one first, the largest difference on top."""
+    """Return a row of PAIRS per pair of experiments, with the better one first; the largest difference is on top.
+
+    >>> pairs([Difference("linear", "cnn", clips=84, difference=-0.05, low=-0.08, high=-0.01, ahead=0.01)])
+    [('cnn', 'linear', '0.0500', '+0.0100 to +0.0800', '99 %', '84', 'yes')]
+    """
     return [_pair(found) for found in sorted(differences, key=lambda found: -abs(found.difference))]
 
 
 def _read(folder: Path, names: Sequence[str], key: Callable[[Metrics], float]) -> list[tuple[str, Metrics]]:
-    """The metrics of each name, sorted by ``key``."""
+    """Return the names with their metrics, sorted by ``key``."""
     found = [(name, read_json(folder / f"{name}.json")) for name in names]
     return sorted(found, key=lambda item: key(item[1]))
 
@@ -57,7 +61,7 @@ def _experiment(name: str, metrics: Metrics) -> Row:
 
 
 def _crossvalidation(name: str, metrics: Metrics) -> Row:
-    """Accuracy normalised by class as the mean of the folds, its lowest and highest fold, and of all clips as it is."""
+    """Return the normalised accuracy (mean, lowest and highest fold), the raw accuracy of all clips, and the counts."""
     accuracy = metrics["accuracy"]
     return (
         name,

@@ -1,7 +1,6 @@
-"""The published systems by name: what each one hears, its network, its training rule and the figures in print.
+"""The published systems by name: the input of each one, its network, its recipe and the figures in print.
 
-``build`` imports only the module of the system's own family, so that a change to one family concerns no other
-system's results.
+``build`` imports only the family of the system's network, so that a change of another family does not concern it.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ Training = Literal["song-2018", "mirex-2018", "dalla-longa", "panwar"]
 
 @dataclass(frozen=True)
 class Input:
-    """The canonical representation of a system: its kind, sample rate, samples of a clip, and transform options."""
+    """The representation that a system hears: its kind, sampling rate (Hz), samples per clip, and options."""
 
     kind: Literal["scattering", "mel", "cqt", "waveform"]
     rate: int
@@ -45,14 +44,15 @@ class Input:
 
 @dataclass(frozen=True)
 class System:
-    """One published system.
+    """A published system.
 
-    The network sees ``frames`` x ``dims`` at a time. Where ``segments`` is above 1, a clip's frames hold that many
-    pieces, each trained with the clip's labels; the clip's scores are the mean over its pieces.
+    family, options: the module of the network under ``earmark.models``, and the network's options. The network sees
+    ``frames`` x ``dims`` at one time. If n_excerpts is above 1, it is trained on excerpts of a clip, with the clip's
+    labels, and the clip's scores are the mean over so many excerpts.
 
-    ``parameters`` is the exact count for ``outputs`` tags or classes: of the trainable parameters, or, where
-    ``counting`` is "keras", with batch norm's running statistics as Keras' summary has them. ``printed`` is the
-    count in the paper's own words, None where it gives none; so is a figure that ``published`` lacks.
+    training: the name of its recipe, None if the network fits itself. parameters: their exact number for ``outputs``
+    tags or classes; if counting is "keras", it includes batch norm's running statistics, as Keras' summary does.
+    printed: that number as the paper prints it, None if it does not. published: the figures that the paper prints.
     """
 
     name: str
@@ -87,12 +87,12 @@ CQT_256 = Input("cqt", 16_000, 464_000, {"bins": 84, "bins_per_octave": 12, "hop
 
 
 def _dalla_longa_mel(n_samples: int, hop: int) -> Input:
-    """The log-mel of Dalla Longa et al., whose hop differs from network to network."""
+    """Return the log-mel of Dalla Longa et al., whose hop differs from network to network."""
     return Input("mel", 16_000, n_samples, {"n_fft": 2048, "hop": hop, "n_mels": 128})
 
 
 def _song(name: str, count: int, printed: str, auc: float, **row: Any) -> System:
-    """A row of Song et al. 2018; the name tells layers, units and cell: ``scat-5l-512h-gru``."""
+    """Return a row of Song et al. 2018; the name holds layers, units and cell, as in ``scat-5l-512h-gru``."""
     _, layers, units, cell = name.split("-", 3)
     options = {"cell": cell, "layers": int(layers[:-1]), "units": int(units[:-1])} | row.pop("options", {})
     heard: dict[str, Any] = {"representation": SCATTERING, "frames": 114, "dims": 433} | row
@@ -104,7 +104,7 @@ def _song(name: str, count: int, printed: str, auc: float, **row: Any) -> System
 
 
 def _variant(system: System, name: str, note: str, **changes: Any) -> System:
-    """A system that no paper prints: another one's network with changes, and no published figure."""
+    """Return a system that no paper prints: the network of another one with changes, without published figures."""
     options = {**system.options, **changes.pop("options", {})}
     return replace(system, name=name, note=note, options=options, printed=None, published={}, **changes)
 
@@ -219,7 +219,11 @@ SYSTEMS: dict[str, System] = {row.name: row for row in (*SONG_ROWS, *TIME_ROWS, 
 
 
 def get(name: str) -> System:
-    """Return the system of that name; an unknown one is refused with the names that come close."""
+    """Return the system of that name; raise ValueError, with names that come close, if there is none.
+
+    >>> get("scat-5l-512h-gru").published
+    {'roc_auc': 0.909}
+    """
     if name not in SYSTEMS:
         close = difflib.get_close_matches(name, SYSTEMS, n=3, cutoff=0.5)
         hint = f"close to {', '.join(close)}" if close else f"known are {', '.join(sorted(SYSTEMS))}"
@@ -228,17 +232,25 @@ def get(name: str) -> System:
 
 
 def network_frames(system: System, frames: int) -> int:
-    """How many of a clip's ``frames`` the network sees at a time: all, unless it was published on pieces of a clip."""
+    """Return how many of a clip's frames the network sees at one time: all, unless it was published on excerpts.
+
+    Raises ValueError if an excerpt is longer than the clip.
+
+    >>> network_frames(get("mel-2d-cnn"), 300), network_frames(get("musicnn"), 1813)
+    (300, 187)
+    """
     if system.n_excerpts > 1 and system.frames > frames:
         raise ValueError(f"{system.name}: its excerpts have {system.frames} frames, got clips of {frames}")
     return system.frames if system.n_excerpts > 1 else frames
 
 
 def build(name: str, n_tags: int, frames: int | None = None, dims: int | None = None, **options: Any) -> nn.Module:
-    """Build a system's network: features (batch, frames, dims) -> logits (batch, n_tags), no sigmoid.
+    """Build a system's network: features (batch, frames, dims) -> logits (batch, n_tags), without a sigmoid.
 
-    ``frames`` and ``dims`` default to the system's own; other values adapt the layers' sizes. ``options`` override
-    those of the table, as ``cell="gru-paper"``. Raises ValueError for an unknown name and for too small an input.
+    frames, dims: by default the system's own; with other values the layers have other sizes. options: override those of
+    the table, as in ``cell="gru-paper"``.
+
+    Raises ValueError for an unknown name, no tag, or too small an input.
     """
     system = get(name)
     frames = system.frames if frames is None else frames

@@ -1,8 +1,8 @@
-"""The state of an unfinished training on disk: what it is a state of, whether it is whole, and when it goes.
+"""The state of an unfinished training on disk: which run it belongs to, whether it is whole, and when it is deleted.
 
-A run has a mark, a hash of everything that its result depends on, and a folder of that name which holds one file: after
-every epoch the state to go on from, after the last one only what training has found. A file's name ends with the hash
-of its bytes. It goes when a caller says that the model is safe (``forget``), not before.
+A run has a mark, the hash of everything that its result depends on. A folder of that name holds one file: after every
+epoch the state to go on from, after the last one only what training has found. The file's name ends with the hash of
+its bytes. It stays until the caller says that the model is safe (``forget``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ROWS = 64  # hashed at once
 
 
 def mark(train: Split, valid: Split, **depends: object) -> str:
-    """The mark of a run on these splits, whose every value counts and in which order; ``depends``: what else does."""
+    """Return the mark of a run on these splits: a hash of every value in its order, and of all in ``depends``."""
     return provenance.fingerprint(
         tags=train.tags,
         clips=[[clip.clip_id for clip in split.clips] for split in (train, valid)],
@@ -38,7 +38,7 @@ def mark(train: Split, valid: Split, **depends: object) -> str:
 
 
 def _hash(tensor: Tensor) -> str:
-    """A hash of a tensor's shape, type and bytes, that copies none of them where they lie in order."""
+    """Return a hash of a tensor's shape, type and bytes; a contiguous tensor is not copied for it."""
     summary = hashlib.blake2b(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
     for start in range(0, len(tensor), _ROWS):
         summary.update(tensor[start : start + _ROWS].contiguous().numpy().data)
@@ -47,7 +47,7 @@ def _hash(tensor: Tensor) -> str:
 
 @dataclass(frozen=True)
 class Found:
-    """A checkpoint that belongs to a run and is whole. ``finished``: the run is over, and ``state`` what it found."""
+    """A checkpoint that belongs to a run and is whole; if ``finished``, the run is over and ``state`` is its result."""
 
     path: Path
     finished: bool
@@ -55,10 +55,10 @@ class Found:
 
 
 def find(folder: Path, fits: Callable[[bool, Mapping[str, Any]], str]) -> Found | None:
-    """The checkpoint in the folder of a run, if there is one.
+    """Return the checkpoint in the folder of a run, None if there is none.
 
-    fits: says of a state, and of whether it is that of a finished run, why it cannot be used, or nothing. One that is
-    damaged or does not fit is deleted, which is said on standard error. So are, without a word, those of other runs.
+    fits: a function of (finished, state) that returns why the state cannot be used, or nothing. A checkpoint that is
+    damaged or does not fit is deleted, with a line on standard error. Those of other runs are deleted silently.
     """
     if distributed.is_main() and folder.parent.is_dir():
         for other in folder.parent.iterdir():
@@ -91,22 +91,23 @@ def _digest(path: Path) -> str:
 
 
 def forget(folder: Path | None) -> None:
-    """Delete all checkpoints of an experiment: its model is safe."""
+    """Delete all checkpoints of an experiment, because its model is safe."""
     if folder is not None and distributed.is_main():
         shutil.rmtree(folder, ignore_errors=True)
 
 
 class Keeper(pl.Callback):
-    """Write a checkpoint after every epoch, beside the last one and then in its place.
+    """A callback that writes a checkpoint after every epoch: beside the one before, and then in its place.
 
-    over: says whether the epoch was the run's last; then only ``found``, its result, is written.
+    over: tells whether the epoch was the last of the run. found: returns the result of the run, and nothing else is
+    written after the last epoch.
     """
 
     def __init__(self, folder: Path, over: Callable[[pl.Trainer], bool], found: Callable[[], dict[str, Any]]) -> None:
         self.folder, self.over, self.found = folder, over, found
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Keep the state of this epoch; the callbacks before this one have judged it."""
+        """Write the state of this epoch; earlier callbacks have judged it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / "writing.tmp"
         over = self.over(trainer)
@@ -119,7 +120,7 @@ class Keeper(pl.Callback):
 
 
 def seal(temporary: Path, kind: str) -> Path:
-    """Give a file that is written its name, and delete those before it."""
+    """Give a written file its final name, and delete the checkpoints before it."""
     path = temporary.with_name(f"{kind}-{_digest(temporary)}.ckpt")
     temporary.replace(path)
     for other in path.parent.glob("*.ckpt"):
@@ -129,7 +130,7 @@ def seal(temporary: Path, kind: str) -> Path:
 
 
 def misfit(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> str:
-    """Why weights do not fit a network of such weights, or nothing."""
+    """Return why the weights ``got`` do not fit a network with the weights ``expected``, or nothing."""
     here, there = ({name: tuple(w.shape) for name, w in weights.items()} for weights in (expected, got))
     names: Sequence[str] = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
     if not names:

@@ -1,7 +1,7 @@
-"""One label a clip: k-fold cross-validation with groups, as MIREX's artist-filtered classification tasks are judged.
+"""Exclusive classes: k-fold cross-validation that keeps groups together, as in MIREX's artist-filtered tasks.
 
-Song, Ding and Wang 2018 train a softmax over genres or moods. A fold's clips are scored by a model that saw neither
-them nor any clip of their groups (artists); its standardizer and its best epoch come from the other folds alone.
+Song, Ding and Wang 2018 train a softmax over genres or moods. The clips of a fold are scored by a model that has seen
+neither them nor any other clip of their groups (artists). Its standardizer and its best epoch come from other folds.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from earmark.training.fit import fit, require_settings, saved_model
 
 COLUMNS = ("clip_id", "fold", "actual", "predicted")
 Numbers = NDArray[np.int64]
-VALIDATION = 7  # one in so many of the clips that a fold does not hold out chooses its epoch
+VALIDATION = 7  # one in seven of the clips that a fold does not hold out chooses its epoch
 
 
 class Parts(NamedTuple):
-    """The rows of a fold that train, those that choose its epoch, and those that it holds out."""
+    """The rows of a fold: those that train, those that choose the best epoch, and those that are held out."""
 
     train: Numbers
     valid: Numbers
@@ -45,7 +45,7 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True)
 class Classified:
-    """Clips with one class each: who they are, the class's number, and how many clips have none or several."""
+    """The clips that have one class, the numbers of their classes, and how many clips have none or several."""
 
     clips: tuple[Labelled, ...]
     classes: Numbers
@@ -54,20 +54,23 @@ class Classified:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What cross-validation gives: the metrics, a row of COLUMNS for every clip, and the model of each fold."""
+    """The result of a cross-validation: the metrics, a row of COLUMNS for every clip, and the model of each fold."""
 
     summary: dict[str, Any]
     rows: list[list[object]]
     models: list[SavedModel]
 
     def save(self, folder: Path) -> None:
-        """Write the models as ``folder``/fold-<number>/model.safetensors; numbers count from 0."""
+        """Write the models as ``folder``/fold-<number>/model.safetensors, numbered from 0."""
         for fold, model in enumerate(self.models):
             model.save(folder / f"fold-{fold}" / FILE)
 
 
 def classify(clips: Sequence[Labelled], table: TagTable, classes: Sequence[str]) -> Classified:
-    """Keep the clips that have exactly one of the classes; ConfigError where one is no tag, or has no clip."""
+    """Return the clips that have exactly one of the classes.
+
+    Raises ConfigError if a class is not a tag of the table, or has no clip.
+    """
     if unknown := [name for name in classes if name not in table.tags]:
         raise ConfigError(f"classes must be tags of the corpus, got {unknown[0]!r}; they are {', '.join(table.tags)}")
     values = table.values[:, [table.tags.index(name) for name in classes]]
@@ -80,9 +83,10 @@ def classify(clips: Sequence[Labelled], table: TagTable, classes: Sequence[str])
 
 @dataclass(frozen=True)
 class _Data:
-    """The rows that count: who they are, features (rows, frames, dims), classes (rows,) and groups (rows,).
+    """The rows that count: their clips, features (rows, frames, dims), classes (rows,) and groups (rows,).
 
-    A row is a clip, or a segment of one. left_out: clips with no class or several; missing: clips without features.
+    A row is a clip, or a segment of one. left_out: how many clips have no class or several. missing: how many clips
+    have no features.
     """
 
     clips: list[Labelled]
@@ -96,7 +100,7 @@ class _Data:
 
 @dataclass(frozen=True)
 class _Fold:
-    """The clips that a fold holds out, their classes, those that its model predicts, and the model."""
+    """The clips that a fold holds out, their actual and predicted classes (clips,), and the fold's model."""
 
     clips: tuple[Labelled, ...]
     actual: Numbers
@@ -114,9 +118,12 @@ def crossvalidate(
     metrics: Path,
     confusion: Path,
 ) -> None:
-    """What the stage does for one of the crossvalidations of ``params``: run it, and write models, metrics and table.
+    """Run the stage ``crossvalidate``: run the cross-validation ``name`` and write its models, metrics and predictions.
 
-    A run that is killed goes on in the fold where it was; what its finished folds found is among the checkpoints.
+    params: the path of params.yaml. out: a folder for the models. checkpoints: what finished folds have found, and the
+    state of the fold in which a killed run goes on.
+
+    Raises EarmarkError if a setting is wrong, or if the features were made with other settings.
     """
     watch = progress.Stopwatch()
     config = validation.load(params)
@@ -137,9 +144,12 @@ def crossvalidate(
 def run(
     name: str, config: CrossValidationConfig, features: Path, labels: Path, checkpoints: Path | None = None
 ) -> Outcome:
-    """Train and score every fold of one configuration.
+    """Train and score every fold.
 
-    checkpoints: a folder for the state of each fold, from which a killed run goes on; it stays until ``forget``.
+    name: the key in params.yaml, for errors and for the models. features: a folder of shards. checkpoints: a folder for
+    the state of each fold, from which a killed run goes on; the caller deletes it by ``checkpoints.forget``.
+
+    Raises ConfigError if a class has no clip or there are too few groups.
     """
     data = _read(name, config, features, labels)
     folds: list[_Fold] = []
@@ -157,7 +167,7 @@ def run(
 
 
 def _read(name: str, config: CrossValidationConfig, features: Path, labels: Path) -> _Data:
-    """Read the clips that have one class; ConfigError if there are too few groups for the folds."""
+    """Read the clips that have one class; raise ConfigError if there are too few groups for the folds."""
     heard = origin(features)
     found = classify(*read_labels(labels), config.classes)
     here, values = read_features(features, [clip.clip_id for clip in found.clips])
@@ -168,12 +178,12 @@ def _read(name: str, config: CrossValidationConfig, features: Path, labels: Path
             f"crossvalidations.{name}.folds must be at most half the number of groups, got {config.folds} for "
             f"{len(set(groups))} values of {config.groups}"
         )
-    missing = len(found.clips) - len(set(here))  # a clip that was cut into segments has several rows
+    missing = len(found.clips) - len(set(here))  # a clip in segments has several rows
     return _Data(clips, values, found.classes[here], groups, found.left_out, missing, heard)
 
 
 def _summary(config: CrossValidationConfig, data: _Data, folds: Sequence[_Fold]) -> dict[str, Any]:
-    """What the metrics say; ``absent_in_folds`` counts the classes whose recall a fold cannot know."""
+    """Return the metrics; ``absent_in_folds`` counts the classes without a clip in a fold, over all folds."""
     n_classes = len(config.classes)
     actual, predicted = (np.concatenate([getattr(fold, part) for fold in folds]) for part in ("actual", "predicted"))
     accuracies = [normalized_accuracy(fold.actual, fold.predicted, n_classes) for fold in folds]
@@ -199,7 +209,7 @@ def _summary(config: CrossValidationConfig, data: _Data, folds: Sequence[_Fold])
 
 
 def _parts(name: str, config: CrossValidationConfig, classes: Numbers, groups: NDArray[np.str_]) -> list[Parts]:
-    """Divide the rows anew for each fold; ConfigError if only one class is left to choose an epoch by."""
+    """Return the parts of every fold; raise ConfigError if the rows that choose an epoch are all of one class."""
     found = []
     for fold, (rest, held_out) in enumerate(_split(config.folds, classes, groups, config.seed)):
         inner = min(VALIDATION, len(set(groups[rest])))
@@ -215,29 +225,39 @@ def _parts(name: str, config: CrossValidationConfig, classes: Numbers, groups: N
 
 
 def _split(folds: int, classes: Numbers, groups: NDArray[np.str_], seed: int) -> list[tuple[Numbers, Numbers]]:
-    """(the rest, held out) of each fold: the classes spread evenly, as far as whole groups can be."""
+    """Return (the rest, held out) for each fold, whole groups each, with the classes spread as evenly as can be."""
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class")  # what a fold then lacks is counted
+        warnings.filterwarnings("ignore", "The least populated class")  # `absent_in_folds` counts it
         return list(splitter.split(classes, classes, groups))
 
 
 def recalls(actual: Numbers, predicted: Numbers, n_classes: int) -> NDArray[np.float64]:
-    """Share of each class's clips that are found, NaN for a class without a clip: (n_classes,)."""
+    """Return the share of each class's clips that are predicted as such, (n_classes,), NaN for a class without clips.
+
+    actual, predicted: (clips,) numbers of classes.
+
+    >>> recalls(np.array([0, 0, 0, 0, 1]), np.array([0, 0, 0, 1, 1]), n_classes=3)
+    array([0.75, 1.  ,  nan])
+    """
     counts = np.bincount(actual, minlength=n_classes).astype(float)
     right = np.bincount(actual[actual == predicted], minlength=n_classes)
     return np.divide(right, counts, out=np.full(n_classes, np.nan), where=counts > 0)
 
 
 def normalized_accuracy(actual: Numbers, predicted: Numbers, n_classes: int) -> float:
-    """Mean recall of the classes that occur, so that each counts the same (MIREX's normalisation by class)."""
+    """Return the mean recall of the classes that occur, so that each counts the same (MIREX's normalised accuracy).
+
+    >>> normalized_accuracy(np.array([0, 0, 0, 0, 1]), np.array([0, 0, 0, 1, 1]), n_classes=3)
+    0.875
+    """
     return float(np.nanmean(recalls(actual, predicted, n_classes)))
 
 
 def _train_and_score(
     name: str, config: CrossValidationConfig, data: _Data, parts: Parts, checkpoints: Path | None
 ) -> _Fold:
-    """Train a fold's model and let it predict what the fold holds out."""
+    """Train a fold's model and predict the classes of the clips that the fold holds out."""
     standardizer = fit_array(data.features[parts.train])
     one_hot = np.eye(len(config.classes), dtype=np.float32)[data.classes]
     train, valid, held_out = (

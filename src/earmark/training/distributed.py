@@ -1,9 +1,9 @@
-"""Training in several processes: how many, what each one takes of a batch, and which one writes.
+"""Training in several processes: how many there are, which rows of a batch each one takes, and which one writes.
 
-EARMARK_DEVICES counts processes (GPUs) per machine and EARMARK_NODES machines; under torchrun its own environment says
-it. Every process holds all features, draws the same batches and takes every n-th row. Gradients are averaged so that a
-step is that of one process on the whole batch, to rounding; batch norm sees only its process's rows, and dropout draws
-other numbers.
+EARMARK_DEVICES is the number of processes (GPUs) per machine and EARMARK_NODES the number of machines; under torchrun
+both come from its environment. Every process holds all features, draws the same batches and takes every n-th row.
+Gradients are averaged so that a step equals that of one process on the whole batch, up to rounding. But batch norm sees
+only the rows of its own process, and each process draws its own dropout.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def settings() -> dict[str, Any]:
-    """What Lightning's Trainer is told where several processes train; nothing for one."""
+    """Return the arguments of Lightning's Trainer for several processes, empty for one."""
     local, world = count("LOCAL_WORLD_SIZE", 1), count("WORLD_SIZE", 1)  # set by torchrun alone
     under_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
     devices = local if under_torchrun else count("EARMARK_DEVICES", 1)
@@ -33,28 +33,30 @@ def settings() -> dict[str, Any]:
 
 
 def processes() -> int:
-    """How many processes will train together."""
+    """Return how many processes will train together."""
     wanted = settings()
     return int(wanted.get("devices", 1) * wanted.get("num_nodes", 1))
 
 
 def is_main() -> bool:
-    """Whether this process is the one that writes: the only one, or the first of several."""
+    """Tell whether this process is the one that writes: the only one, or the first of several."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 def _rank_and_size() -> tuple[int, int]:
-    """The number of this process, and how many there are."""
+    """Return the number of this process, from 0, and how many there are."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return 0, 1
 
 
 def shard_batch(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, float]:
-    """The rows that this process takes of a batch, and the weight of their mean loss.
+    """Return the rows of a batch that this process takes, and the weight of their mean loss.
 
-    DDP averages gradients over processes; weighted so, that is the mean over the rows of the batch, however many each
-    process has. Raises EarmarkError where there are fewer rows than processes.
+    DDP averages gradients over processes. With these weights the average is the mean over all rows of the batch, even
+    if some processes have more rows than others.
+
+    Raises EarmarkError if there are fewer rows than processes.
     """
     rank, size = _rank_and_size()
     if len(features) < size:
@@ -67,13 +69,13 @@ def shard_batch(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, floa
 
 
 def is_my_batch(batch: int) -> bool:
-    """Whether this process takes the piece of work of that number."""
+    """Tell whether this process takes the batch of that number."""
     rank, size = _rank_and_size()
     return batch % size == rank
 
 
 def gather(items: list[T]) -> list[T]:
-    """The items of all processes, in the order of these; the same list in each."""
+    """Return the items of all processes, those of the first process first; every process gets the same list."""
     _, size = _rank_and_size()
     if size == 1:
         return items

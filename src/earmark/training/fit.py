@@ -1,4 +1,4 @@
-"""Fit a system on cached features, and keep of it all that leads from an audio file to tags."""
+"""Train a system on cached features and save it with all that leads from an audio file to tags."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from earmark.training.tagger import CURVES, DivergedError
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network with the best weights in it, which system it is, and what its training found."""
+    """A trained network with its best weights, its system, and what its training has found."""
 
     model: nn.Module
     system: System
@@ -41,12 +41,12 @@ class Fitted:
 
     @property
     def curves(self) -> list[list[float]]:
-        """A row of CURVES per epoch; none for a network that fits itself."""
+        """A row of CURVES per epoch, none if the network fits itself."""
         return self.learnt.curves
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What the metrics and the model's file say of the training."""
+        """What the metrics and the model's file say about the training."""
         return {
             "epochs": len(self.learnt.curves),
             "best_epoch": self.learnt.best_epoch,
@@ -65,13 +65,14 @@ def fit(
     checkpoints: Path | None = None,
     exclusive: bool = False,
 ) -> Fitted:
-    """Train the experiment ``name`` and return it with its best weights.
+    """Train an experiment and return the network with its best weights.
 
-    ``exclusive``: the targets are classes, one a clip: softmax and categorical cross-entropy.
+    name: the experiment's key in params.yaml, or that of a cross-validation if ``exclusive``: the targets are then
+    exclusive classes, learnt with softmax and categorical cross-entropy. checkpoints: a folder for the state of the
+    run. A killed run goes on from its last full epoch with bit-identical results, unless something that it depends on
+    has changed. The folder stays; the caller deletes it by ``checkpoints.forget`` when the model is safe.
 
-    ``checkpoints``: a folder for the state of this run; one that was killed goes on from its last full epoch, or with
-    what it found, with bit-identical results, provided that nothing it depends on has changed. The folder stays, and
-    goes by ``checkpoints.forget`` when the model is safe.
+    Raises ConfigError if the system, its features or the batch do not fit, and DivergedError if a loss is not finite.
     """
     section: validation.Section = "crossvalidations" if exclusive else "experiments"
     system = validation.system_of(section, name, experiment)
@@ -98,7 +99,7 @@ def fit(
 
 
 def _fit_itself(model: SelfFitting, train: Split, valid: Split) -> Learnt:
-    """Let a network fit itself; it hears whole clips."""
+    """Let a network fit itself on whole clips."""
     tried = model.fit((train.features, train.targets), (valid.features, valid.targets), macro_roc_auc)
     return Learnt([], 0, train.features.shape[1], 1, max(auc for _, auc in tried))
 
@@ -106,9 +107,9 @@ def _fit_itself(model: SelfFitting, train: Split, valid: Split) -> Learnt:
 def saved_model(
     name: str, fitted: Fitted, valid: Split, standardizer: Standardizer, heard: Origin, exclusive: bool = False
 ) -> SavedModel:
-    """What is kept of a training: the model with thresholds chosen on ``valid``, and all that its input depends on.
+    """Return what is kept of a training: the network, thresholds chosen on ``valid``, and how its input is made.
 
-    standardizer: those of the training clips, by which ``valid`` is standardised. heard: where its features come from.
+    standardizer: fitted on the training clips; ``valid`` is standardised by it. heard: where the features come from.
     """
     frames, dims = valid.features.shape[1:]
     system = fitted.system
@@ -132,7 +133,7 @@ def saved_model(
 
 
 def _thresholds(fitted: Fitted, valid: Split) -> tuple[float | None, ...]:
-    """The score of each tag at which recall equals specificity on ``valid``; None where no score does."""
+    """Return the score of each tag at which recall equals specificity on ``valid``, None if there is none."""
     learnt = fitted.learnt
     scores = scoring.score(fitted.model.eval(), valid.features, learnt.excerpt_frames, learnt.n_excerpts)
     clips, means = valid.by_clip(scores)
@@ -143,9 +144,11 @@ def _thresholds(fitted: Fitted, valid: Split) -> tuple[float | None, ...]:
 def train_experiment(
     params: Path, name: str, features: Path, labels: Path, standardizer: Path, checkpoints: Path, out: Path
 ) -> None:
-    """What the stage does for an experiment of ``params``: train it, and write its model and its curves into ``out``.
+    """Run the stage ``train``: train the experiment ``name`` and write its model and its curves into ``out``.
 
-    Raises EarmarkError where the features were made with other settings than those of ``params``.
+    params: the path of params.yaml. checkpoints: where a killed run is resumed from.
+
+    Raises EarmarkError if a setting is wrong, or if the features were made with other settings.
     """
     watch = progress.Stopwatch()
     config = validation.load(params)
@@ -167,7 +170,7 @@ def train_experiment(
 
 
 def require_settings(name: str, config: Config, features: Path, heard: Origin) -> None:
-    """Refuse features that were made with other settings than those of representations.<name> and its waveforms."""
+    """Raise ConfigError if features were made with other settings than those of a representation and its waveforms."""
     wanted = representations.resolve(config.representations[name], name)
     rate, heard_by = wanted.rate, heard.representation
     ours, theirs = wanted.model_dump(mode="json"), heard_by.model_dump(mode="json")
@@ -186,14 +189,14 @@ def _require_same(section: str, ours: Mapping[str, Any], theirs: Mapping[str, An
 
 
 def code_of(family: str, exclusive: bool) -> str:
-    """The digest of the code that trains a family: tags in the stage train, exclusive classes in crossvalidate."""
+    """Return the digest of the code that trains a family: in crossvalidate if ``exclusive``, else in train."""
     return provenance.digest(f"{'crossvalidate' if exclusive else 'train'}-{family}")
 
 
 def recipe_of(system: System, experiment: ExperimentConfig, frames: int) -> Recipe:
-    """How a system is trained on clips of ``frames``: one published on excerpts of a clip sees an excerpt at a time.
+    """Return how a system is trained on clips of ``frames``; one that was published on excerpts is shown excerpts.
 
-    Raises ValueError for a system whose network fits itself.
+    Raises ValueError if the network of the system fits itself.
     """
     if system.training is None:
         raise ValueError(f"{system.name} has no recipe: its network fits itself")

@@ -26,10 +26,10 @@ from earmark.training.tagger import CURVES, STATE, BestWeights, Tagger
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained, by which recipe, on which clips.
+    """A network to train, by which recipe, from which seed, on which clips.
 
-    n_excerpts: how many excerpts of a clip are scored; None: as many as overlap by half. exclusive: the targets are
-    classes, one a clip. about: what the result depends on besides, such as the code.
+    n_excerpts: how many excerpts of a clip are scored; None for as many as overlap by half. exclusive: the targets are
+    exclusive classes. about: what else the result depends on, such as the code.
     """
 
     model: nn.Module
@@ -42,7 +42,7 @@ class Task:
     about: Mapping[str, str] | None = None
 
     def mark(self) -> str:
-        """Return the hash of everything that the result depends on, the order of the clips included."""
+        """Return a hash of everything that the result depends on, the machine included."""
         return mark(
             self.train,
             self.valid,
@@ -58,9 +58,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Learnt:
-    """What a training found: a row of CURVES for every epoch, the best epoch, and how a clip is seen and scored.
+    """What a training has found: a row of CURVES per epoch, the best epoch from 0, and how a clip is scored.
 
-    excerpt_frames: frames that the network sees at one time; n_excerpts: how many excerpts of them are scored.
+    excerpt_frames: how many frames the network sees at one time. n_excerpts: how many such excerpts of a clip are
+    scored. valid_roc_auc: that of the best epoch.
     """
 
     curves: list[list[float]]
@@ -71,15 +72,18 @@ class Learnt:
 
 
 def makers() -> dict[str, str]:
-    """The libraries and the kind of device that a trained model's bytes depend on."""
+    """Return the versions of the libraries, and the kind of device, on which a trained model's bytes depend."""
     device = devices.kind(devices.device())
     return provenance.makers("numpy", "pytorch-lightning", "scikit-learn", "scipy", "torch", device=device)
 
 
 def train(task: Task, checkpoints: Path | None = None) -> Learnt:
-    """Train the network of a task, or go on where a killed run of the same task was; leave the best weights in it.
+    """Train the network of a task, leave the best weights in it, and return what was found.
 
-    checkpoints: a folder for the state of the run.
+    checkpoints: a folder for the state of the run. If it holds the state of a killed run of the same task, training
+    goes on from there, with the result of an undisturbed run.
+
+    Raises DivergedError if a loss is not finite.
     """
     recipe = task.recipe
     batches = Batches(task.train, recipe.batch, task.seed, recipe.excerpt)
@@ -97,7 +101,7 @@ def train(task: Task, checkpoints: Path | None = None) -> Learnt:
 
 
 def _run(tagger: Tagger, best: BestWeights, folder: Path | None, found: Found | None) -> None:
-    """Let Lightning train, from ``found`` on if there is one, and keep the state of every epoch in ``folder``."""
+    """Let Lightning train, from the checkpoint ``found`` if there is one, and keep the state in ``folder``."""
     recipe = tagger.recipe
     callbacks: list[pl.Callback] = [best]
     if folder is not None:
@@ -110,7 +114,7 @@ def _run(tagger: Tagger, best: BestWeights, folder: Path | None, found: Found | 
             callbacks=callbacks,
             gradient_clip_val=recipe.clip_norm,
             enable_progress_bar=sys.stderr.isatty() and distributed.is_main(),
-            enable_checkpointing=False,  # Lightning's own: they cannot say that a run is over
+            enable_checkpointing=False,  # Lightning's own cannot say that a run is over
             enable_model_summary=False,
             logger=False,
             num_sanity_val_steps=0,
@@ -122,7 +126,7 @@ def _run(tagger: Tagger, best: BestWeights, folder: Path | None, found: Found | 
 
 
 def _misfit(tagger: Tagger, best: BestWeights, finished: bool, state: Mapping[str, Any]) -> str:
-    """Why a checkpoint cannot be gone on from, or nothing."""
+    """Return why training cannot go on from a checkpoint, or nothing."""
     kept = state if finished else state["callbacks"][best.state_key]
     if lacking := set(STATE) - set(kept):
         return f"it lacks {', '.join(sorted(lacking))}"

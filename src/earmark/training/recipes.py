@@ -1,4 +1,4 @@
-"""Training rules by name: the published ones, and one that learns in a few minutes on two cores."""
+"""Recipes: rules of training by name, the published ones and two that learn in a few minutes on two cores."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from earmark.config import ExperimentConfig
 class Recipe:
     """How a network is trained.
 
-    learning_rate: the initial one. batch: clips. epochs: at most. patience: epochs without a better validation ROC-AUC
-    before training stops (or, with ``two-level``, without a lower validation loss before the rate is cut).
-    decay: ``exponential``: factor per epoch; ``two-level``: the global factor, ``local_decay`` being the one within an
-    epoch. excerpt: share of a clip's frames that one training step sees, at a random place; its scores are
-    then the mean over excerpts of that length. mixup: pairs of clips are blended with weights from Beta(mixup, mixup)
-    [Zhang et al. 2018]; jitter: deviation of a random offset per clip and dimension, in standardised units.
+    learning_rate: at the start. batch: clips per step. epochs: the most that are trained. patience: how many epochs may
+    pass without a higher validation ROC-AUC before training stops; with ``two-level``, without a lower validation loss
+    before the rate is cut. decay: the factor per epoch (``exponential``), or per cut (``two-level``), whose decay
+    within an epoch is local_decay. clip_norm: the largest norm of the gradient. excerpt: the share of a clip's frames
+    that a training step sees, at a random place; a clip's scores are then the mean over excerpts of that length.
+    mixup: clips are blended in pairs, with weights from Beta(mixup, mixup) (Zhang et al. 2018). jitter: the standard
+    deviation of a random offset per clip and dimension, in standardised units.
     """
 
     optimizer: Literal["adam", "sgd"]
@@ -40,10 +41,10 @@ class Recipe:
     jitter: float = 0.0
 
 
-# Where a paper leaves a value open, ours is documented here: Song et al. print neither the decay rate (0.99 per epoch
-# leaves 5 % after 300 epochs), nor the batch (32); they stop after 300 epochs, without patience. Dalla Longa et al.
-# print neither decay factor (0.5 per restart, 0.0005 per iteration), batch (32), patience (5) nor epochs (100). Panwar
-# et al. print no patience (10) and no learning rate (Adam's default).
+# What a paper does not print, we chose. Song et al.: the decay (0.99 per epoch, which leaves 5 % after 300 epochs) and
+# the batch (32); they stop after 300 epochs, without patience. Dalla Longa et al.: both decays (0.5 per cut, 0.0005 per
+# iteration), the batch (32), the patience (5) and the epochs (100). Panwar et al.: the patience (10) and the learning
+# rate (Adam's default).
 RECIPES = {
     "song-2018": Recipe("adam", 1e-5, "exponential", batch=32, epochs=300, patience=300, decay=0.99),
     "mirex-2018": Recipe("adam", 1e-5, "constant", batch=32, epochs=300, patience=300),
@@ -51,8 +52,9 @@ RECIPES = {
     "panwar": Recipe("adam", 1e-3, "constant", batch=32, epochs=100, patience=10),
     "adam": Recipe("adam", 1e-3, "constant", batch=16, epochs=200, patience=20),
     "demo": Recipe("adam", 1e-3, "warm-cosine", batch=16, epochs=8, patience=5, clip_norm=1.0),
-    # A recurrent step costs its frames one after another, so an eighth of a clip buys eight times the steps. A few
-    # hundred clips are learnt by heart in a few epochs: blended and offset ones are not.
+    # A recurrent network takes its frames one after another, so that an eighth of a clip costs an eighth of the time,
+    # and eight times the steps can be taken. It learns a few hundred clips by heart within a few epochs, unless they
+    # are blended and offset.
     "demo-recurrent": Recipe(
         "adam",
         5e-4,
@@ -69,9 +71,9 @@ RECIPES = {
 
 
 def choose(published: str, experiment: ExperimentConfig, any_length: bool = False) -> Recipe:
-    """The recipe of an experiment: its preset, with the values that the experiment sets itself.
+    """Return the recipe of an experiment: that of its preset, with the values that the experiment sets itself.
 
-    published: the recipe of the system's paper. any_length: the network takes any number of frames, one after another.
+    published: the name of the recipe in the system's paper. any_length: the network takes any number of frames.
     """
     name = published if experiment.preset == "published" else "demo-recurrent" if any_length else "demo"
     keys = ("epochs", "batch", "learning_rate", "patience")
@@ -80,18 +82,23 @@ def choose(published: str, experiment: ExperimentConfig, any_length: bool = Fals
 
 
 def optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    """Adam or SGD with momentum over all parameters."""
+    """Return Adam, or SGD with momentum, for all parameters of the model."""
     if recipe.optimizer == "adam":
         return torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
     return torch.optim.SGD(model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum)
 
 
 def factor(recipe: Recipe, batches: int) -> Callable[[int, int, int], float]:
-    """The multiplier of the learning rate as a function of (epoch, batch in the epoch, cuts so far); all count from 0.
+    """Return the multiplier of the learning rate, a function of (epoch, batch in the epoch, cuts so far), all from 0.
 
-    batches: how many an epoch has. ``two-level`` (Dalla Longa et al., section 4): 1 / (1 + local_decay * iteration)
-    within an epoch, reset at its end, times decay^cuts. ``warm-cosine``: one epoch of linear warm-up, then half a
-    cosine to zero.
+    batches: how many batches an epoch has. ``exponential``: decay^epoch. ``two-level`` (Dalla Longa et al., section 4):
+    decay^cuts / (1 + local_decay * batch), so that the rate starts anew in every epoch. ``warm-cosine``: a linear rise
+    in the first epoch, then half a cosine down to zero.
+
+    >>> recipe = Recipe("sgd", 0.01, "two-level", batch=32, epochs=100, patience=5, decay=0.5, local_decay=0.1)
+    >>> multiplier = factor(recipe, batches=20)
+    >>> multiplier(0, 0, 0), multiplier(0, 10, 0), multiplier(1, 0, 0), multiplier(1, 0, 2)
+    (1.0, 0.5, 1.0, 0.25)
     """
     total = recipe.epochs * batches
 

@@ -1,4 +1,4 @@
-"""What Lightning runs: the loss of a batch, the learning rate of a step, and the judgement of an epoch."""
+"""What Lightning runs: the loss of a batch, the learning rate of a step, the judgement of an epoch."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from earmark.training.recipes import Recipe
 
 
 class DivergedError(EarmarkError):
-    """Training that came to values that are no numbers; the text names the epoch and the learning rate."""
+    """The loss is no longer a finite number; the text names the epoch and the learning rate."""
 
 
 CURVES = ("epoch", "train_loss", "valid_loss", "valid_roc_auc", "learning_rate")
 
 
 class ScoredBatch(NamedTuple):
-    """The number of a validation batch in its epoch, its probabilities (clips, tags), and each clip's loss."""
+    """A validation batch: its number in the epoch, its probabilities (clips, tags) and its losses (clips,)."""
 
     number: int
     scores: Tensor
@@ -36,7 +36,7 @@ class ScoredBatch(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What an epoch reached."""
+    """What an epoch has reached."""
 
     train_loss: float
     valid_loss: float
@@ -44,7 +44,11 @@ class Judgement(NamedTuple):
 
 
 class Tagger(pl.LightningModule):
-    """Cross-entropy over independent tags or exclusive classes; a Recipe's learning rate is set before every batch."""
+    """A network with what Lightning needs to train it by a recipe.
+
+    The loss is the cross-entropy of independent tags, or of exclusive classes if ``exclusive``. n_excerpts: how many
+    excerpts of a validation clip are scored; by default as many as overlap by half.
+    """
 
     def __init__(
         self,
@@ -58,18 +62,18 @@ class Tagger(pl.LightningModule):
         super().__init__()
         self.model, self.recipe, self.batches, self.valid, self.exclusive = model, recipe, batches, valid, exclusive
         self.n_excerpts = n_excerpts or count_excerpts(valid.features.shape[1], batches.frames)
-        self.cuts = 0  # of the learning rate, by the two-level recipe
+        self.cuts = 0  # of the learning rate, by a two-level recipe
         self.draws = np.random.default_rng()  # of the augmentation; the same in every process
         self.train_losses: list[Tensor] = []
         self.scored: list[ScoredBatch] = []
         self._factor = recipes.factor(recipe, len(batches))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The recipe's optimiser; its rate is set by ``on_train_batch_start``."""
+        """Return the recipe's optimizer; ``on_train_batch_start`` sets its rate."""
         return recipes.optimizer(self.recipe, self.model)
 
     def rate(self, batch: int) -> float:
-        """The learning rate at a batch of the current epoch."""
+        """Return the learning rate at a batch of the current epoch."""
         return self.recipe.learning_rate * self._factor(self.current_epoch, batch, self.cuts)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
@@ -78,7 +82,7 @@ class Tagger(pl.LightningModule):
             group["lr"] = self.rate(batch_idx)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Mean cross-entropy of one batch, or of this process's share of it."""
+        """Return the mean cross-entropy of a batch, or of the rows that this process takes of it."""
         features, targets = self._augmented(*batch)
         features, targets, weight = distributed.shard_batch(features, targets)
         loss_of = F.cross_entropy if self.exclusive else F.binary_cross_entropy_with_logits
@@ -87,7 +91,7 @@ class Tagger(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Collect the probabilities of one batch; of several processes each takes its turn."""
+        """Score a batch and keep its probabilities; several processes take the batches in turn."""
         if not distributed.is_my_batch(batch_idx):
             return
         features, targets = batch
@@ -96,17 +100,17 @@ class Tagger(pl.LightningModule):
         self.scored.append(ScoredBatch(batch_idx, scores.cpu(), losses.cpu()))
 
     def _losses(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """The cross-entropy of each clip, (clips,): what training minimises, of probabilities; NaN where these are."""
+        """Return the cross-entropy of each clip, (clips,), of probabilities; NaN if one of them is not finite."""
         if self.exclusive:
-            return -(targets * scores.log().clamp(min=-100)).sum(dim=1)  # binary_cross_entropy's limit
-        if not torch.isfinite(scores).all():  # a GPU would end the process for it
+            return -(targets * scores.log().clamp(min=-100)).sum(dim=1)  # the limit of binary_cross_entropy
+        if not torch.isfinite(scores).all():  # on a GPU binary_cross_entropy would end the process
             return torch.full_like(scores[:, 0], torch.nan)
         return F.binary_cross_entropy(scores, targets, reduction="none").mean(dim=1)
 
     def judge(self) -> Judgement:
-        """Training loss, validation loss and validation ROC-AUC of the epoch, the same in every process.
+        """Return the losses and the validation ROC-AUC of the epoch, the same in every process.
 
-        Raises DivergedError where one of the losses is no finite number.
+        Raises DivergedError if a loss is not finite.
         """
         scored = sorted(distributed.gather(self.scored), key=lambda batch: batch.number)
         scores = torch.cat([batch.scores for batch in scored])
@@ -127,7 +131,7 @@ class Tagger(pl.LightningModule):
             )
 
     def _augmented(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Blend and offset a batch as the recipe says; drawn on the CPU, so that every device sees the same numbers."""
+        """Blend and offset a batch as the recipe says, with numbers drawn on the CPU, the same for every device."""
         clips, where = len(features), features.device
         if self.recipe.mixup:
             drawn = self.draws.beta(self.recipe.mixup, self.recipe.mixup, (clips, 1)).astype(np.float32)
@@ -145,11 +149,11 @@ STATE = ("curves", "weights", "epoch", "stopped", "_waiting_since", "_cuts")
 
 
 class BestWeights(pl.Callback):
-    """Keep the weights of the best epoch, record the curves, stop or cut the rate when nothing gets better.
+    """A callback that keeps the best weights and the curves, and stops, or cuts the rate, if nothing gets better.
 
-    Its state is part of a checkpoint, and every epoch draws its random numbers from (seed, epoch): so a resumed run is
-    the same as an undisturbed one. Where the rate is cut, training goes back to the best weights, and the optimiser
-    forgets its momentum, which points to where it came from.
+    Its state is part of a checkpoint, and the random numbers of an epoch depend on (seed, epoch) alone; so a resumed
+    run gives the same result as an undisturbed one. When the rate is cut, training goes back to the best weights, and
+    the optimizer forgets its momentum, which belongs to the weights that are given up.
     """
 
     def __init__(self, recipe: Recipe, seed: int) -> None:
@@ -162,7 +166,7 @@ class BestWeights(pl.Callback):
         self._cuts = 0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Seed the epoch's dropout and order."""
+        """Seed the epoch's dropout, augmentation and order."""
         assert isinstance(pl_module, Tagger)
         mark = self.seed * 1_000_003 + trainer.current_epoch
         torch.manual_seed(mark + 7_919 * trainer.global_rank)  # dropout differs from process to process
@@ -171,7 +175,7 @@ class BestWeights(pl.Callback):
         pl_module.cuts = self._cuts
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Judge the epoch."""
+        """Record the epoch, keep its weights if it is the best, and give up if the patience is used up."""
         assert isinstance(pl_module, Tagger)
         epoch, rate = trainer.current_epoch, pl_module.rate(0)
         row = [epoch, *(round(value, 6) for value in pl_module.judge()), float(f"{rate:.6g}")]
@@ -185,7 +189,7 @@ class BestWeights(pl.Callback):
             self._give_up(trainer, pl_module)
 
     def _improves(self, row: list[float]) -> bool:
-        """Whether an epoch is better than all before it, by what the recipe waits for: its loss, or its ROC-AUC."""
+        """Tell whether an epoch is better than all before it: by its loss for a two-level recipe, else by ROC-AUC."""
         two_level = self.recipe.schedule == "two-level"
         column = CURVES.index("valid_loss" if two_level else "valid_roc_auc")
         before = [earlier[column] for earlier in self.curves]
@@ -194,7 +198,7 @@ class BestWeights(pl.Callback):
         return row[column] < min(before) if two_level else row[column] > max(before)
 
     def _give_up(self, trainer: pl.Trainer, tagger: Tagger) -> None:
-        """Cut the rate and go back to the best weights, or stop, as the recipe says."""
+        """Cut the rate and go back to the best weights if the recipe has two levels, else stop."""
         if self.recipe.schedule == "two-level":
             self._cuts += 1
             tagger.model.load_state_dict(self.weights)
@@ -203,10 +207,10 @@ class BestWeights(pl.Callback):
             self.stopped = trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a resumed run needs; of a finished one, all that it found."""
+        """Return all that a resumed run needs, which is also all that a finished run has found."""
         return {key: getattr(self, key) for key in STATE}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a checkpoint's state."""
+        """Take over the state of a checkpoint."""
         for key, value in state_dict.items():
             setattr(self, key, value)

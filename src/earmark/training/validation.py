@@ -1,4 +1,4 @@
-"""The settings of params.yaml against the published systems: what training or the report would find out too late."""
+"""Check the settings of params.yaml against the published systems, before anything is trained."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def load(path: Path) -> Config:
 
 
 def judge(path: Path, out: Path) -> None:
-    """What the stage ``settings`` does: refuse what is wrong, or write into ``out`` that all can be used.
+    """Run the stage ``settings``: raise ConfigError if a setting is wrong, else write into ``out`` that all is well.
 
-    DVC removes the outs of a stage before it runs it, so that a stage finds out too late that it must refuse. What is
-    written is always the same: a setting that is accepted runs nothing by itself.
+    DVC removes the outs of a stage before it runs it, so that a later stage would refuse a setting too late. The text
+    is always the same, so that an edit of params.yaml alone runs no other stage.
     """
     _read(path, representations.of)
     write_text(out, "can be used\n")
@@ -86,7 +86,10 @@ def _told(wrong: list[str]) -> Iterator[None]:
 
 
 def system_of(section: Section, name: str, experiment: ExperimentConfig) -> System:
-    """The system that an entry of params.yaml trains; ConfigError where it is none, or belongs elsewhere."""
+    """Return the system that an entry of params.yaml trains.
+
+    Raises ConfigError if there is no such system, if it is of another family, or if it belongs to the other section.
+    """
     where = f"{section}.{name}"
     try:
         system = published.get(experiment.system or name)
@@ -106,10 +109,10 @@ def system_of(section: Section, name: str, experiment: ExperimentConfig) -> Syst
 
 
 def require_batches(where: str, network: nn.Module, batch: int, clips: int | None = None, processes: int = 1) -> None:
-    """Refuse batches of which a process sees a single clip, where the network has batch norm.
+    """Raise ConfigError if the network has batch norm and a process would see a single clip of a batch.
 
-    where: the entry of params.yaml. clips: how many rows train, where that is known: they are dealt to batches of
-    nearly equal size (``dataset.Batches``), so that the smallest may lack one.
+    where: the entry of params.yaml. clips: how many rows train, if that is known; they are dealt into batches of nearly
+    equal size (``dataset.Batches``), whose smallest may lack one.
     """
     smallest = batch if clips is None else clips // -(-clips // batch)
     if smallest // processes >= 2 or not has_batch_norm(network):
@@ -123,8 +126,8 @@ def require_batches(where: str, network: nn.Module, batch: int, clips: int | Non
 
 
 def has_batch_norm(network: nn.Module) -> bool:
-    """Whether anything in the network normalises by the clips of a batch."""
-    kept = {name.rpartition(".")[2] for name, _ in network.named_buffers()}  # StepNorm is no nn.BatchNorm
+    """Tell whether anything in the network normalises by the clips of a batch."""
+    kept = {name.rpartition(".")[2] for name, _ in network.named_buffers()}  # StepNorm is not an nn.BatchNorm
     return "running_mean" in kept or any(isinstance(module, _BatchNorm) for module in network.modules())
 
 
