@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,8 @@ import pytest
 import yaml
 from helpers import ROOT
 
-from earmark.config import ConfigError, entry, load
+from earmark import representations
+from earmark.config import ConfigError, RepresentationConfig, entry, load
 
 
 def params() -> dict[str, Any]:
@@ -42,9 +45,7 @@ def test_sections_are_immutable():
     ("path", "value", "message"),
     [
         (("labels", "topp"), 5, r"unknown key labels\.topp, got 5"),
-        (("representations", "mel", "hopp"), 5, r"unknown key representations\.mel\.hopp, got 5"),
-        (("representations", "mel", "hop"), -256, r"representations\.mel\.hop: .*greater than 0, got -256"),
-        (("representations", "mel", "hop"), 1024, r"hop must be in \(0, n_fft=512\], got 1024"),
+        (("representations", "mel", "kind"), "mell", r"representations\.mel\.kind: must be one of .*, got 'mell'"),
         (
             ("representations", "mel", "rate"),
             12000,
@@ -76,6 +77,72 @@ def test_sections_are_immutable():
 def test_a_wrong_value_is_named_with_its_key_and_limit(tmp_path, path, value, message):
     with pytest.raises(ConfigError, match=message):
         loaded_with(tmp_path, *path, value=value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("mel", {"hopp": 5}, r"unknown key representations\.mine\.hopp, got 5: mel takes n_fft, hop, n_mels"),
+        ("waveform", {"hop": 5}, r"unknown key representations\.mine\.hop, got 5: waveform takes no options"),
+        ("mel", {"hop": "x"}, r"representations\.mine\.hop: input should be a valid integer, .*got 'x'"),
+        ("mel", {"hop": 10**30}, r"representations\.mine\.hop: input should be less than 2147483648, got 1000"),
+        ("mel", {"hop": None}, r"representations\.mine\.hop: input should be a valid integer, got None"),
+        ("mel", {"hop": -256}, r"representations\.mine\.hop must be in \(0, n_fft=512\], got -256"),
+        ("mel", {"hop": 1024}, r"representations\.mine\.hop must be in \(0, n_fft=512\], got 1024"),
+        ("mel", {"fmin": float("nan")}, r"representations\.mine\.fmin: .*finite number, got nan"),
+        ("scattering", {"bank": "x"}, r"representations\.mine\.bank: .*'scatnet' or 'kymatio', got 'x'"),
+        ("scattering", {"max_order": 3}, r"representations\.mine\.max_order: .*1 or 2, got 3"),
+        ("scattering", {"Q": [8]}, r"key representations\.mine\.Q\.1 is missing"),
+    ],
+)
+def test_an_option_of_a_representation_is_refused_where_it_is_used(tmp_path, kind, options, message):
+    """What options there are is known to the kind alone."""
+    section = {"mine": {"kind": kind, "rate": 16000, "samples": 20_000} | options}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params() | {"representations": section, "experiments": {}}))
+    found = load(tmp_path / "params.yaml")
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        representations.of(found.representations["mine"], "mine")
+
+
+def test_a_default_that_is_spelled_out_is_no_other_setting():
+    common = {"kind": "mel", "rate": 16_000, "samples": 20_000}
+    spelled_out = common | {"dtype": "float32", "n_fft": 512, "hop": "256", "fmin": 0, "fmax": None, "htk": False}
+    found = [representations.resolve(RepresentationConfig(**settings)) for settings in (common, spelled_out)]
+    assert found[0] == found[1]
+    assert found[0].model_dump(mode="json") == common | {"dtype": "float32", "n_fft": 512, "hop": 256, "n_mels": 96}
+    assert representations.resolve(found[0]) == found[0]
+    htk = representations.resolve(RepresentationConfig(**common, htk=True))
+    assert htk.options() == found[0].options() | {"htk": True}
+
+
+def test_shards_and_models_hold_all_options_of_a_kind():
+    """As they did when the options stood here; a new option is rare, or features are computed anew."""
+    common = {"rate": 16_000, "samples": 464_000}
+    scattering = {
+        "T": 8192, "Q": [8, 1], "oversampling": 1, "bank": "scatnet", "padding": "fast", "max_order": 2,
+        "normalization": "log",
+    }  # fmt: skip
+    options = {
+        "scattering": scattering,
+        "mel": {"n_fft": 512, "hop": 256, "n_mels": 96},
+        "cqt": {"bins": 84, "bins_per_octave": 12, "hop": 256},
+        "waveform": {},
+    }
+    assert tuple(sorted(options)) == representations.kinds()
+    for kind, expected in options.items():
+        given = RepresentationConfig(kind=kind, **common)
+        stored = representations.resolve(given).model_dump(mode="json")
+        assert list(stored.items()) == [*{"kind": kind, **common, "dtype": "float32", **expected}.items()]
+        assert representations.resolve(RepresentationConfig.model_validate(stored)).model_dump(mode="json") == stored
+
+
+def test_settings_are_read_without_torch():
+    """By every stage, also by those that need no transform."""
+    code = (
+        "import sys; from pathlib import Path; from earmark.config import load; "
+        f"load(Path({str(ROOT / 'params.yaml')!r})); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_missing_key_is_named(tmp_path):

@@ -214,18 +214,12 @@ def _inspect(args: argparse.Namespace) -> int:
     import torch
 
     from earmark import representations
-    from earmark.config import ConfigError, load
+    from earmark.config import load
     from earmark.decode.audio import RejectedError, decode, describe, from_stored, to_stored
 
     config = load(args.params)
     settings = config.representations
-    try:
-        transforms = {
-            name: representations.build(r.kind, rate=r.rate, n_samples=r.samples, name=name, **r.options())
-            for name, r in settings.items()
-        }
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+    transforms = {name: representations.of(setting, name) for name, setting in settings.items()}
     failed = 0
     for path in args.file:
         try:

@@ -7,15 +7,17 @@ Inside the library values are trusted. What is not a result is not a setting her
 from __future__ import annotations
 
 import difflib
+import inspect
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
 from earmark import strict_yaml
 from earmark.errors import EarmarkError
+from earmark.storage import provenance
 
 T = TypeVar("T")
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
@@ -120,72 +122,59 @@ class WaveformConfig(Section):
 class RepresentationConfig(Section):
     """Settings that every representation has: its waveform's rate and how many samples of a clip it sees.
 
+    Other keys are options of its kind. What they are stands in the signature of the kind's transform alone, by which
+    `representations.resolve` validates and completes them.
+
     dtype: how features are stored; float16 takes half the space and keeps standardised values to 0.001.
     """
+
+    model_config = ConfigDict(extra="allow")
 
     kind: str
     rate: Rate
     samples: Positive
     dtype: Literal["float32", "float16"] = "float32"
 
-    @model_validator(mode="wrap")
+    @field_validator("kind")
     @classmethod
-    def _of_its_kind(cls, values: Any, handler: Any) -> Any:
-        if cls is RepresentationConfig and isinstance(values, dict):
-            return TypeAdapter[Any](AnyRepresentation).validate_python(values)
-        return handler(values)
+    def _a_kind_is_a_file(cls, kind: str) -> str:
+        if kind not in (kinds := provenance.plugins("representations")):
+            raise ValueError(f"must be one of {', '.join(kinds)}, got {kind!r}")
+        return kind
 
     def options(self) -> dict[str, Any]:
-        """The keyword arguments of the transform, without kind, rate, samples and dtype."""
-        return self.model_dump(mode="json", exclude={"kind", "rate", "samples", "dtype"})
+        """Return the keyword arguments of the transform: all but kind, rate, samples and dtype."""
+        return dict(self.model_extra or {})
+
+    def completed(self, name: str, takes: Mapping[str, inspect.Parameter], rare: object) -> RepresentationConfig:
+        """Return these settings with every option that the kind takes, validated by its type.
+
+        name: the entry of params.yaml, for errors. takes: the options' parameters; one without a default is required.
+        rare: what marks options that are left out if they have their defaults. Raises ConfigError.
+        """
+        fields: dict[str, Any] = {
+            key: (_type(p.annotation), ... if p.default is p.empty else p.default) for key, p in takes.items()
+        }
+        try:
+            options = create_model("Options", __base__=Section, **fields).model_validate(self.options())
+        except ValidationError as error:
+            hint = f"{self.kind} takes {', '.join(takes) or 'no options'}"
+            found = (_explain(e, hint, "representations", name) for e in error.errors())
+            raise ConfigError("\n".join(found)) from None
+        idle = {
+            key
+            for key, field in type(options).model_fields.items()
+            if rare in field.metadata and getattr(options, key) == field.default
+        }
+        common = self.model_dump(mode="json", include=set(RepresentationConfig.model_fields))
+        return RepresentationConfig(**common, **options.model_dump(mode="json", exclude=idle))
 
 
-class ScatteringConfig(RepresentationConfig):
-    """Scattering transform of ScatNet (Anden and Mallat 2014); T in samples, Q in filters per octave and order."""
-
-    kind: Literal["scattering"]
-    T: Positive = 8192
-    Q: tuple[Positive, Positive] = (8, 1)
-    oversampling: int = Field(default=1, ge=0)
-    bank: Literal["scatnet", "kymatio"] = "scatnet"
-    padding: Literal["fast", "exact"] = "fast"
-    max_order: Literal[1, 2] = 2
-    normalization: Literal["none", "renorm", "log", "renorm-log"] = "log"
-
-
-class MelConfig(RepresentationConfig):
-    """Log-amplitude mel spectrogram; hop and n_fft in samples."""
-
-    kind: Literal["mel"]
-    n_fft: Positive = 512
-    hop: Positive = 256
-    n_mels: Positive = 96
-
-    @model_validator(mode="after")
-    def _hop_within_window(self) -> MelConfig:
-        if self.hop > self.n_fft:
-            raise ValueError(
-                f"hop must be in (0, n_fft={self.n_fft}], got {self.hop}: samples would be skipped between windows"
-            )
-        return self
-
-
-class CqtConfig(RepresentationConfig):
-    """Log-amplitude constant-Q transform from C1 upwards; hop in samples."""
-
-    kind: Literal["cqt"]
-    bins: Positive = 84
-    bins_per_octave: Positive = 12
-    hop: Positive = 256
-
-
-class RawConfig(RepresentationConfig):
-    """The waveform itself, for networks that learn their own filters."""
-
-    kind: Literal["waveform"]
-
-
-AnyRepresentation = Annotated[ScatteringConfig | MelConfig | CqtConfig | RawConfig, Field(discriminator="kind")]
+def _type(annotation: Any) -> Any:
+    """Return the type that an option of that annotation is validated by: whole numbers have 32 bits."""
+    if annotation is inspect.Parameter.empty:
+        return Any
+    return Annotated[int, Field(gt=-(2**31), lt=2**31)] if annotation is int else annotation
 
 
 class ExperimentConfig(Section):
@@ -234,7 +223,7 @@ class Config(Section):
     corpus: CorpusConfig
     labels: LabelsConfig
     waveforms: dict[Rate, WaveformConfig]
-    representations: dict[Name, AnyRepresentation]
+    representations: dict[Name, RepresentationConfig]
     experiments: dict[Name, ExperimentConfig]
     crossvalidations: dict[Name, CrossValidationConfig] = {}
     evaluation: EvaluationConfig
@@ -274,7 +263,8 @@ def load(path: Path) -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(path, e) for e in error.errors())) from None
+        hint = "a typing mistake, or a setting of another section"
+        raise ConfigError("\n".join(f"{path}: {_explain(e, hint)}" for e in error.errors())) from None
 
 
 def entry(section: str, entries: Mapping[Any, T], name: object) -> T:
@@ -287,21 +277,20 @@ def entry(section: str, entries: Mapping[Any, T], name: object) -> T:
     raise ConfigError(f"{section} of params.yaml has no {str(name)!r}: {hint}")
 
 
-def _explain(path: Path, error: Any) -> str:
-    """Turn one pydantic error into ``params.yaml: key: limit, got value``."""
-    kinds = {"scattering", "mel", "cqt", "waveform"}  # the union's discriminator is no key of the file
-    location = [str(part) for part in error["loc"]]
-    key = ".".join(
-        p for i, p in enumerate(location) if not (i == 2 and location[0] == "representations" and p in kinds)
-    )
+def _explain(error: Any, hint: str, *above: str) -> str:
+    """Turn one pydantic error into ``key: limit, got value``.
+
+    hint: what explains an unknown key. above: the keys that lead to what was validated.
+    """
+    key = ".".join(map(str, (*above, *error["loc"])))
     got = reprlib.repr(error["input"])
     if error["type"] == "extra_forbidden":
-        return f"{path}: unknown key {key}, got {got}: a typing mistake, or a setting of another section"
+        return f"unknown key {key}, got {got}: {hint}"
     if error["type"] == "missing":
-        return f"{path}: key {key} is missing"
+        return f"key {key} is missing"
     if error["type"] in ("model_type", "dict_type"):
-        return f"{path}: {key} must be a mapping of settings, got {got}"
+        return f"{key} must be a mapping of settings, got {got}"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
-        return f"{path}: {key + ': ' if key else ''}{message}"
-    return f"{path}: {key}: {message[0].lower()}{message[1:]}, got {got}"
+        return f"{key + ': ' if key else ''}{message}"
+    return f"{key}: {message[0].lower()}{message[1:]}, got {got}"

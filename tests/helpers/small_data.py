@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import yaml
 
-from earmark.config import Config, load
+from earmark.config import Config
 from earmark.corpus import labels
 from earmark.corpus.kinds import magnatagatune
 from earmark.corpus.manifest import write_manifest, write_tags
@@ -20,6 +20,7 @@ from earmark.features import extract, standardize
 from earmark.files import write_json
 from earmark.storage import provenance
 from earmark.training import fit as training
+from earmark.training import validation
 
 RATE, SAMPLES = 16_000, 30_000
 
@@ -41,7 +42,7 @@ class Place:
 
     @property
     def config(self) -> Config:
-        return load(self.params)
+        return validation.load(self.params)
 
     @property
     def inputs(self) -> tuple[Path, Path, Path]:

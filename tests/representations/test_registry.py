@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
+from helpers import ROOT
 
 from earmark import representations
+from earmark.config import ConfigError
 from earmark.features import extract
 from earmark.representations import build
 from earmark.storage import provenance
+from earmark.training import validation
 
 NEW = """
+from __future__ import annotations
+
+from typing import Literal
+
 import numpy as np
 from earmark.representations.base import Representation, require
 
 class Loudness(Representation):
-    def __init__(self, *, rate, n_samples, hop=10):
+    def __init__(self, *, rate: int, n_samples: int, hop: int = 10, shape: Literal["mean", "peak"] = "mean", **others):
         super().__init__("loudness", rate, n_samples)
         require(hop > 0, "loudness", "hop", "be positive", hop)
         self.hop, self.n_frames, self.n_dims, self.bytes_per_clip = hop, n_samples // hop, 1, 1
@@ -34,6 +43,12 @@ build = Loudness
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder whose modules count as modules of the package."""
+    plugins = provenance.plugins
+
+    def those_and_ours(folder):
+        return sorted([*plugins(folder), *(provenance.builders(tmp_path) if folder == "representations" else [])])
+
+    monkeypatch.setattr(provenance, "plugins", those_and_ours)
     monkeypatch.setattr(representations, "__path__", [*representations.__path__, str(tmp_path)])
     yield tmp_path
     for name in [name for name in sys.modules if name.startswith("earmark.representations.extra")]:
@@ -41,9 +56,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_the_kinds_are_the_files_that_build_and_helpers_are_none():
-    assert representations.KINDS == representations.kinds() == ("cqt", "mel", "scattering", "waveform")
-    with pytest.raises(AttributeError, match="KIND'"):
-        representations.KIND  # noqa: B018
+    assert representations.kinds() == ("cqt", "mel", "scattering", "waveform")
 
 
 def test_a_new_file_is_a_new_kind_without_a_line_elsewhere(folder):
@@ -51,12 +64,46 @@ def test_a_new_file_is_a_new_kind_without_a_line_elsewhere(folder):
     (folder / "extra_helper.py").write_text("class A:\n    def build(self): ...\n")
     (folder / "extra_packed").mkdir()
     (folder / "extra_packed" / "__init__.py").write_text("def build(**_):\n    return 'packed'\n")
-    assert representations.KINDS == ("cqt", "extra_loudness", "extra_packed", "mel", "scattering", "waveform")
+    assert representations.kinds() == ("cqt", "extra_loudness", "extra_packed", "mel", "scattering", "waveform")
     transform = build("extra_loudness", rate=100, n_samples=40, hop=20)
     assert transform(torch.ones(2, 40)).tolist() == [[[1], [1]]] * 2
     assert build("extra_packed", rate=1, n_samples=1) == "packed"
     with pytest.raises(ValueError, match=r"^representations\.quiet\.hop must be positive, got 0$"):
         build("extra_loudness", rate=100, n_samples=40, hop=0, name="quiet")
+
+
+def settings(tmp_path, **options):
+    """The project's params.yaml with one representation of the new kind."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    own = {"kind": "extra_loudness", "rate": 16_000, "samples": 400} | options
+    content |= {"representations": {"quiet": own}, "experiments": {}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    return tmp_path / "params.yaml"
+
+
+def test_the_options_of_a_new_kind_are_settings_without_a_line_elsewhere(folder):
+    (folder / "extra_loudness.py").write_text(NEW)
+    found = validation.load(settings(folder)).representations["quiet"]
+    assert found.options() == {"hop": 10, "shape": "mean"}
+    assert representations.of(found)(torch.ones(1, 400)).shape == (1, 40, 1)
+    assert validation.load(settings(folder, hop="20", shape="peak")).representations["quiet"].options()["hop"] == 20
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"hops": 20}, "unknown key representations.quiet.hops, got 20: extra_loudness takes hop, shape"),
+        ({"hop": "x"}, "representations.quiet.hop: input should be a valid integer"),
+        ({"shape": "round"}, "representations.quiet.shape: input should be 'mean' or 'peak', got 'round'"),
+        ({"hop": 0}, "representations.quiet.hop must be positive, got 0"),
+        ({"kind": "extra"}, "representations.quiet.kind: must be one of cqt, extra_loudness, mel, .*, got 'extra'"),
+    ],
+)
+def test_a_wrong_option_of_a_new_kind_is_refused_with_those_that_it_takes(folder, options, told):
+    (folder / "extra_loudness.py").write_text(NEW)
+    with pytest.raises(ConfigError, match=rf"params\.yaml: {told}"):
+        validation.judge(settings(folder, **options), folder / "settings")
+    assert not (folder / "settings").exists()
 
 
 @pytest.mark.parametrize("kind", ["chroma", "base", "spectrum", "__init__", "../mel", ""])
@@ -92,16 +139,18 @@ def test_an_option_that_there_is_not_is_named_by_its_entry():
 
 
 def test_the_kinds_are_known_without_torch():
-    code = "import sys; from earmark.representations import KINDS; sys.exit('torch' in sys.modules or len(KINDS) != 4)"
+    code = (
+        "import sys; from earmark.representations import kinds as k; sys.exit(len(k()) != 4 or 'torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("kind", representations.KINDS)
+@pytest.mark.parametrize("kind", representations.kinds())
 def test_a_worker_tells_the_code_of_the_kind_though_no_import_names_it(kind):
     assert extract.about(kind)[0] == provenance.digest(f"features-{kind}")
     own = {name for name in provenance.sources(f"features-{kind}") if name.startswith("representations/")}
-    assert f"representations/{kind}.py" in own
-    assert not own & {f"representations/{other}.py" for other in representations.KINDS if other != kind}
+    of_kinds = {Path(name).parts[1].removesuffix(".py") for name in own} & set(representations.kinds())
+    assert of_kinds == {kind}
 
 
 def test_waveform_is_the_identity():

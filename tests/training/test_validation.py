@@ -9,7 +9,7 @@ from helpers import ROOT
 from helpers.model_checks import single_thread
 from torch import nn
 
-from earmark.config import ConfigError, load
+from earmark.config import ConfigError, RepresentationConfig, load
 from earmark.systems import published
 from earmark.training import validation
 
@@ -18,7 +18,8 @@ one_thread = pytest.fixture(autouse=True, scope="module")(single_thread)
 
 def config(tmp_path, section="experiments", name="mine", **entry):
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    content[section] = content[section] | {name: {"representation": "scattering", "model": "recurrent"} | entry}
+    content["representations"] = {"small": {"kind": "mel", "rate": 16_000, "samples": 20_000}}
+    content |= {"experiments": {}, section: {name: {"representation": "small", "model": "recurrent"} | entry}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
     return load(tmp_path / "params.yaml")
 
@@ -52,10 +53,18 @@ def test_a_system_that_is_unknown_or_of_another_family_is_named(tmp_path, sectio
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path):
     first = config(tmp_path, name="a")
-    both = first.model_copy(update={"experiments": first.experiments | {"b": first.experiments["a"]}})
+    mel = RepresentationConfig(kind="mel", rate=16_000, samples=20_000, hop=1024)
+    more = {"experiments": first.experiments | {"b": first.experiments["a"]}, "representations": {"mel": mel}}
     with pytest.raises(ConfigError) as refused:
-        validation.require(both)
-    assert [line.split(":")[0] for line in str(refused.value).splitlines()] == ["experiments.a", "experiments.b"]
+        validation.require(first.model_copy(update=more))
+    named = [line.split(" ")[0].rstrip(":") for line in str(refused.value).splitlines()]
+    assert named == ["representations.mel.hop", "experiments.a", "experiments.b"]
+
+
+def test_every_line_names_the_file_when_it_is_read_from_one(tmp_path):
+    config(tmp_path, name="a")
+    with pytest.raises(ConfigError, match=r"params\.yaml: experiments\.a: system must be"):
+        validation.load(tmp_path / "params.yaml")
 
 
 NORMALISED = [

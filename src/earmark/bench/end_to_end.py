@@ -16,8 +16,8 @@ import numpy as np
 import soundfile
 import torch
 
-from earmark.bench import peers
-from earmark.bench.spectral import N_SAMPLES, RATE, clips, summary, threads_set
+from earmark import representations
+from earmark.bench.spectral import KINDS, N_SAMPLES, RATE, clips, make, summary, threads_set
 from earmark.config import RepresentationConfig, WaveformConfig
 from earmark.corpus.manifest import Clip
 from earmark.decode.corpus import WaveformShard, workers
@@ -25,11 +25,6 @@ from earmark.features.extract import Extractor
 from earmark.storage import memory
 
 SHARDS = 4
-SETTINGS: dict[str, dict[str, Any]] = {
-    "scattering": {"T": 8192, "Q": [8, 1], "oversampling": 1, "normalization": "log"},
-    "mel": {"n_fft": 512, "hop": 256, "n_mels": 96},
-    "cqt": {"bins": 84, "hop": 256},
-}
 PEER_CLIPS = 3
 Seconds = dict[str, float]
 
@@ -51,11 +46,8 @@ class Pipeline:
     def __init__(self, found: list[Clip], audio: Path, threads: int | None) -> None:
         self.shards = [[c for c in found if c.shard == f"{k}"] for k in range(SHARDS)]
         self.audio, self.workers = audio, threads or workers()
-        common = {"rate": RATE, "samples": N_SAMPLES}
-        self.engines = {
-            kind: Extractor(RepresentationConfig.model_validate({"kind": kind, **common, **more}))
-            for kind, more in SETTINGS.items()
-        }
+        configs = [RepresentationConfig(kind=kind, rate=RATE, samples=N_SAMPLES) for kind in KINDS]
+        self.engines = {config.kind: Extractor(representations.resolve(config)) for config in configs}
 
     def run(self, out: Path) -> Seconds:
         """Write all features under `out`; returns the seconds of each part and of the whole."""
@@ -85,12 +77,7 @@ class Loop:
     """A clip after the other: librosa.load, kymatio, librosa's mel and CQT, a row of an HDF5 file each."""
 
     def __init__(self) -> None:
-        mel = SETTINGS["mel"]
-        self.transforms = {
-            "scattering": peers.scattering_peer(N_SAMPLES),
-            "mel": peers.mel_peer(RATE, mel["n_fft"], mel["hop"], mel["n_mels"]),
-            "cqt": peers.cqt_peer(RATE, SETTINGS["cqt"]["hop"]),
-        }
+        self.transforms = {kind: make(kind, RATE, N_SAMPLES)[1] for kind in KINDS}
 
     def run(self, audio: Path, found: list[Clip], out: Path) -> float:
         """Write the features of the clips to `out`; returns the seconds it took."""

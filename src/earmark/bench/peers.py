@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Clips = NDArray[np.float32]
 Peer = Callable[[Clips], NDArray[np.floating[Any]]]
 
-KYMATIO = {"J": 11, "Q": (8, 1), "T": 8192, "oversampling": 1}
+KYMATIO: dict[str, Any] = {"J": 11, "Q": (8, 1), "T": 8192, "oversampling": 1}
 
 
 def kymatio_scattering(n_samples: int, **options: Any) -> Any:

@@ -20,7 +20,7 @@ from earmark.representations import build
 from earmark.representations.base import Representation
 from earmark.representations.cqt import CQT
 from earmark.representations.mel import Mel
-from earmark.representations.scattering.transform import Scattering, ScatteringFeatures
+from earmark.representations.scattering.transform import ScatteringFeatures
 from earmark.storage import memory
 
 KINDS = ("scattering", "cqt", "mel")
@@ -74,11 +74,11 @@ def error(kind: str, ours: Representation, wave: Clips) -> float:
     """
     x = torch.from_numpy(wave[:1])
     if kind == "scattering":
-        options = {key: value for key, value in peers.KYMATIO.items() if key != "J"}
-        same = Scattering(wave.shape[1], bank="kymatio", padding="exact", J=11, **options)  # type: ignore[arg-type]
+        same = {"bank": "kymatio", "padding": "exact", "normalization": "none", **peers.KYMATIO}
+        ours = build(kind, rate=ours.rate, n_samples=ours.n_samples, **same)
         peer = peers.kymatio_scattering(wave.shape[1], **peers.KYMATIO)
         theirs = peer(x)[0].numpy() * peers.kymatio_gains(peer)[:, None]
-        mine = same(x)[0].numpy()
+        mine = ours(x)[0].numpy().T
     else:
         _, peer, _ = make(kind, ours.rate, ours.n_samples)
         theirs, mine = 10 ** (peer(wave[:1])[0] / 20), 10 ** (ours(x)[0].numpy().T / 20)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+T = TypeVar("T")
+RARE = "rare"
+# The type of an option that settings, shards and fingerprints name only if it does not have its default.
+Rare = Annotated[T, RARE]
 
 
 class Representation(nn.Module):

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.representations.base import Representation, require
+from earmark.representations.base import Rare, Representation, require
 from earmark.representations.buffers import BufferPool, Buffers, suits_cpu
 from earmark.representations.spectrum import Floats, fold, good_length, modulus, window
 
@@ -85,10 +85,10 @@ class CQT(Representation):
         n_samples: int,
         bins: int = 84,
         bins_per_octave: int = 12,
-        fmin: float = C1,
+        fmin: Rare[float] = C1,
         hop: int = 256,
-        filter_scale: float = 1.0,
-        log_amplitude: bool = True,
+        filter_scale: Rare[float] = 1.0,
+        log_amplitude: Rare[bool] = True,
     ) -> None:
         super().__init__("cqt", rate, n_samples)
         for key, value in (("bins", bins), ("bins_per_octave", bins_per_octave), ("hop", hop)):

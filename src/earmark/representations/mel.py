@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.representations.base import Representation, require
+from earmark.representations.base import Rare, Representation, require
 from earmark.representations.buffers import BufferPool, Buffers, suits_cpu
 from earmark.representations.spectrum import modulus
 
@@ -70,10 +70,10 @@ class Mel(Representation):
         n_fft: int = 512,
         hop: int = 256,
         n_mels: int = 96,
-        fmin: float = 0.0,
-        fmax: float | None = None,
-        htk: bool = False,
-        log_amplitude: bool = True,
+        fmin: Rare[float] = 0.0,
+        fmax: Rare[float | None] = None,
+        htk: Rare[bool] = False,
+        log_amplitude: Rare[bool] = True,
     ) -> None:
         super().__init__("mel", rate, n_samples)
         fmax = rate / 2 if fmax is None else fmax

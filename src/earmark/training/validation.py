@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from earmark import config as settings
-from earmark import progress
-from earmark.config import Config, ConfigError, ExperimentConfig
+from earmark import progress, representations
+from earmark.config import Config, ConfigError, ExperimentConfig, RepresentationConfig
 from earmark.files import write_text
 from earmark.systems import published
 from earmark.systems.published import System
 from earmark.training import recipes
 
+T = TypeVar("T")
 Section = Literal["experiments", "crossvalidations"]
 
 
 def load(path: Path) -> Config:
-    """Read params.yaml and judge it as a whole, settings and systems; ConfigError names all that is wrong."""
-    found = settings.load(path)
-    require(found)
-    return found
+    """Read params.yaml for a stage that trains or measures; every representation has all options of its kind.
+
+    Raises ConfigError, which names all that is wrong with the options and the experiments.
+    """
+    found, resolved = _read(path, representations.resolve)
+    return found.model_copy(update={"representations": resolved})
 
 
 def judge(path: Path, out: Path) -> None:
@@ -33,22 +38,51 @@ def judge(path: Path, out: Path) -> None:
     DVC removes the outs of a stage before it runs it, so that a stage finds out too late that it must refuse. What is
     written is always the same: a setting that is accepted runs nothing by itself.
     """
-    load(path)
+    _read(path, representations.of)
     write_text(out, "can be used\n")
     progress.say("settings", f"{path} can be used")
 
 
 def require(config: Config) -> None:
-    """Refuse experiments and cross-validations that no system can be trained as; the ConfigError names all of them."""
-    wrong = []
+    """Refuse representations that cannot be built, experiments and cross-validations that no system can be trained as.
+
+    The ConfigError names all of them.
+    """
+    _judged(config, representations.of)
+
+
+def _read(path: Path, use: Callable[[RepresentationConfig, str], T]) -> tuple[Config, dict[str, T]]:
+    """Read a file and judge it; the lines of an error begin with the file's name."""
+    found = settings.load(path)
+    try:
+        return found, _judged(found, use)
+    except ConfigError as error:
+        raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+
+
+def _judged(config: Config, use: Callable[[RepresentationConfig, str], T]) -> dict[str, T]:
+    """Return what `use` makes of every representation; ConfigError if it, or an experiment, is refused."""
+    wrong: list[str] = []
+    found = {}
+    for name, representation in config.representations.items():
+        with _told(wrong):
+            found[name] = use(representation, name)
     for section in get_args(Section):
         for name, experiment in getattr(config, section).items():
-            try:
+            with _told(wrong):
                 _require_one(section, name, experiment)
-            except ConfigError as error:
-                wrong.append(str(error))
     if wrong:
         raise ConfigError("\n".join(wrong))
+    return found
+
+
+@contextmanager
+def _told(wrong: list[str]) -> Iterator[None]:
+    """Append the text of a ConfigError, so that the others are found, too."""
+    try:
+        yield
+    except ConfigError as error:
+        wrong.append(str(error))
 
 
 def system_of(section: Section, name: str, experiment: ExperimentConfig) -> System:

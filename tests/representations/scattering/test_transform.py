@@ -11,12 +11,13 @@ import pytest
 import soundfile
 import torch
 from helpers import ROOT
+from helpers.transforms import scattering
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earmark.bench import peers
 from earmark.representations import build
-from earmark.representations.scattering.transform import RENORM_BOUND, Scattering, log, renorm
+from earmark.representations.scattering.transform import RENORM_BOUND, log, renorm
 
 GOLDEN = ROOT / "tests" / "golden"
 SHARED = ROOT.parent / "shared" / "golden"
@@ -46,7 +47,7 @@ def golden(request):
 
 @pytest.fixture(scope="module", params=["exact", "fast"])
 def full(request):
-    return request.param, Scattering(464_000, padding=request.param)
+    return request.param, scattering(464_000, padding=request.param)
 
 
 def relative(S, G, axis=None):
@@ -83,7 +84,7 @@ def test_scatnets_golden_normalisations(golden, full):
 
 def test_the_adaptor_transposes_and_normalises():
     wave = 0.1 * torch.randn(2, 30_000)
-    s = Scattering(30_000, T=1024)
+    s = scattering(30_000, T=1024)
     S = s(wave)
     steps = {
         "none": S,
@@ -114,12 +115,12 @@ def test_kymatio_path_by_path(n, J, Q, T, oversampling):
     peer = peers.kymatio_scattering(n, **options)
     x = torch.randn(1, n, generator=torch.Generator().manual_seed(1))
     theirs = peer(x)[0].numpy() * peers.kymatio_gains(peer)[:, None]
-    s = Scattering(n, bank="kymatio", padding="exact", **options)
+    s = scattering(n, bank="kymatio", padding="exact", **options)
     ours = s(x)[0].numpy()
     assert ours.shape == theirs.shape
     assert (s.paths.order == peer.meta()["order"]).all()
     assert relative(ours, theirs, axis=1).max() < 2e-6
-    fast = Scattering(n, bank="kymatio", padding="fast", **options)
+    fast = scattering(n, bank="kymatio", padding="fast", **options)
     assert fast.offset % 2 == 0
     middle = fast(x)[0].numpy().mean(axis=1)
     np.testing.assert_allclose(middle[1:], theirs.mean(axis=1)[1:], rtol=0.02)
@@ -129,7 +130,7 @@ def test_kymatio_path_by_path(n, J, Q, T, oversampling):
 def test_a_unit_cosine_has_the_same_first_order_in_every_octave(bank):
     """What kymatio's own amplitudes fail: 0.50, 0.50, 0.25, 0.12, 0.06."""
     n, T = 2**15, 2048
-    s = Scattering(n, T=T, bank=bank, padding="fast", max_order=1, rate=1.0, oversampling=1)
+    s = scattering(n, T=T, bank=bank, padding="fast", max_order=1, rate=1.0, oversampling=1)
     first = np.flatnonzero(s.paths.order == 1)
     peaks = []
     for row in first[4:44:8]:
@@ -141,7 +142,7 @@ def test_a_unit_cosine_has_the_same_first_order_in_every_octave(bank):
 
 
 def test_a_pure_tone_peaks_in_its_own_row():
-    s = Scattering(40_000, T=2048)
+    s = scattering(40_000, T=2048)
     first = np.flatnonzero(s.paths.order == 1)
     t = torch.arange(40_000) / 16_000
     for row in first[2:40:5]:
@@ -151,7 +152,7 @@ def test_a_pure_tone_peaks_in_its_own_row():
 
 def test_order_one_alone_equals_the_first_rows_of_both():
     wave = torch.randn(2, 20_000)
-    both, one = Scattering(20_000, T=1024), Scattering(20_000, T=1024, max_order=1)
+    both, one = scattering(20_000, T=1024), scattering(20_000, T=1024, max_order=1)
     S = both(wave)[:, both.paths.order < 2]
     torch.testing.assert_close(one(wave), S, rtol=1e-4, atol=1e-4)
     assert one.n_paths == S.shape[1]
@@ -171,7 +172,7 @@ def test_order_one_alone_equals_the_first_rows_of_both():
 def test_any_length_and_scale_has_its_shape_and_agrees_with_exact_padding(n, T, Q, oversampling):
     wave = torch.randn(1, n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     fast, exact = (
-        Scattering(n, T=T, Q=Q, oversampling=oversampling, padding=p, dtype=torch.float64) for p in ("fast", "exact")
+        scattering(n, T=T, Q=Q, oversampling=oversampling, padding=p, dtype=torch.float64) for p in ("fast", "exact")
     )
     S, G = fast(wave)[0].numpy(), exact(wave)[0].numpy()
     assert S.shape == G.shape == (fast.n_paths, 1 + (n - 1) // fast.hop)
@@ -180,13 +181,13 @@ def test_any_length_and_scale_has_its_shape_and_agrees_with_exact_padding(n, T, 
 
 def test_float64_is_more_precise_than_float32():
     x = torch.randn(1, 20_000, dtype=torch.float64)
-    wide = Scattering(20_000, T=1024, dtype=torch.float64)
-    narrow = Scattering(20_000, T=1024)
+    wide = scattering(20_000, T=1024, dtype=torch.float64)
+    narrow = scattering(20_000, T=1024)
     assert wide(x).dtype == torch.float64
     assert relative(narrow(x.float()).numpy(), wide(x).numpy()) < 1e-6
 
 
-small = Scattering(8192, T=1024, padding="exact", dtype=torch.float64)
+small = scattering(8192, T=1024, padding="exact", dtype=torch.float64)
 seeds = st.integers(0, 2**31 - 1)
 
 
@@ -224,7 +225,7 @@ def test_energy_does_not_grow(seed):
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.5])
 def test_silence_and_constants_are_finite(value):
-    s = Scattering(20_000, T=1024)
+    s = scattering(20_000, T=1024)
     S = s(torch.full((1, 20_000), value))
     assert torch.isfinite(S).all()
     assert torch.isfinite(log(renorm(S, s.paths, s.epsilon), s.epsilon)).all()
@@ -234,7 +235,7 @@ def test_silence_and_constants_are_finite(value):
 
 def test_a_clip_gives_the_same_bytes_alone_and_in_a_batch_on_any_threads():
     x = torch.randn(9, 30_000)
-    s = Scattering(30_000, T=2048)
+    s = scattering(30_000, T=2048)
     S = s(x)
     assert torch.equal(S[:1], s(x[:1]))
     before = torch.get_num_threads()
@@ -247,13 +248,13 @@ def test_a_clip_gives_the_same_bytes_alone_and_in_a_batch_on_any_threads():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 def test_gpu_equals_cpu():
-    x, s = torch.randn(4, 464_000), Scattering(464_000)
+    x, s = torch.randn(4, 464_000), scattering(464_000)
     S = s(x)
     assert relative(s.cuda()(x.cuda()).cpu().numpy(), S.numpy()) < 1e-5
 
 
 def test_copies_and_pickles_compute_the_same():
-    x, s = torch.randn(2, 20_000), Scattering(20_000, T=1024)
+    x, s = torch.randn(2, 20_000), scattering(20_000, T=1024)
     S = s(x)
     assert torch.equal(copy.deepcopy(s)(x), S)
     assert torch.equal(pickle.loads(pickle.dumps(s))(x), S)
@@ -261,7 +262,7 @@ def test_copies_and_pickles_compute_the_same():
 
 
 def test_broken_input_names_the_clip():
-    s = Scattering(20_000, T=1024)
+    s = scattering(20_000, T=1024)
     x = torch.zeros(3, 20_000)
     x[1, 17] = torch.nan
     with pytest.raises(ValueError, match="clip 1 of the batch"):
@@ -291,7 +292,7 @@ def test_options_out_of_their_limits(options, message):
 
 
 def test_filters_are_kept_on_their_support_and_a_clip_takes_little_memory():
-    s = Scattering(464_000)
+    s = scattering(464_000)
     dense = s.total * (76 + 13)
     assert sum(buffer.numel() for buffer in s.buffers()) < dense / 4
     assert s.bytes_per_clip < 64e6
@@ -326,7 +327,7 @@ SPARSE = [
 
 @pytest.fixture(scope="module", params=["scatnet", "kymatio"])
 def short(request):
-    return Scattering(32_000, T=1024, bank=request.param)
+    return scattering(32_000, T=1024, bank=request.param)
 
 
 @pytest.mark.parametrize("kind", SPARSE)

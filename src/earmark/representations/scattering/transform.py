@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from earmark.representations.base import Representation, check_wave, require
+from earmark.representations.base import Rare, Representation, check_wave, require
 from earmark.representations.buffers import BufferPool, Buffers, over_chunks, suits_cpu
 from earmark.representations.scattering.cascade import Cascade, Kymatio, Paths, ScatNet
 from earmark.representations.scattering.orders import FirstOrder, LowPasses, reach
@@ -50,15 +51,15 @@ class Scattering(nn.Module):
     def __init__(
         self,
         n_samples: int,
-        T: int = 8192,
-        Q: tuple[int, int] = (8, 1),
-        oversampling: int = 1,
-        bank: str = "scatnet",
-        padding: str = "fast",
-        max_order: int = 2,
         *,
-        J: int | None = None,
-        rate: float = 16_000,
+        T: int,
+        Q: tuple[int, int],
+        oversampling: int,
+        bank: str,
+        padding: str,
+        max_order: int,
+        J: int | None,
+        rate: float,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
@@ -205,17 +206,20 @@ class ScatteringFeatures(Representation):
         T: int = 8192,
         Q: tuple[int, int] = (8, 1),
         oversampling: int = 1,
-        bank: str = "scatnet",
-        padding: str = "fast",
-        max_order: int = 2,
-        J: int | None = None,
-        normalization: str = "log",
+        bank: Literal["scatnet", "kymatio"] = "scatnet",
+        padding: Literal["fast", "exact"] = "fast",
+        max_order: Literal[1, 2] = 2,
+        J: Rare[int | None] = None,
+        normalization: Literal["none", "renorm", "log", "renorm-log"] = "log",
     ) -> None:
         super().__init__("scattering", rate, n_samples)
         choices = ("none", "renorm", "log", "renorm-log")
         require(normalization in choices, "scattering", "normalization", f"be one of {choices}", normalization)
         self.normalization = normalization
-        self.transform = Scattering(n_samples, T, Q, oversampling, bank, padding, max_order, J=J, rate=rate)
+        self.transform = Scattering(
+            n_samples, T=T, Q=Q, oversampling=oversampling, bank=bank, padding=padding, max_order=max_order, J=J,
+            rate=rate,
+        )  # fmt: skip
         paths: Paths = self.transform.paths
         self.n_frames, self.n_dims = self.transform.n_frames, self.transform.n_paths
         self.bytes_per_clip = self.transform.bytes_per_clip

@@ -1,0 +1,18 @@
+"""The scattering transform itself, in whatever type, with the defaults that its representation has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from earmark import representations
+from earmark.representations.scattering import transform
+
+
+def scattering(
+    n_samples: int, *, rate: float = 16_000, dtype: torch.dtype = torch.float32, **options: Any
+) -> transform.Scattering:
+    takes = representations.options("scattering")
+    defaults = {key: option.default for key, option in takes.items() if key != "normalization"}
+    return transform.Scattering(n_samples, rate=rate, dtype=dtype, **(defaults | options))
