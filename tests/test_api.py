@@ -19,7 +19,7 @@ from earmark.features import dataset
 from earmark.models.saved import FILE, ModelError, SavedModel
 from earmark.predict import open_predictor
 
-EXPORTED = ["evaluate", "load", "load_features"]
+EXPORTED = ["CQT", "Mel", "Scattering", "evaluate", "load", "load_features"]
 
 
 @pytest.fixture
@@ -41,6 +41,15 @@ def test_to_import_it_imports_nothing_heavy():
     code = f"import sys, earmark; dir(earmark); earmark.__version__; print(*{heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_a_transform_is_a_module_of_torch():
+    transform = earmark.Scattering(n_samples=20_000, T=2048)
+    features = transform(torch.randn(2, 3, 20_000))
+    assert isinstance(transform, torch.nn.Module)
+    assert features.shape[:2] == (2, 3)
+    assert earmark.Mel(n_samples=20_000)(torch.randn(20_000)).dim() == 2
+    assert earmark.CQT(n_samples=20_000)(torch.randn(1, 20_000)).dim() == 3
 
 
 def test_a_model_is_loaded_from_its_folder_or_its_file(place, tmp_path):

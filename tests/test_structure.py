@@ -27,6 +27,7 @@ ORDER = {
     "download": ("fetch", "archive", "magnatagatune"),
     "decode": ("audio", "waveform_store", "index", "corpus", "waveforms", "check"),
     "representations": ("buffers", "base", "spectrum", "waveform", "mel", "cqt", "scattering"),
+    "transforms": (),
     "features": ("cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "listener"),
     "models": ("layers", "networks", "*", "saved"),
     "evaluation": ("metrics", "bootstrap", "evaluate", "scoring", "experiment", "comparison"),

@@ -12,11 +12,17 @@ if TYPE_CHECKING:
     from earmark.evaluation.evaluate import evaluate as evaluate
     from earmark.features.arrays import load_features as load_features
     from earmark.predict import load as load
+    from earmark.transforms import CQT as CQT
+    from earmark.transforms import Mel as Mel
+    from earmark.transforms import Scattering as Scattering
 
 __version__ = "0.1.0"
-__all__ = ["evaluate", "load", "load_features"]
+__all__ = ["CQT", "Mel", "Scattering", "evaluate", "load", "load_features"]
 
 _MODULES = {
+    "CQT": "earmark.transforms",
+    "Mel": "earmark.transforms",
+    "Scattering": "earmark.transforms",
     "evaluate": "earmark.evaluation.evaluate",
     "load": "earmark.predict",
     "load_features": "earmark.features.arrays",

@@ -16,6 +16,7 @@ import numpy as np
 import soundfile
 import torch
 
+from earmark import representations
 from earmark.bench.spectral import KINDS, N_SAMPLES, RATE, clips, make, summary, threads_set
 from earmark.config import RepresentationConfig, WaveformConfig
 from earmark.corpus.manifest import Clip
@@ -45,9 +46,8 @@ class Pipeline:
     def __init__(self, found: list[Clip], audio: Path, threads: int | None) -> None:
         self.shards = [[c for c in found if c.shard == f"{k}"] for k in range(SHARDS)]
         self.audio, self.workers = audio, threads or workers()
-        self.engines = {
-            kind: Extractor(RepresentationConfig(kind=kind, rate=RATE, samples=N_SAMPLES)) for kind in KINDS
-        }
+        configs = [RepresentationConfig(kind=kind, rate=RATE, samples=N_SAMPLES) for kind in KINDS]
+        self.engines = {config.kind: Extractor(representations.resolve(config)) for config in configs}
 
     def run(self, out: Path) -> Seconds:
         """Write all features under `out`; returns the seconds of each part and of the whole."""
