@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from earmark import representations
 from earmark.config import Config, RepresentationConfig
 from earmark.files import markdown_table, read_json
 from earmark.models import networks
@@ -113,7 +112,7 @@ def read_experiments(folder: Path, names: Sequence[str], config: Config, corpus:
 def _is_input_of(system: System, config: RepresentationConfig) -> bool:
     """Tell whether a representation has every setting that the system defines."""
     defined = system.representation.config().model_dump(mode="json", exclude_unset=True)
-    here = representations.resolve(config).model_dump(mode="json")
+    here = config.model_dump(mode="json")
     return all(key in here and here[key] == value for key, value in defined.items())
 
 

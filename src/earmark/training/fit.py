@@ -11,7 +11,7 @@ import numpy as np
 import pytorch_lightning as pl
 from torch import nn
 
-from earmark import progress, representations
+from earmark import progress
 from earmark.config import Config, ConfigError, ExperimentConfig, entry
 from earmark.evaluation import scoring
 from earmark.evaluation.metrics import equal_error_thresholds, macro_roc_auc
@@ -171,7 +171,7 @@ def train_experiment(
 
 def require_settings(name: str, config: Config, features: Path, heard: Origin) -> None:
     """Raise ConfigError if features were made with other settings than those of a representation and its waveforms."""
-    wanted = representations.resolve(config.representations[name], name)
+    wanted = config.representations[name]
     rate, heard_by = wanted.rate, heard.representation
     ours, theirs = wanted.model_dump(mode="json"), heard_by.model_dump(mode="json")
     _require_same(f"representations.{name}", ours, theirs, name, features)
