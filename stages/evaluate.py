@@ -5,7 +5,6 @@ from pathlib import Path
 
 from earmark.errors import explained
 from earmark.evaluation.experiment import evaluate_experiment
-from earmark.training import validation
 
 
 def main() -> None:
@@ -23,7 +22,7 @@ def main() -> None:
     parser.add_argument("--curves", type=Path, required=True, help="where git holds what train wrote of its epochs")
     args = parser.parse_args()
     with explained():
-        evaluate_experiment(validation.load(Path("params.yaml")), **vars(args))
+        evaluate_experiment(Path("params.yaml"), **vars(args))
 
 
 if __name__ == "__main__":

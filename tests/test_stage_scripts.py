@@ -134,7 +134,7 @@ def test_a_wrong_setting_anywhere_stops_every_stage_and_nothing_is_touched(made,
     assert "evaluation.resamples: input should be greater than 0, got 0" in told
 
 
-@pytest.mark.parametrize("stage", ["train", "evaluate", "crossvalidate", "report"])
+@pytest.mark.parametrize("stage", ["settings", "train", "crossvalidate", "report"])
 def test_an_experiment_that_no_system_fits_stops_what_trains_and_measures(made, capsys, stage):
     entries = {"linear": {"representation": "mel", "model": "linear"}, "classes": CLASSES}
     told = refused(made, capsys, {"experiments": entries}, stage, ITEMS[stage])

@@ -61,7 +61,7 @@ class Place:
         files = ("scores.csv", "metrics.json", "tags.csv", "roc.csv", "curves.csv")
         written = {file.partition(".")[0]: out / file for file in files}
         inputs = dict(zip(("features", "labels", "standardizer"), self.inputs, strict=True))
-        evaluate_experiment(self.config, name, model=self.data / "models" / name, **inputs, **written)
+        evaluate_experiment(self.params, name, model=self.data / "models" / name, **inputs, **written)
         return SimpleNamespace(**written)
 
     def train(self, name: str, out: Path | None = None) -> Path:

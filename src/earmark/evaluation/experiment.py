@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark import progress
-from earmark.config import Config, EvaluationConfig, entry
+from earmark.config import EvaluationConfig, entry, load
 from earmark.corpus.label_table import read_labels
 from earmark.errors import EarmarkError
 from earmark.evaluation import scoring
@@ -21,7 +21,7 @@ from earmark.models.saved import FILE, SavedModel
 
 
 def evaluate_experiment(
-    config: Config,
+    params: Path,
     name: str,
     *,
     model: Path,
@@ -42,6 +42,7 @@ def evaluate_experiment(
 
     Raises EarmarkError if the features, the labels or the standardizer are not those of the model.
     """
+    config = load(params)
     watch = progress.Stopwatch()
     entry("experiments", config.experiments, name)
     saved = SavedModel.load(model / FILE)
