@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import soundfile as sf
 import torch
 from helpers.music import tone
 from helpers.small_data import fill
+from helpers.snippets import readme_lines
 
 import earmark
 from earmark.errors import EarmarkError
@@ -114,3 +116,18 @@ def test_scores_are_measured_as_the_pipeline_measures_them(place):
     again = earmark.evaluate(scores, found.labels, found.songs, resamples=1000, seed=1)
     assert again.summary == result.summary
     assert [row[0] for row in result.tags] == list(found.tags)
+
+
+def test_the_lines_of_the_readme_run_where_the_pipeline_has_run(place, monkeypatch, capsys):
+    monkeypatch.chdir(place.folder)
+    sf.write("song.mp3", tone(3, 440), 16_000)
+    names = {"models/scat-5l-512h-gru": "models/linear", '"scattering", split': '"mel", split'}
+    lines = readme_lines()
+    for theirs, ours in names.items():
+        assert theirs in lines
+        lines = lines.replace(theirs, ours)
+    test = earmark.load_features("mel", split="test")
+    exec(lines, {"scores": np.random.default_rng(0).random(test.labels.shape)})
+    told = capsys.readouterr().out
+    assert re.search(r"^  loud +0\.\d{3} +[TF]$", told, re.M)
+    assert "'roc_auc': {'macro'" in told

@@ -110,3 +110,9 @@ def pasted(settings: str, snippet: str) -> str:
             block = block.rstrip("\n") + "\n"
             text = own.sub(lambda _, b=block: b, text) if own.search(text) else text + "\n" + block
     return text
+
+
+def readme_lines() -> str:
+    """The lines of Python on README's first screen."""
+    found: str = re.search(r"^```python\n(import earmark\n.*?)^```$", PAGES[0].read_text(), re.M | re.S).group(1)  # type: ignore[union-attr]
+    return found
