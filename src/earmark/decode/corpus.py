@@ -28,7 +28,8 @@ from earmark.decode.audio import Decoded, RejectedError, decode, to_stored
 from earmark.decode.index import Entry, Index, Makers, Settings
 from earmark.environment import count
 from earmark.files import write_csv, write_json
-from earmark.storage import memory, provenance, shards, uniform
+from earmark.storage import memory, provenance, shards
+from earmark.storage.makers import stale, stale_reason
 
 MENTIONED = 10  # rejects
 FOUND = ("segments", "padded", "silent", "clipped")
@@ -55,7 +56,7 @@ def decode_corpus(
     """Decode every manifest shard into the store; write ``out``/index.json and ``out``/rejected.csv; return the counts.
 
     A shard that the index or the store already has for these files, settings and code is not decoded, unless
-    ``uniform`` asks for it. expected: paths of files that are known to be broken; every other reject is a warning.
+    ``stale`` asks for it. expected: paths of files that are known to be broken; every other reject is a warning.
     Raises CorpusError, naming the most frequent reasons, if more than ``max_rejected`` of the clips are rejected.
     """
     by_shard: dict[str, list[Clip]] = {}
@@ -81,14 +82,14 @@ def _known(out: Path, made: Iterable[WaveformShard]) -> dict[WaveformShard, Entr
 
 
 def _lacking(known: dict[WaveformShard, Entry | None], rate: int) -> list[WaveformShard]:
-    """The shards that must be decoded, so that all are there and ``uniform``; of the others ``known`` tells."""
+    """The shards that must be decoded, so that all are there and of the same makers; ``known`` tells of the others."""
     current = {shard.name: None if entry is None else entry.makers for shard, entry in known.items()}
-    again = uniform.stale(current, here := makers())
+    again = stale(current, here := makers())
     for shard in known:
         if shard.name in again and (entry := shard.recall()) is not None and entry.makers == here:
             known[shard] = entry  # another working copy has done it, or a run that was stopped
             again.remove(shard.name)
-    if line := uniform.reason(current, again, here):
+    if line := stale_reason(current, again, here):
         progress.say(f"decode {rate} Hz", line)
     return [shard for shard in known if shard.name in again]
 

@@ -13,7 +13,8 @@ from earmark.decode import waveform_store
 from earmark.decode.corpus import WaveformShard
 from earmark.decode.index import INDEX, Entry, Index
 from earmark.errors import EarmarkError
-from earmark.storage import provenance, uniform
+from earmark.storage import provenance
+from earmark.storage.makers import Makers, stale, stale_reason
 
 
 class Waveforms:
@@ -37,10 +38,10 @@ class Waveforms:
         """Where a shard lies in the store, or would lie."""
         return waveform_store.place(self.store, self.shards[name].fingerprint)
 
-    def makers(self, names: Iterable[str]) -> dict[str, uniform.Makers]:
+    def makers(self, names: Iterable[str]) -> dict[str, Makers]:
         """Who made the named shards, or will have made them once they are ``ready``."""
         held, here = self._held(names), decode.makers()
-        again = uniform.stale(held, here)
+        again = stale(held, here)
         return {name: here if makers is None or name in again else makers for name, makers in held.items()}
 
     def ready(self, names: Iterable[str], wanted: Path) -> dict[str, Path]:
@@ -50,12 +51,11 @@ class Waveforms:
         where the music is absent, or is not any more what the index was made of.
         """
         held, here = self._held(names), decode.makers()
-        again = sorted(uniform.stale(held, here))
+        again = sorted(stale(held, here))
         if again:
             lacking = self._hashed(again, wanted)
             line = (
-                uniform.reason(held, again, here)
-                or f"decoded again, since {self.store} lacks them: {len(again)} shards"
+                stale_reason(held, again, here) or f"decoded again, since {self.store} lacks them: {len(again)} shards"
             )
             progress.say(f"decode {self._rate} Hz", line)
             for _ in decode.write_shards(lacking, self._rate):
@@ -66,7 +66,7 @@ class Waveforms:
     def _rate(self) -> int:
         return int(self.index.settings["rate"])
 
-    def _held(self, names: Iterable[str]) -> dict[str, uniform.Makers | None]:
+    def _held(self, names: Iterable[str]) -> dict[str, Makers | None]:
         """Who made each shard in the store; None of one that is absent or damaged."""
         entries = {name: decode.recall(self.store, self.shards[name].fingerprint) for name in names}
         return {name: None if entry is None else entry.makers for name, entry in entries.items()}

@@ -30,7 +30,8 @@ from earmark.decode.audio import from_stored
 from earmark.decode.waveforms import Waveforms
 from earmark.errors import EarmarkError
 from earmark.features import cluster
-from earmark.storage import memory, provenance, shards, uniform
+from earmark.storage import memory, provenance, shards
+from earmark.storage.makers import stale, stale_reason
 
 _LARGEST_BATCH = {"cpu": 16, "cuda": 64}  # beyond these the measured time per clip no longer falls
 
@@ -57,7 +58,7 @@ def extract(waveforms: Waveforms, out: Path, config: RepresentationConfig) -> di
     """Compute one representation of every shard of ``waveforms`` into ``out``, which is named as the representation.
 
     Returns how many clips there are and how many of them were computed now. A damaged shard is computed again; only a
-    shard that is not up to date needs its waveforms. In the end all shards are of the same makers, as ``uniform`` has
+    shard that is not up to date needs its waveforms. In the end all shards are of the same makers, as ``stale`` has
     it: those of what is computed now are known when the first is done, for it may be another machine that does it.
     """
     config = representations.resolve(config, out.name)
@@ -66,8 +67,8 @@ def extract(waveforms: Waveforms, out: Path, config: RepresentationConfig) -> di
     targets = {name: out / f"{name}.h5" for name in marks}
     held = {name: _made_by(targets[name], mark) for name, mark in marks.items()}
     computed, here = 0, makers() | decode.makers()
-    while again := sorted(uniform.stale(held, here)):
-        if line := uniform.reason(held, again, here):
+    while again := sorted(stale(held, here)):
+        if line := stale_reason(held, again, here):
             progress.say(f"features {out.name}", line)
         if first := [name for name in again if held[name] is None]:
             again = first  # by whose makers the others are judged then

@@ -29,6 +29,6 @@ def write(out: Path, scripts: Path) -> None:
 
 
 def _text(consumer: str, script: Path) -> str:
-    lines = [f"{provenance.digest(consumer)} code", f"{provenance.source_digest(script)} {script.name}"]
-    lines += [f"  {value} {file}" for file, value in provenance.sources(consumer).items()]
-    return "\n".join(lines) + "\n"
+    sources = provenance.sources(consumer)
+    lines = [f"{provenance.digest_of(sources)} code", f"{provenance.source_digest(script)} {script.name}"]
+    return "\n".join([*lines, *(f"  {value} {file}" for file, value in sources.items())]) + "\n"

@@ -17,7 +17,7 @@ import json
 import re
 import threading
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TypeGuard
@@ -34,7 +34,7 @@ NEUTRAL = {
     "training.validation": "which settings are refused before anything is trained",
     "decode.waveform_store": "where waveforms lie; what is in them is told by their fingerprints",
     "decode.waveforms": "brings back waveforms, which must have the fingerprints that their index tells",
-    "storage.uniform": "which shards are made once more; what is in them is not decided there",
+    "storage.makers": "which shards are made once more; what is in them is not decided there",
     "storage.provenance": "makes the digests: a change of it that matters changes them itself",
 }
 # Folders whose modules are imported by a computed name, and what each of these modules is entered by.
@@ -83,12 +83,14 @@ def _has(file: Path, door: str) -> bool:
 
 @cache
 def digest(consumer: str) -> str:
-    """SHA-256 over the code that a consumer runs; ValueError for a consumer that is not there."""
-    summary = hashlib.sha256()
+    """Return the SHA-256 of the code that a consumer runs. Raises ValueError for a consumer that is not there."""
     with _PARSING:
-        for name, value in sources(consumer).items():
-            summary.update(f"{name} {value}\n".encode())
-    return summary.hexdigest()
+        return digest_of(sources(consumer))
+
+
+def digest_of(sources: Mapping[str, str]) -> str:
+    """Return the SHA-256 of files by name, each with its own digest."""
+    return hashlib.sha256("".join(f"{name} {value}\n" for name, value in sources.items()).encode()).hexdigest()
 
 
 def sources(consumer: str) -> dict[str, str]:

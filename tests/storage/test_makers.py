@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.storage.uniform import reason, stale
+from earmark.storage.makers import stale, stale_reason
 
 OLD, NEW = {"soxr": "1", "numpy": "2"}, {"soxr": "2", "numpy": "2"}
 
@@ -29,8 +29,8 @@ def test_a_folder_ends_with_shards_of_the_same_makers_and_one_that_has_them_is_l
 
 def test_the_reason_names_what_differs_and_is_none_where_nothing_was_up_to_date():
     current = {"a": OLD, "b": {"soxr": "0"}, "c": None, "d": NEW}
-    assert reason(current, {"c"}, NEW) is None
-    assert reason(current, stale(current, NEW), NEW) == (
+    assert stale_reason(current, {"c"}, NEW) is None
+    assert stale_reason(current, stale(current, NEW), NEW) == (
         "2 shards of other makers (numpy none, here 2; soxr 0 and 1, here 2) must be made again: shards that stand "
         "side by side have the same makers"
     )

@@ -25,7 +25,7 @@ def stale(current: Mapping[str, Makers | None], here: Makers) -> set[str]:
     return {name for name, each in current.items() if each != here}
 
 
-def reason(current: Mapping[str, Makers | None], again: Collection[str], here: Makers) -> str | None:
+def stale_reason(current: Mapping[str, Makers | None], again: Collection[str], here: Makers) -> str | None:
     """One line for who waits: how many shards of ``again`` were up to date, and in what their makers differ."""
     others = [makers for name in again if (makers := current[name]) is not None]
     if not others:
