@@ -1,3 +1,5 @@
+"""The command `earmark`: what its subcommands print, and with which exit code they end."""
+
 from __future__ import annotations
 
 import io

@@ -1,3 +1,5 @@
+"""Audio files of all kinds become mono float32 clips of one rate and length, or are rejected with a reason."""
+
 from __future__ import annotations
 
 import itertools

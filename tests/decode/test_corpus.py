@@ -1,3 +1,5 @@
+"""A manifest becomes waveform shards: what is decoded again and what is not, what is counted and what is rejected."""
+
 from __future__ import annotations
 
 import csv

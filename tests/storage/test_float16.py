@@ -1,3 +1,5 @@
+"""Features stored as float16 keep standardised values to within a thousandth."""
+
 from __future__ import annotations
 
 import h5py

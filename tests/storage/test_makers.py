@@ -1,3 +1,5 @@
+"""Which shards are made again so that all that stand side by side have the same makers."""
+
 from __future__ import annotations
 
 import pytest

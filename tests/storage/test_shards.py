@@ -1,3 +1,5 @@
+"""Shards keep what was written, whole or not at all, and refuse what is damaged or something else."""
+
 from __future__ import annotations
 
 import errno
