@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from earmark.evaluation import metrics
@@ -33,8 +33,8 @@ class Evaluation:
 
 
 def evaluate(
-    scores: Array,
-    targets: NDArray[Any],
+    scores: ArrayLike,
+    targets: ArrayLike,
     songs: Sequence[Hashable] | NDArray[Any],
     tags: Sequence[str] | None = None,
     resamples: int = 1000,
