@@ -1,4 +1,4 @@
-"""What `earmark` exports, that importing it imports nothing heavy, and that each name does what its users rely on."""
+"""What `earmark` exports, that importing it costs nothing, and what each name does."""
 
 from __future__ import annotations
 

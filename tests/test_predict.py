@@ -1,4 +1,4 @@
-"""Predictions for files of any kind, in the corpus or not, and for broken ones."""
+"""Predictions for audio files of any kind, in the corpus or not, and for broken ones."""
 
 from __future__ import annotations
 

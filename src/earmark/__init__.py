@@ -1,6 +1,8 @@
 """Cached feature tensors, trained taggers and comparable metrics from a corpus of music clips.
 
-What is exported here is imported when it is first used, so that ``import earmark`` costs nothing.
+Scattering, Mel, CQT: transforms as torch modules. load: a trained model, for ``predict`` and ``embed``. load_features:
+the features and labels of a split as arrays. evaluate: AUCs with an interval. Each is imported when it is first used,
+so that ``import earmark`` costs nothing.
 """
 
 from __future__ import annotations

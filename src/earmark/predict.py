@@ -1,10 +1,9 @@
-"""Tags of any audio file by a trained model: heard as the pipeline hears its clips, scored, averaged over segments.
+"""The tags of any audio file by a trained model.
 
-The model's file says all of how it hears; params.yaml names a model where none is asked for, and the folder of the
-corpus's clips, whose labels are shown.
-
-The check that the papers themselves make on songs from outside their data (Panwar et al., Fig. 6): a table of tags with
-probability, predicted and, where the file is a labelled clip of the corpus, actual value.
+The file passes through the same functions as the clips of the corpus, and its scores are averaged over its segments.
+The file of the model says how. params.yaml only names the default model, and the folder of the corpus: if the file is a
+labelled clip of it, its actual tags are shown, too. Papers check songs from outside of their data in the same way
+(Panwar et al., Fig. 6).
 """
 
 from __future__ import annotations
@@ -29,12 +28,16 @@ from earmark.models.saved import FILE, SavedModel
 from earmark.storage import provenance
 
 SUFFIX = ".safetensors"
-THRESHOLD = 0.5  # of a tag for which validation gave none
+THRESHOLD = 0.5  # of a tag that has none from the validation split
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of a file; ``actual`` is None where the file is no clip of the corpus."""
+    """What a model says about a file.
+
+    seconds, segments: of the file. probabilities, predicted: (tags,). actual: (tags,) in {0, 1}, None if the file is
+    not a labelled clip of the corpus.
+    """
 
     file: str
     seconds: float
@@ -46,11 +49,11 @@ class Prediction:
 
     @property
     def accuracy(self) -> float | None:
-        """Share of the tags that are predicted as they are, None where nothing is known."""
+        """The share of the tags that are predicted correctly, None if the actual tags are unknown."""
         return None if self.actual is None else float((self.predicted == (self.actual > 0)).mean())
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for JSON, tags by falling probability."""
+        """Return it for JSON, with the most probable tag first."""
         rows = [
             {"tag": self.tags[i], "probability": float(self.probabilities[i]), "predicted": bool(self.predicted[i])}
             | ({} if self.actual is None else {"actual": bool(self.actual[i])})
@@ -60,7 +63,7 @@ class Prediction:
         return {"file": self.file, "seconds": self.seconds, "segments": self.segments, "tags": rows} | known
 
     def table(self) -> str:
-        """The same for a reader."""
+        """Return it as a table for the terminal."""
         content = self.as_dict()
         width = max(map(len, self.tags))
         known = self.actual is not None
@@ -77,9 +80,10 @@ class Prediction:
 
 
 class Predictor:
-    """One trained model, used for many files.
+    """A trained model, for any number of audio files.
 
-    labels: of the clips of a corpus (tags,), by where their files really lie.
+    labels: (tags,) of the clips of a corpus, by the resolved paths of their files. If the code of the representation
+    has changed since the model was trained, a warning says so.
     """
 
     def __init__(self, saved: SavedModel, labels: Mapping[Path, NDArray[np.uint8]] | None = None) -> None:
@@ -96,13 +100,13 @@ class Predictor:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The names of the tags, in the order of ``Prediction.probabilities``."""
+        """The names of the tags, in the order of the probabilities."""
         return self.saved.tags
 
     def predict(self, path: str | Path) -> Prediction:
-        """Score an audio file of any length.
+        """Return the probability of every tag for an audio file of any length, and which tags are predicted.
 
-        Raises RejectedError if it cannot be decoded, or is shorter than the pipeline takes it.
+        Raises RejectedError if the file cannot be decoded, or is shorter than the pipeline accepts.
         """
         path = Path(path)
         heard = self.listener.hear(path)
@@ -112,10 +116,11 @@ class Predictor:
         return Prediction(str(path), heard.seconds, len(heard.features), self.tags, scores, predicted, actual)
 
     def embed(self, path: str | Path) -> NDArray[np.float32]:
-        """Return the embedding of an audio file: (width,), what the network's last linear layer takes.
+        """Return the embedding of an audio file, (width,): the input of the network's last linear layer.
 
-        It is the mean over the excerpts and segments that ``predict`` averages scores over. The width is that of the
-        network: 512 for ``scat-5l-512h-gru``; the linear probe takes the standardised means and deviations over time.
+        It is averaged over the same excerpts and segments as the scores of ``predict``. The width depends on the
+        network: 512 for ``scat-5l-512h-gru``. The embedding of the linear probe is its standardised means and
+        deviations.
 
         Raises RejectedError as ``predict`` does, and ValueError if the network runs no linear layer.
         """
@@ -124,18 +129,18 @@ class Predictor:
 
     @property
     def _excerpts(self) -> tuple[int, int]:
-        """How many frames the network sees at a time, and how many such excerpts are averaged."""
+        """The frames that the network sees at one time, and how many such excerpts are averaged."""
         return self.saved.training["excerpt_frames"], self.saved.training["excerpts"]
 
     def _predicted(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """The tags at or above their thresholds; of exclusive classes, the most probable one."""
+        """Return which tags are at or above their thresholds; of exclusive classes, only the most probable one."""
         if self.saved.exclusive:
             return np.arange(len(scores)) == scores.argmax()
         return scores >= np.array([THRESHOLD if t is None else t for t in self.saved.thresholds])
 
 
 def load(path: str | Path) -> Predictor:
-    """Open a trained model: a folder as train writes it (``data/models/NAME``), or its file ``model.safetensors``.
+    """Open a trained model: the folder of an experiment (``data/models/NAME``), or a ``model.safetensors`` file.
 
     Raises ModelError if the file is absent, damaged or something else.
     """
@@ -144,9 +149,10 @@ def load(path: str | Path) -> Predictor:
 
 
 def open_predictor(params: Path, model: str | None, data: Path) -> Predictor:
-    """The model of that name under ``data``, or in that file, or of the first experiment of params.yaml.
+    """Open the model of an experiment under ``data``, or of a file; by default that of the first one in params.yaml.
 
-    Without a params.yaml a model must be named, and no actual tags are known.
+    Without a params.yaml a model must be named, and no actual tags are known. Raises ConfigError if there is no such
+    experiment, ModelError if its model cannot be used.
     """
     config = read_config(params) if params.is_file() else None
     if model is None and config is None:
@@ -162,7 +168,10 @@ def open_predictor(params: Path, model: str | None, data: Path) -> Predictor:
 
 
 def corpus_labels(config: Config, data: Path, tags: Sequence[str]) -> dict[Path, NDArray[np.uint8]]:
-    """The labels (tags,) of the corpus's clips by where their files really lie; none where its labels lack a tag."""
+    """Return the labels (tags,) of the corpus's clips by the resolved paths of their files.
+
+    There are none if the corpus has no labels yet, or if they lack one of the tags.
+    """
     manifest, labels = data / "corpus/manifest.csv", data / "labels/labels.csv"
     if not (manifest.is_file() and labels.is_file()):
         return {}
@@ -176,6 +185,6 @@ def corpus_labels(config: Config, data: Path, tags: Sequence[str]) -> dict[Path,
 
 
 def as_json(found: Sequence[Prediction], failed: dict[str, str]) -> str:
-    """All predictions, and the files that had none with the reason."""
+    """Return all predictions as JSON, and the files that have none with the reason."""
     rows = [prediction.as_dict() for prediction in found]
     return json.dumps(rows + [{"file": file, "error": reason} for file, reason in failed.items()], indent=2) + "\n"

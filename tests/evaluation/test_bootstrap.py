@@ -1,3 +1,5 @@
+"""The bootstrap draws whole songs, and its weighted ROC-AUC is scikit-learn's."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The paired bootstrap: what two experiments have in common cancels."""
+"""The paired bootstrap: what makes a resample easy for both experiments cancels out."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The summary, the table of tags and the ROC curve of a split; which inputs are refused."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""A model is measured on features, labels and standardizer that are its own, and on no others."""
+"""A model is measured on its own features, labels and standardizer, and on no others."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Undefined tags count nowhere, thresholds balance recall and specificity, and NaN is refused."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Scores and embeddings are means over evenly spaced excerpts, whatever the batch."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""A real scheduler and real worker processes on loopback."""
+"""Shards computed by a Dask cluster, whatever happens to its workers: real processes on loopback."""
 
 from __future__ import annotations
 

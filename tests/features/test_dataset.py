@@ -1,3 +1,5 @@
+"""Rows follow the labels, and the batches of an epoch follow its seed and number alone."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Feature shards: what is in them, when they are computed again, and by whom."""
+
 from __future__ import annotations
 
 import errno

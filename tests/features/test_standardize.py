@@ -1,3 +1,5 @@
+"""Mean and deviation are those of the training clips alone."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The CNNs and the BiLSTM: sizes of their layers, gradients, and inputs that are too small."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""The CRNN: its padding, gradients, and inputs that are too small."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Harmonic CNN: its filters, gradients, and inputs that do not fit."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""The linear probe pools over time, and chooses its penalty on the validation split."""
+
 from __future__ import annotations
 
 import numpy as np

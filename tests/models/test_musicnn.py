@@ -1,3 +1,5 @@
+"""musicnn: its filters, gradients, and inputs that are too small."""
+
 from __future__ import annotations
 
 import pytest

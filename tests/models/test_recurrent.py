@@ -1,3 +1,5 @@
+"""The recurrent cells follow the papers' equations, and the network takes any length."""
+
 from __future__ import annotations
 
 from typing import Literal, get_args

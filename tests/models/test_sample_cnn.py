@@ -1,3 +1,5 @@
+"""The two sample-level CNNs: the rows of the published tables, gradients, and inputs that do not fit."""
+
 from __future__ import annotations
 
 import pytest

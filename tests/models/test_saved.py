@@ -1,4 +1,4 @@
-"""A model's file is deterministic, needs nothing else, and is refused where anything in it has changed."""
+"""The file of a model is deterministic, needs no other file, and is refused if anything in it has changed."""
 
 from __future__ import annotations
 

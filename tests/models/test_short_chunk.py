@@ -1,3 +1,5 @@
+"""Short-chunk CNN: sizes of its blocks, gradients, and inputs of any size."""
+
 from __future__ import annotations
 
 import pytest

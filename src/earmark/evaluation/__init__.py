@@ -1,1 +1,1 @@
-"""Scores against labels: metrics, intervals, comparisons."""
+"""Scores of a model, measured against labels: metrics, intervals, comparisons."""

@@ -1,6 +1,6 @@
-"""Intervals of a mean ROC-AUC by bootstrap over songs.
+"""Intervals of the mean ROC-AUC by bootstrap over songs (Efron and Tibshirani 1993).
 
-Clips of one song are not independent, so the bootstrap draws songs. All metrics of one set of resamples are paired.
+Clips of the same song are not independent. So the bootstrap draws songs, with all their clips.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
 from earmark.evaluation.metrics import Array, check_finite, defined
 
-BLOCK = 256  # resamples at a time: what is held of them stays within the cache, and bounded
+BLOCK = 256  # resamples at one time, so that they fit into the cache
 
 
 @dataclass(frozen=True)
 class Resamples:
-    """Bootstrap resamples of the songs: ``songs`` (clips,), a number from 0 each; ``counts`` (songs, resamples) int32.
+    """Bootstrap resamples of songs.
 
-    ``counts`` says how often a song, and so each of its clips, counts in each resample.
+    songs: (clips,), the number of each clip's song, from 0. counts: (songs, resamples), how often a song, and so each
+    of its clips, counts in each resample.
     """
 
     songs: NDArray[np.int64]
@@ -31,10 +32,14 @@ class Resamples:
 
 
 def resample(songs: Sequence[Hashable] | NDArray[Any], resamples: int, seed: int) -> Resamples:
-    """Draw the songs with replacement, as many as there are.
+    """Draw as many songs as there are, with replacement, for every one of ``resamples``.
 
-    songs: (clips,) what clips of the same song have in common, a name or a number. The same songs, count and seed give
-    the same resamples, which pairs experiments.
+    songs: (clips,), the name or the number of each clip's song. The same songs, number and seed give the same
+    resamples, so that two experiments can be compared on them.
+
+    >>> drawn = resample(["a", "a", "b"], resamples=5, seed=1)
+    >>> drawn.songs.tolist(), drawn.counts.sum(axis=0).tolist()
+    ([0, 0, 1], [2, 2, 2, 2, 2])
     """
     numbers = {song: number for number, song in enumerate(dict.fromkeys(songs))}  # in the order of first occurrence
     drawn = np.random.default_rng(seed).multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers)), resamples)
@@ -43,11 +48,12 @@ def resample(songs: Sequence[Hashable] | NDArray[Any], resamples: int, seed: int
 
 
 def weighted_roc_auc(scores: Array, targets: NDArray[Any], drawn: Resamples) -> Array:
-    """ROC-AUC of one tag in every resample; scores, targets: (clips,). Returns (resamples,), NaN without both classes.
+    """Return the ROC-AUC of one tag in every resample, (resamples,); NaN if a resample lacks a class.
 
-    The probability that a positive outranks a negative, ties counting one half (Hanley and McNeil 1982). The scores of
-    the positives are the levels; of the negatives only their number on each level and between two of them matters, and
-    a sparse matrix sums them by level and song once for all resamples. All sums are of integers, so they are exact.
+    scores, targets: (clips,). The AUC is the probability that a positive has a higher score than a negative; a tie
+    counts one half (Hanley and McNeil 1982). We call the scores of the positives levels. Then it only matters how many
+    negatives lie on each level and between two levels. A sparse matrix holds these numbers by level and song, for all
+    resamples. All sums are of integers, so they are exact.
     """
     positive = targets > 0
     levels, level_of = np.unique(scores[positive], return_inverse=True)
@@ -64,7 +70,10 @@ def weighted_roc_auc(scores: Array, targets: NDArray[Any], drawn: Resamples) -> 
 
 
 def _auc(winners: csr_array, losers: csr_array, counts: NDArray[np.int32]) -> Array:
-    """ROC-AUC in a block of resamples (songs, block); winners: (levels, songs), losers: (2 levels + 1, songs)."""
+    """Return the ROC-AUC in a block of resamples, (block,).
+
+    winners: positives (levels, songs); losers: negatives (2 levels + 1, songs); counts: (songs, block).
+    """
     counts = np.ascontiguousarray(counts)
     positive = (winners @ counts).astype(np.float64)
     up_to = np.cumsum(losers @ counts, axis=0)  # negatives up to each place
@@ -74,17 +83,24 @@ def _auc(winners: csr_array, losers: csr_array, counts: NDArray[np.int32]) -> Ar
 
 
 def bootstrap_macro_roc_auc(scores: Array, targets: NDArray[Any], drawn: Resamples) -> Array:
-    """Macro ROC-AUC of every resample, over the tags defined in it: (resamples,); inputs (clips, tags)."""
+    """Return the mean ROC-AUC of every resample over the tags that are defined in it, (resamples,).
+
+    scores, targets: (clips, tags). NaN if no tag is defined. Raises EvaluationError if a score is not finite.
+    """
     check_finite(scores)
     columns = np.flatnonzero(defined(targets))
     values = np.array([weighted_roc_auc(scores[:, c], targets[:, c], drawn) for c in columns])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a resample in which no tag is defined is NaN, as it should be
+        warnings.simplefilter("ignore", RuntimeWarning)  # about resamples in which no tag is defined: they are NaN
         return np.nanmean(values, axis=0)
 
 
 def interval(samples: Array, level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of bootstrap samples, the undefined ones left out."""
+    """Return the percentile interval (low, high) of bootstrap samples; NaN is left out.
+
+    >>> interval(np.arange(101.0), level=0.5)
+    (25.0, 75.0)
+    """
     tail = (1 - level) / 2 * 100
     low, high = np.nanpercentile(samples, [tail, 100 - tail])
     return float(low), float(high)

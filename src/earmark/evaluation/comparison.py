@@ -1,8 +1,8 @@
-"""Whether two experiments differ: the paired bootstrap of the difference of their macro ROC-AUCs.
+"""Whether two experiments differ: a paired bootstrap of the difference of their mean ROC-AUCs.
 
-Both are scored on the same resamples of the same songs, so that what makes a resample easy or hard for both cancels
-(Efron and Tibshirani 1993, chapter 8). Two intervals that overlap may well belong to experiments that differ; the
-interval of the difference says whether they do.
+Both are measured on the same resamples of the same songs, so that what makes a resample easy or hard for both cancels
+out (Efron and Tibshirani 1993, chapter 8). Two experiments can differ even if their intervals overlap: only the
+interval of the difference tells.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from earmark.evaluation.scoring import read_scores
 
 @dataclass(frozen=True)
 class Scored:
-    """One experiment on the test split: clip ids and probabilities (clips, tags) in the same order."""
+    """The clips that an experiment has scored, and their probabilities (clips, tags) in the same order."""
 
     clip_ids: list[str]
     scores: Array
@@ -32,9 +32,9 @@ class Scored:
 
 @dataclass(frozen=True)
 class Difference:
-    """ROC-AUC of ``first`` minus that of ``second`` on the clips that both scored, with its 95 % interval.
+    """The mean ROC-AUC of ``first`` minus that of ``second`` on the clips that both scored.
 
-    ``ahead``: share of resamples in which ``first`` is ahead.
+    low, high: its 95 % interval. ahead: the share of resamples in which ``first`` is ahead.
     """
 
     first: str
@@ -47,7 +47,7 @@ class Difference:
 
     @property
     def distinct(self) -> bool:
-        """Whether the interval leaves out zero."""
+        """Whether zero lies outside of the interval."""
         return self.low > 0 or self.high < 0
 
 
@@ -58,12 +58,13 @@ def compare(
     resamples: int,
     seed: int,
 ) -> list[Difference]:
-    """All pairs of experiments, in their order, so that a pair keeps its name whoever is ahead.
+    """Compare all pairs of experiments. The pairs have the order of the experiments, whichever is ahead.
 
-    targets: clip id -> (tags,) in {0, 1}; songs: clip id -> song. A pair is compared on the clips that both scored: an
-    experiment at another rate may lack one that was rejected. An experiment is measured once on each set of clips that
-    a pair of it has in common, which is one where all scored the same. Raises EvaluationError where a clip has no
-    labels, where a pair has no clip in common, and for scores that are no numbers.
+    targets: clip id -> (tags,) in {0, 1}. songs: clip id -> song. resamples, seed: of the bootstrap. A pair is compared
+    on the clips that both scored: an experiment at another rate may lack a clip that was rejected. Experiments are
+    measured once for each set of common clips; usually there is only one set.
+
+    Raises EvaluationError if a clip has no labels, if a pair has no clip in common, or if a score is not finite.
     """
     pairs = list(itertools.combinations(experiments, 2))
     scored = {name: frozenset(found.clip_ids) for name, found in experiments.items()}
@@ -89,14 +90,14 @@ def compare(
 
 
 def read(folder: Path, experiments: Sequence[str]) -> dict[str, Scored]:
-    """The scores of experiments, as evaluate wrote them: ``folder``/<experiment>.csv."""
+    """Read the scores of experiments that the stage evaluate wrote: ``folder``/<experiment>.csv."""
     return {name: Scored(*read_scores(folder / f"{name}.csv")) for name in experiments}
 
 
 def compare_files(
     folder: Path, labels: Path, experiments: Sequence[str], resamples: int, seed: int
 ) -> list[Difference]:
-    """Compare what evaluate wrote; fewer than two experiments are not compared, and need no labels."""
+    """Compare experiments by the scores in ``folder``; fewer than two give no pair, and need no labels."""
     if len(experiments) < 2:
         return []
     clips, table = read_labels(labels)
@@ -105,21 +106,21 @@ def compare_files(
 
 
 def summary(rows: Sequence[Difference]) -> dict[str, Any]:
-    """The pairs by name, for the metrics."""
+    """Return the pairs by name, as in the metrics file."""
     fields = ("difference", "low", "high", "ahead")
     return {f"{row.first} - {row.second}": {f: getattr(row, f) for f in fields} for row in rows}
 
 
 @dataclass(frozen=True)
 class _Measured:
-    """Macro ROC-AUC of one experiment on a set of clips, and of each resample of it, (resamples,)."""
+    """The mean ROC-AUC of an experiment on a set of clips, and on each resample of them, (resamples,)."""
 
     mean: float
     samples: Array
 
 
 def _measure(name: str, scored: Scored, clips: Sequence[str], labels: NDArray[np.uint8], drawn: Resamples) -> _Measured:
-    """Measure one experiment on ``clips``, whose order labels and songs have."""
+    """Measure an experiment on ``clips``. Labels and resamples have the same order."""
     row_of = {clip: row for row, clip in enumerate(scored.clip_ids)}
     scores = scored.scores[[row_of[clip] for clip in clips]]
     try:

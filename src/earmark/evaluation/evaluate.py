@@ -1,4 +1,4 @@
-"""All that is measured of the scores of one split: AUCs with their intervals, rates at thresholds, the ROC curve."""
+"""All that is measured on the scores of a split: AUCs with an interval, rates at thresholds, the mean ROC curve."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from earmark.evaluation import metrics
@@ -22,8 +22,9 @@ FPR_GRID = np.linspace(0, 1, 101)
 class Evaluation:
     """What is measured on a split.
 
-    summary: AUCs and rates by name, nested as the metrics files have them. tags: a row of TAG_COLUMNS per tag.
-    roc: (false positive rate, true positive rate) points of the ROC curve, averaged over the tags.
+    summary: AUCs and rates by name, nested as in the metrics files; ``roc_auc`` has ``macro`` with its 95 % interval,
+    ``low`` and ``high``. tags: a row of TAG_COLUMNS per tag. roc: points (false positive rate, true positive rate) of
+    the ROC curve, averaged over the tags.
     """
 
     summary: dict[str, Any]
@@ -32,21 +33,25 @@ class Evaluation:
 
 
 def evaluate(
-    scores: Array,
-    targets: NDArray[Any],
+    scores: ArrayLike,
+    targets: ArrayLike,
     songs: Sequence[Hashable] | NDArray[Any],
     tags: Sequence[str] | None = None,
     resamples: int = 1000,
     seed: int = 1,
     thresholds: Array | None = None,
 ) -> Evaluation:
-    """Measure scores against targets, with a 95 % interval of the ROC-AUC by bootstrap over songs.
+    """Measure scores against targets, with a 95 % interval of the mean ROC-AUC by bootstrap over songs.
 
-    scores, targets: (clips, tags); targets in {0, 1}. songs: (clips,), what clips of the same song have in common, a
-    name or a number. tags: their names (default: their numbers). thresholds: (tags,), chosen on the validation split;
-    without them nothing is reported at them. The same input, ``resamples`` and ``seed`` give the same result.
+    scores: probabilities (clips, tags). targets: (clips, tags) in {0, 1}. songs: (clips,), the name or the number of
+    each clip's song. tags: their names (default: their numbers). resamples, seed: of the bootstrap; the same ones give
+    the same interval. thresholds: (tags,), chosen on the validation split; their rates are reported, too.
 
-    Raises EvaluationError if no tag has both classes, if a score is not finite, or if the shapes differ.
+    Raises EvaluationError if the shapes differ, if no tag has both classes, or if a score is not finite.
+
+    >>> scores = [[0.9, 0.2], [0.4, 0.7], [0.1, 0.8]]
+    >>> evaluate(scores, [[1, 0], [0, 1], [0, 0]], songs=["a", "b", "c"]).summary["roc_auc"]["macro"]
+    0.75
     """
     scores, targets = np.asarray(scores, np.float64), np.asarray(targets)
     names = [str(tag) for tag in range(targets.shape[-1])] if tags is None else list(tags)
@@ -83,7 +88,7 @@ def evaluate(
 def _require_same_clips(
     scores: Array, targets: NDArray[Any], songs: Sequence[Hashable] | NDArray[Any], tags: Sequence[str]
 ) -> None:
-    """Refuse inputs that are not of the same clips and tags."""
+    """Raise EvaluationError if the inputs are not of the same clips and tags."""
     if scores.ndim != 2 or scores.shape != targets.shape or scores.shape != (len(songs), len(tags)):
         raise metrics.EvaluationError(
             "scores and targets must be (clips, tags), with a song per clip and a name per tag, got "
@@ -92,13 +97,13 @@ def _require_same_clips(
 
 
 def _at_thresholds(scores: Array, targets: NDArray[Any], chosen: Array | None) -> dict[str, dict[str, float]]:
-    """Return the rates at the thresholds of equal error on these clips, and at those that were chosen elsewhere."""
+    """Return the rates at the equal-error thresholds of these clips, and at those that were chosen before, if any."""
     found = {"chosen_on_test": metrics.rates(scores, targets, metrics.equal_error_thresholds(scores, targets))}
     return found if chosen is None else found | {"chosen_on_valid": metrics.rates(scores, targets, chosen)}
 
 
 def _mean_curve(scores: Array, targets: NDArray[Any]) -> list[list[float]]:
-    """ROC curves of all tags, averaged vertically on a common grid of false positive rates."""
+    """Return the mean of the tags' ROC curves at the false positive rates FPR_GRID, as (fpr, tpr) points."""
     curves = []
     for tag in range(targets.shape[1]):
         fpr, tpr, _ = roc_curve(targets[:, tag], scores[:, tag])
@@ -107,5 +112,5 @@ def _mean_curve(scores: Array, targets: NDArray[Any]) -> list[list[float]]:
 
 
 def _cell(value: float) -> object:
-    """An undefined value is an empty cell."""
+    """Return a value as a cell of the table of tags, which is empty for NaN."""
     return "" if np.isnan(value) else round(float(value), 6)

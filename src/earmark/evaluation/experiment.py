@@ -1,4 +1,4 @@
-"""A trained model on the test split: that it belongs to these features and labels, its scores, its metrics."""
+"""An experiment on the test split: its model is checked, scores the clips, and is measured."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ def evaluate_experiment(
     roc: Path,
     curves: Path,
 ) -> None:
-    """Do what the stage does for an experiment: score the test split with its model, measure, and write.
+    """Run the stage for an experiment of params.yaml: score the test split with its model, and write what is measured.
 
-    model: the folder that train wrote. features, labels, standardizer: what it was trained on. scores, metrics, tags,
-    roc, curves: where to write the probabilities, what is measured, the table of tags, the mean ROC curve, and what
-    train wrote of its epochs.
+    model: the folder that train wrote. features, labels, standardizer: what it was trained on. The other paths are
+    written: scores (a probability per clip and tag), metrics, tags (a row per tag), roc (the mean ROC curve), and
+    curves (a copy of what train wrote about its epochs).
 
-    Raises EarmarkError if the features, the labels or the standardizer are not those of the model.
+    Raises EarmarkError if params.yaml does not have the experiment, or if features, labels or standardizer are not
+    those of the model.
     """
     config = load(params)
     watch = progress.Stopwatch()
@@ -62,7 +63,10 @@ def evaluate_experiment(
 def evaluate_model(
     saved: SavedModel, test: Split, config: EvaluationConfig, batch: int | None = None
 ) -> tuple[Split, NDArray[np.float64], Evaluation]:
-    """The split with a row per clip, its scores (clips, tags), and what is measured, at the model's own thresholds."""
+    """Score and measure a split. Return it with a row per clip, the scores (clips, tags), and what is measured.
+
+    The thresholds are the model's own. batch: how many clips are scored at one time.
+    """
     test, scores = test.by_clip(scoring.score_saved(saved, test.features, batch))
     thresholds = np.array([np.nan if value is None else value for value in saved.thresholds])
     songs = [clip.song for clip in test.clips]
@@ -71,7 +75,7 @@ def evaluate_model(
 
 
 def require_inputs(saved: SavedModel, file: Path, features: Path, labels: Path, standardizer: Path) -> None:
-    """Refuse features that are not made as the model heard them, labels of other tags, and other standardizer."""
+    """Raise EarmarkError if features, tags or standardizer are not those that a model was trained with."""
     heard, fitted = dataset.origin(features), Standardizer.load(standardizer)
     same_standardizer = all(
         np.array_equal(ours, theirs)

@@ -1,7 +1,12 @@
-"""Scores against labels: ROC-AUC and PR-AUC per tag, their means, and intervals by bootstrap over songs.
+"""Scores against labels: ROC-AUC and PR-AUC per tag, their means, thresholds and rates.
 
-Conventions: a tag without a positive or without a negative has no AUC; it is left out of every mean and counted. Clips
-of one song are not independent, so the bootstrap draws songs. NumPy, SciPy and scikit-learn only.
+Conventions ----------- Scores and targets are arrays (clips, tags). A target is 1 if the clip has the tag, else 0. A
+higher score means that the tag is more probable.
+
+A tag is defined if it has a positive and a negative clip. An undefined tag has no AUC and no threshold: the functions
+return NaN for it, and leave it out of every mean.
+
+A clip is predicted to have a tag if its score is at least the threshold.
 """
 
 from __future__ import annotations
@@ -19,13 +24,14 @@ Array = NDArray[np.float64]
 
 
 class EvaluationError(EarmarkError):
-    """Nothing can be measured; the text says on what."""
+    """Scores or targets that cannot be measured; the text says why."""
 
 
 def check_finite(scores: Array, tags: Sequence[str] | None = None) -> None:
-    """Refuse scores (clips, tags) that are no numbers: EvaluationError says of which tag, and how many.
+    """Raise EvaluationError if a score is NaN or infinite; the text names the tag, and says how many there are.
 
-    A comparison with NaN is false, so that they would pass for scores that lie below every threshold.
+    scores: (clips, tags). tags: their names. A comparison with NaN is false, so that NaN would pass for a score below
+    every threshold.
     """
     bad = (~np.isfinite(scores)).sum(axis=0)
     if bad.any():
@@ -39,13 +45,17 @@ def check_finite(scores: Array, tags: Sequence[str] | None = None) -> None:
 
 
 def defined(targets: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which tags have both a positive and a negative; targets: (clips, tags) in {0, 1}."""
+    """Return which tags have both a positive and a negative clip: (clips, tags) -> (tags,).
+
+    >>> defined(np.array([[1, 0, 1], [0, 0, 1]])).tolist()
+    [True, False, False]
+    """
     positives = targets.sum(axis=0)
     return (positives > 0) & (positives < len(targets))
 
 
 def require_defined(targets: NDArray[Any]) -> None:
-    """Refuse targets (clips, tags) of which no tag has both classes: EvaluationError says how many there are."""
+    """Raise EvaluationError if no tag of the targets (clips, tags) is defined."""
     if not defined(targets).any():
         raise EvaluationError(
             f"no tag can be evaluated: of {targets.shape[1]} tags on {len(targets)} clips none has both a positive and "
@@ -54,19 +64,29 @@ def require_defined(targets: NDArray[Any]) -> None:
 
 
 def per_tag(scores: Array, targets: NDArray[Any]) -> tuple[Array, Array]:
-    """ROC-AUC and average precision of every tag, NaN where undefined; both inputs (clips, tags)."""
+    """Return the ROC-AUC and the average precision of every tag, (tags,) each; NaN for an undefined tag.
+
+    scores, targets: (clips, tags). Raises EvaluationError if a score is not finite.
+    """
     return _each(roc_auc_score, scores, targets), _each(average_precision_score, scores, targets)
 
 
 def macro_roc_auc(scores: Array, targets: NDArray[Any]) -> float:
-    """Mean ROC-AUC over the defined tags; EvaluationError where none is, or where a score is no number."""
+    """Return the mean ROC-AUC over the defined tags.
+
+    scores, targets: (clips, tags). Raises EvaluationError if no tag is defined, or if a score is not finite.
+
+    >>> scores = np.array([[0.9, 0.2], [0.4, 0.7], [0.1, 0.8]])
+    >>> macro_roc_auc(scores, np.array([[1, 0], [0, 1], [0, 0]]))  # 1 for the first tag, 1/2 for the second
+    0.75
+    """
     found = _each(roc_auc_score, scores, targets)
     require_defined(targets)
     return float(np.nanmean(found))
 
 
 def _each(measure: Callable[..., float], scores: Array, targets: NDArray[Any]) -> Array:
-    """One of scikit-learn's measures of every tag, NaN where undefined: (tags,)."""
+    """Return one of scikit-learn's measures for every tag, (tags,); NaN for an undefined tag."""
     check_finite(scores)
     found = np.full(targets.shape[1], np.nan)
     for tag in np.flatnonzero(defined(targets)):
@@ -75,11 +95,12 @@ def _each(measure: Callable[..., float], scores: Array, targets: NDArray[Any]) -
 
 
 def equal_error_thresholds(scores: Array, targets: NDArray[Any], tags: Sequence[str] | None = None) -> Array:
-    """Per tag the score at which recall equals specificity, as nearly as the clips allow; NaN where there is none.
+    """Return for every tag the score at which recall and specificity are closest to each other (Dalla Longa et al., 5).
 
-    scores, targets: (clips, tags) -> (tags,). A clip is positive whose score is at least the threshold (Dalla Longa et
-    al., section 5). There is none for an undefined tag, nor for one that has the same score for every clip: all of
-    them or no one would be found, whatever the threshold. tags: their names, for the error that NaN is.
+    scores, targets: (clips, tags) -> (tags,). NaN for an undefined tag, and for a tag that has the same score for every
+    clip: any threshold would find all clips or none. tags: their names, for errors.
+
+    Raises EvaluationError if a score is not finite.
     """
     check_finite(scores, tags)
     thresholds = np.full(targets.shape[1], np.nan)
@@ -90,9 +111,10 @@ def equal_error_thresholds(scores: Array, targets: NDArray[Any], tags: Sequence[
 
 
 def rates(scores: Array, targets: NDArray[Any], thresholds: Array) -> dict[str, float]:
-    """True and false positive rates at the thresholds, means over the tags that have one and are defined here.
+    """Return the mean true and false positive rate over the tags that are defined here and have a threshold.
 
-    "tags" counts them: the others are left out, not taken for 0.
+    scores, targets: (clips, tags); thresholds: (tags,), NaN for none. The key ``tags`` says how many tags that are;
+    without any there are no rates. Raises EvaluationError if a score is not finite.
     """
     check_finite(scores)
     found = scores >= thresholds
@@ -106,7 +128,10 @@ def rates(scores: Array, targets: NDArray[Any], thresholds: Array) -> dict[str, 
 
 
 def at_half(scores: Array, targets: NDArray[Any]) -> dict[str, float]:
-    """Accuracy over all cells at the threshold 0.5, and mean binary cross-entropy (Panwar et al.)."""
+    """Return the accuracy over all cells at the threshold 0.5, and the mean binary cross-entropy (Panwar et al.).
+
+    scores: probabilities (clips, tags); targets: (clips, tags). Raises EvaluationError if a score is not finite.
+    """
     check_finite(scores)
     p = np.clip(scores, 1e-7, 1 - 1e-7)
     loss = -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).mean()

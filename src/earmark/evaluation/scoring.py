@@ -1,4 +1,4 @@
-"""A trained model's scores for a split, and the table that holds them."""
+"""The scores and embeddings of clips by a trained model, and the table of scores."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from earmark.models.saved import SavedModel
 
 
 def count_excerpts(frames: int, excerpt: int) -> int:
-    """How many excerpts cover a clip, each half over the next one."""
+    """Return how many excerpts cover a clip if each overlaps the next one by half; excerpt and clip in frames."""
     return 1 if excerpt >= frames else 1 + -(-(frames - excerpt) // max(1, excerpt // 2))
 
 
 def excerpts(features: Tensor, excerpt: int, n_excerpts: int) -> list[Tensor]:
-    """Return ``n_excerpts`` parts of ``excerpt`` frames, evenly spaced over features (batch, frames, dims)."""
+    """Cut features (batch, frames, dims) into ``n_excerpts`` evenly spaced parts of ``excerpt`` frames each."""
     last = features.shape[1] - excerpt
     starts = [round(last * i / max(1, n_excerpts - 1)) for i in range(n_excerpts)]
     return [features[:, start : start + excerpt] for start in starts]
 
 
 def probabilities(model: nn.Module, features: Tensor, excerpt: int, n_excerpts: int, exclusive: bool = False) -> Tensor:
-    """Return the mean probability of every tag over ``n_excerpts`` of ``excerpt`` frames, evenly spaced over the clip.
+    """Return the mean probability of every tag over the ``excerpts`` of each clip.
 
-    features: (batch, frames, dims) -> (batch, tags) in [0, 1], float64. An excerpt as long as the clip is the clip.
-    exclusive: the outputs are classes of which a clip has one (softmax).
+    features: (batch, frames, dims) -> (batch, tags) in [0, 1], float64. exclusive: the outputs are classes of which a
+    clip has one (softmax).
     """
     logits = torch.stack([model(part).double() for part in excerpts(features, excerpt, n_excerpts)])
     return (logits.softmax(dim=-1) if exclusive else torch.sigmoid(logits)).mean(dim=0)
@@ -47,9 +47,10 @@ def score(
     batch: int = 32,
     exclusive: bool = False,
 ) -> NDArray[np.float64]:
-    """Score clips in batches: features (clips, frames, dims) -> probabilities (clips, tags).
+    """Return the probabilities (clips, tags) of standardised features (clips, frames, dims), in batches of clips.
 
-    By default an excerpt is the clip, and as many of them as overlap by half.
+    excerpt: frames that the network sees at one time (default: the clip). n_excerpts: how many of them are averaged
+    (default: as many as overlap by half). exclusive: as for ``probabilities``.
     """
     excerpt = features.shape[1] if excerpt is None else excerpt
     n_excerpts = count_excerpts(features.shape[1], excerpt) if n_excerpts is None else n_excerpts
@@ -60,7 +61,7 @@ def score(
 
 @torch.no_grad()
 def embed(model: nn.Module, features: Tensor, excerpt: int, n_excerpts: int, batch: int = 32) -> NDArray[np.float32]:
-    """Return the mean over ``n_excerpts`` excerpts of what the network's last linear layer takes, in batches.
+    """Return the embeddings of clips: the input of the network's last linear layer, averaged over the ``excerpts``.
 
     features: (clips, frames, dims) -> (clips, width). Raises ValueError if the network runs no linear layer.
     """
@@ -72,14 +73,17 @@ def embed(model: nn.Module, features: Tensor, excerpt: int, n_excerpts: int, bat
 
 
 def score_saved(saved: SavedModel, features: Tensor, batch: int | None = None) -> NDArray[np.float64]:
-    """Probabilities (clips, tags) of standardised features (clips, frames, dims), ``batch`` clips at a time."""
+    """Return the probabilities (clips, tags) of standardised features (clips, frames, dims) by a saved model.
+
+    The excerpts are those of its training. batch: how many clips are scored at one time.
+    """
     heard = saved.training["excerpt_frames"], saved.training["excerpts"]
     size = {} if batch is None else {"batch": batch}
     return score(saved.build(), features, *heard, exclusive=saved.exclusive, **size)
 
 
 def write_scores(path: Path, split: Split, scores: NDArray[np.float64]) -> None:
-    """Write clip_id, song and one probability per tag."""
+    """Write a CSV with a row per clip: clip_id, song and a probability per tag."""
     rows = (
         [clip.clip_id, clip.song, *(f"{value:.9g}" for value in row)]
         for clip, row in zip(split.clips, scores.tolist(), strict=True)
@@ -88,7 +92,7 @@ def write_scores(path: Path, split: Split, scores: NDArray[np.float64]) -> None:
 
 
 def read_scores(path: Path) -> tuple[list[str], NDArray[np.float64]]:
-    """Read clip ids and probabilities (clips, tags) of what ``write_scores`` wrote."""
+    """Read the clip ids and the probabilities (clips, tags) that ``write_scores`` wrote."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))[1:]
     return [row[0] for row in rows], np.array([[float(v) for v in row[2:]] for row in rows])

@@ -1,1 +1,1 @@
-"""Waveform shards become feature shards, and these become tensors."""
+"""Waveform shards become feature shards, and feature shards become tensors and arrays."""

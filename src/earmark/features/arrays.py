@@ -1,4 +1,4 @@
-"""Features and labels of a split as NumPy arrays, for scikit-learn or one's own loop."""
+"""Features and labels of a split as NumPy arrays, for scikit-learn or a loop of one's own."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SPLITS = ("train", "valid", "test")
 class Examples:
     """One split, standardised as training sees it; ``features, labels = examples`` unpacks the two arrays.
 
-    features: (clips, frames, dims). labels: (clips, tags) in {0, 1}. clip_ids, songs: (clips,), who each row is. tags:
-    the names of the columns of ``labels``. A clip that was cut into segments has a row for each of them.
+    features: (clips, frames, dims). labels: (clips, tags) in {0, 1}. clip_ids, songs: clip and song of each row. tags:
+    the names of the columns of ``labels``. If clips were cut into segments, each segment is a row.
     """
 
     features: NDArray[np.float32]
@@ -35,7 +35,7 @@ class Examples:
 
 
 def load_features(representation: str, split: str = "train", data: str | Path = "data") -> Examples:
-    """Load the features of a split that the pipeline computed, and its labels.
+    """Load the features that the pipeline has computed for a split, and the labels.
 
     representation: a key of ``representations`` in params.yaml. split: train, valid or test. data: the folder that the
     pipeline fills.

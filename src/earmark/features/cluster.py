@@ -1,8 +1,8 @@
-"""Shards computed by the workers of a Dask cluster, where EARMARK_CLUSTER names its scheduler.
+"""Shards computed by the workers of a Dask cluster, if EARMARK_CLUSTER names its scheduler.
 
-The workers write the very files that this process would have written, to the folder that all share, or by way of an
-fsspec URL that all reach (``s3://...``), where EARMARK_STORE names one. Which shards are missing, and what is in them,
-is decided here as ever: a cluster changes no fingerprint.
+The workers write the same files as this process would write, into a folder that all machines share. If they share
+none, EARMARK_STORE names an fsspec URL that they all reach (``s3://...``). This process still decides which shards are
+missing and what is in them, so a cluster changes no fingerprint.
 """
 
 from __future__ import annotations
@@ -31,15 +31,16 @@ _ABSENT = re.compile("(Import|ModuleNotFound|Attribute)Error")  # as text: Dask 
 
 
 def run(address: str, work: Work, about: About, tasks: Sequence[Task], done: Callable[[int], object]) -> None:
-    """Have ``work(source, target, fingerprint)`` done for every task by the workers of a cluster.
+    """Have the workers of a cluster do ``work(source, target, fingerprint)`` for every task.
 
-    about: tells, on a worker, its code and its makers, what else the bytes of its shards depend on. The workers decide
-    at the start what these are; every task compares its worker's with them, for those that join later. A worker that
-    declares ``GPU`` resources takes one task per GPU; if any does, only such workers are used. If a worker dies, or if
-    anything goes wrong on it, another one gets its task.
+    address: of the scheduler. about: returns the code and the makers of the machine that it runs on; the bytes of a
+    shard depend on both. The workers that are there at the start decide what the makers are, and every task compares
+    those of its worker with them, because a worker may join later. A worker that declares ``GPU`` resources takes one
+    task per GPU; if any worker does, the others get no task. If a worker dies, or if anything goes wrong on it, another
+    one gets its task. done: called with the number of clips of every finished task.
 
-    Raises EarmarkError if there is no scheduler or no worker, if the workers have other code, or if a shard cannot be
-    computed on any of them; the finished ones stay.
+    Raises EarmarkError if there is no scheduler or no worker, if the workers have other code, or if no worker can
+    compute a shard; the finished ones stay.
     """
     store = os.environ.get("EARMARK_STORE")
     remote = Store(store) if store else None
@@ -71,15 +72,15 @@ def run(address: str, work: Work, about: About, tasks: Sequence[Task], done: Cal
 def _completed(
     client: Any, resources: dict[str, int], submit: Callable[..., Any], tasks: Sequence[Task]
 ) -> Iterator[Task]:
-    """Yield each task when it is done; one that fails on a worker goes to those on which it has not been tried.
+    """Yield each task when it is done. A task that fails on a worker goes to the workers that have not tried it.
 
-    Among these to such as have failed at nothing: a full disk, a broken installation or a GPU in a fault fails every
-    task at once, and so draws them all. Raises _LostTaskError.
+    Workers that have not failed at anything come first: if a worker's disk is full, or if its installation or its GPU
+    is broken, it fails at once, and so the scheduler would give it every task. Raises _LostTaskError.
     """
     from distributed import CancelledError, KilledWorker
 
     ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    running: dict[Any, tuple[Task, frozenset[str]]] = {}  # and the workers that alone may do it; none: any
+    running: dict[Any, tuple[Task, frozenset[str]]] = {}  # and the only workers that may do it; none: any
     failures: dict[Task, dict[str, str]] = {task: {} for task in tasks}  # the reason on each worker that has tried
 
     def start(task: Task, workers: Sequence[str] = ()) -> None:
@@ -115,22 +116,22 @@ def _completed(
             raise _LostTaskError(task, error) from error
         except Exception as error:
             worker, reason = _whose(client, future, task, error)
-            if worker in failures[task]:  # it was not to try again
+            if worker in failures[task]:  # it was asked not to try again
                 raise _LostTaskError(task, error, failures[task]) from error
             if not any(worker in tried for tried in failures.values()):
                 print(f"worker {worker} cannot compute {task.target}: {reason}", file=sys.stderr)
             failures[task][worker] = reason
             start_elsewhere(task, error)
         else:
-            future.release()  # the scheduler keeps nothing of it, so that only shards in flight are ever done twice
+            future.release()  # the scheduler forgets it, so that only shards in flight are ever done twice
             yield task
 
 
 def _whose(client: Any, future: Any, task: Task, error: Exception) -> tuple[str, str]:
-    """The worker on which a task has failed, and the reason."""
+    """Return the worker on which a task has failed, and the reason."""
     if isinstance(error, TaskError):
         return error.args[0], error.args[1]
-    key = future.key  # it failed before the task began, where earmark is not installed for instance
+    key = future.key  # it failed before the task began, because earmark is not installed there for instance
     try:
         found = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks[key].erred_on))
     except Exception as silent:
@@ -139,7 +140,7 @@ def _whose(client: Any, future: Any, task: Task, error: Exception) -> tuple[str,
 
 
 def _check_result(address: str, task: Task) -> None:
-    """Refuse a shard that is not here: a folder that is shared only in name."""
+    """Raise EarmarkError if a finished shard is not here: then the folder is shared only in name."""
     found = shards.fingerprint_of(task.target)
     if found != task.fingerprint:
         raise EarmarkError(
@@ -150,7 +151,7 @@ def _check_result(address: str, task: Task) -> None:
 
 
 class _LostTaskError(Exception):
-    """A task that no worker can do, why, and the reasons on the workers that have tried."""
+    """A task that no worker can do, the error, and the reason on each worker that has tried."""
 
     def __init__(self, task: Task, reason: Exception | None, failures: dict[str, str] | None = None) -> None:
         super().__init__(task, reason, failures)
@@ -159,13 +160,14 @@ class _LostTaskError(Exception):
 
 @contextmanager
 def _client(address: str) -> Iterator[Any]:
+    """Connect to a scheduler; EarmarkError if there is none, or if Dask is not installed."""
     try:
         from distributed import Client
     except ImportError:
         raise EarmarkError(f"EARMARK_CLUSTER={address} needs earmark[distributed]: pip install distributed") from None
     log = logging.getLogger("distributed")
     level = log.level
-    log.setLevel(logging.CRITICAL)  # it reports a lost connection many times over; the error says it once
+    log.setLevel(logging.CRITICAL)  # it reports a lost connection many times; the error says it once
     try:
         try:
             client = Client(address, timeout=PATIENCE, set_as_default=False)  # type: ignore[no-untyped-call]
@@ -180,9 +182,10 @@ def _client(address: str) -> Iterator[Any]:
 
 
 def _check_workers(client: Any, address: str, about: About) -> tuple[dict[str, int], str]:
-    """Refuse workers that would compute something else; return the resources that a task takes, and their makers.
+    """Return the resources that a task takes, and the makers of the workers.
 
-    One that cannot tell what it is, its GPU being out of order, may be there: tasks that it takes go to others.
+    A worker may be there that cannot tell its makers, because its GPU is broken for instance: the tasks that it takes
+    go to others. Raises EarmarkError if there is no worker, or if the workers would compute something else.
     """
     try:
         client.wait_for_workers(1, timeout=PATIENCE)
@@ -214,13 +217,13 @@ def _check_workers(client: Any, address: str, about: About) -> tuple[dict[str, i
 
 
 def _workers(client: Any, resources: dict[str, int]) -> list[str]:
-    """The addresses of the workers that declare those resources."""
+    """Return the addresses of the workers that declare these resources."""
     workers = client.scheduler_info(n_workers=-1)["workers"]
     return [name for name, about in workers.items() if resources.keys() <= (about.get("resources") or {}).keys()]
 
 
 def _explained(lost: _LostTaskError, address: str, finished: int, total: int) -> str:
-    """What went wrong, which shard it was, and what is kept."""
+    """Return the text of an error: what went wrong, with which shard, and what is kept."""
     from distributed import KilledWorker
 
     shard, kept = lost.task.target, f"{finished} of {total} shards are finished and kept; run the stage again to go on"

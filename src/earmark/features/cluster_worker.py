@@ -1,4 +1,4 @@
-"""What a worker of a Dask cluster does for one shard, and how it tells what went wrong."""
+"""What a worker of a Dask cluster does for one shard, and how it reports what went wrong."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from earmark.errors import EarmarkError
 from earmark.storage.store import Store
 
 Work = Callable[[Path, Path, str], object]  # of source, target and fingerprint
-About = Callable[[], tuple[str, str]]  # a machine's code, and its makers
+About = Callable[[], tuple[str, str]]  # returns a machine's code, and its makers
 
 
 @dataclass(frozen=True)
 class Task:
-    """One shard: the waveforms ``source``, the features ``target``, their fingerprint, and how many clips it has."""
+    """One shard to compute: ``source`` has the waveforms, ``target`` gets the features of its ``clips`` clips."""
 
     source: Path
     target: Path
@@ -25,28 +25,29 @@ class Task:
 
     @property
     def source_name(self) -> str:
-        """What the waveforms are called in a store."""
-        return f"waveforms/{self.fingerprint}.h5"  # what the worker knows, too: it cannot open the source
+        """The name of the waveforms in a store."""
+        return f"waveforms/{self.fingerprint}.h5"  # of the features: a worker that has no file knows only this one
 
     @property
     def target_name(self) -> str:
-        """What the features are called in a store."""
+        """The name of the features in a store."""
         return f"features/{self.fingerprint}.h5"
 
 
 class TaskError(Exception):
-    """A worker's address, and what went wrong there."""
+    """The address of a worker, and what went wrong there."""
 
 
 def run_task(began: tuple[str, str], work: Work, about: About, task: Task, store: str | None) -> None:
-    """Do one task on a worker. Whatever goes wrong leaves it as text: any client can read that.
+    """Do one task on a worker.
 
-    began: code and makers of the run. store: the URL of what serves the worker in place of a shared folder.
+    began: code and makers of the run. store: a URL, if the machines share no folder. Raises TaskError for whatever goes
+    wrong: its text can be read by a client that does not know the class of the error.
     """
     from distributed import get_worker
 
     try:
-        if unlike := difference(about(), began):  # it has joined since the others were asked
+        if unlike := difference(about(), began):  # it joined after the others were asked
             raise EarmarkError(unlike)
         if store is None:
             work(task.source, task.target, task.fingerprint)
@@ -55,12 +56,12 @@ def run_task(began: tuple[str, str], work: Work, about: About, task: Task, store
         return
     except Exception as error:
         failed = TaskError(get_worker().address, told(error))
-    raise failed  # not from within: Dask would send along what it comes from, whose class the client may not have
+    raise failed  # not in the except clause: Dask would send its cause too, whose class the client may not have
 
 
 def run_by_store(store: Store, work: Work, task: Task) -> None:
-    """Do one task on a worker that shares no folder."""
-    if store.has(task.target_name):  # done before, by a worker that died or for a client that did
+    """Do one task on a worker that shares no folder: fetch the waveforms, and leave the features in the store."""
+    if store.has(task.target_name):  # by a worker that has died since, or for an earlier run
         return
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "waveforms" / task.source.name
@@ -72,7 +73,7 @@ def run_by_store(store: Store, work: Work, task: Task) -> None:
 
 
 def difference(here: tuple[str, str], began: tuple[str, str]) -> str | None:
-    """What keeps a worker's shards from being those of the run."""
+    """Return why a worker's shards would not be those of the run, None if they would; both are (code, makers)."""
     if here[0] != began[0]:
         return f"it has earmark's code {here[0][:12]}, not {began[0][:12]}; update it there"
     if here[1] != began[1]:
@@ -81,7 +82,7 @@ def difference(here: tuple[str, str], began: tuple[str, str]) -> str | None:
 
 
 def told(error: BaseException) -> str:
-    """An error in one line; what kind it is, unless it was written for users."""
+    """Return an error as one line, which begins with its class unless the text was written for users."""
     try:
         text = str(error)
     except Exception:

@@ -1,7 +1,6 @@
-"""Feature shards as tensors that stay in memory: cached features are read once, not in every epoch.
+"""Feature shards as tensors that stay in memory: they are read once, not in every epoch.
 
-Workers that read ahead are slower than none for such data: copying a batch between processes costs more than reading
-it.
+There are no worker processes that read ahead: to copy a batch between processes costs more than to read it.
 """
 
 from __future__ import annotations
@@ -24,9 +23,10 @@ from earmark.storage import shards
 
 @dataclass(frozen=True)
 class Split:
-    """One split: standardised features (rows, frames, dims), targets (rows, tags) and who the clip of each row is.
+    """One split: standardised features (rows, frames, dims), targets (rows, tags) in {0, 1}, and the clip of each row.
 
-    A row is a clip, or a segment of one. ``missing``: labelled clips without features, because decoding rejected them.
+    A row is a clip, or a segment of a clip. missing: how many labelled clips have no features, because decoding
+    rejected them.
     """
 
     features: Tensor
@@ -36,7 +36,10 @@ class Split:
     missing: int
 
     def by_clip(self, scores: NDArray[np.float64]) -> tuple[Split, NDArray[np.float64]]:
-        """The split with one row per clip, its first segment's, and the mean of each clip's rows of ``scores``."""
+        """Return the split with one row per clip, that of its first segment, and the mean scores of each clip.
+
+        scores: (rows, tags) -> (clips, tags).
+        """
         numbers = {clip: number for number, clip in enumerate(dict.fromkeys(c.clip_id for c in self.clips))}
         clip_of = np.array([numbers[c.clip_id] for c in self.clips], np.int64)
         counts = np.bincount(clip_of)
@@ -52,7 +55,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Origin:
-    """What features say of themselves: their representation, how its waveforms were decoded, and their code."""
+    """What shards of features say about themselves: representation, decoding of the waveforms, digest of their code."""
 
     representation: RepresentationConfig
     waveform: WaveformConfig
@@ -60,7 +63,10 @@ class Origin:
 
 
 def origin(features: Path) -> Origin:
-    """Where the shards of a folder come from; ShardError where one differs from the first, or does not say it."""
+    """Return the origin of the shards of a folder.
+
+    Raises ShardError if there is no shard, if one has another origin than the first, or if it does not state one.
+    """
     found = None
     for file in shards.open_all(features):
         if found is None:
@@ -75,7 +81,7 @@ def origin(features: Path) -> Origin:
 
 
 def _origin_of(file: h5py.File) -> Origin:
-    """Where an open shard comes from; ShardError if today's code does not know such settings."""
+    """Return the origin of an open shard. Raises ShardError if today's code does not accept its settings."""
     try:
         representation = RepresentationConfig.model_validate(shards.attribute(file, "config"))
         waveform = WaveformConfig.from_stored(shards.attribute(file, "waveform_config"))
@@ -87,9 +93,11 @@ def _origin_of(file: h5py.File) -> Origin:
 
 
 def load(features: Path, labels: Path, standardizer: Path, split: str) -> Split:
-    """Load one split, standardised with the training split's standardizer; rows follow the labels.
+    """Load one split of ``labels``, whose order the rows have, and standardise it.
 
-    Raises ShardError where no clip of the split has features.
+    features: a folder of shards. labels, standardizer: files. split: train, valid or test.
+
+    Raises ShardError if no clip of the split has features.
     """
     clips, table = read_labels(labels)
     members = [row for row, clip in enumerate(clips) if clip.split == split]
@@ -109,10 +117,10 @@ def load(features: Path, labels: Path, standardizer: Path, split: str) -> Split:
 def read_features(
     folder: Path, clip_ids: Sequence[str], standardizer: Standardizer | None = None
 ) -> tuple[list[int], NDArray[np.float32]]:
-    """Which of the clips have features, as places in ``clip_ids``, ascending; and these features, in that order.
+    """Return the ascending positions in ``clip_ids`` of the clips that have features, and the features in that order.
 
-    The features are (clips, frames, dims), standardised shard by shard if a ``standardizer`` is given. A clip that was
-    cut into segments has a row for each of them, and its place occurs as often.
+    The features are (rows, frames, dims), standardised if a ``standardizer`` is given. If a clip was cut into segments,
+    each has a row, and the position of the clip occurs as often.
     """
     wanted = {clip: place for place, clip in enumerate(clip_ids)}
     parts: list[NDArray[np.float32]] = []
@@ -128,11 +136,12 @@ def read_features(
 
 
 class Batches:
-    """A split in batches: item k is the k-th (features, targets) batch of the current epoch.
+    """A split in batches: item k is the k-th batch of the current epoch, (features, targets).
 
-    Shuffled by (seed, epoch) alone, so that a resumed run sees the batches that the killed one would have seen. With an
-    ``excerpt`` below 1 a batch shows that share of the clips' frames, from a place drawn anew for every batch, and an
-    epoch passes 1 / excerpt times over the clips, so that it shows as many frames as without.
+    size: clips in a batch. seed: shuffles them; without one the order is that of the split. Only seed and epoch decide
+    about the order, so that a resumed run sees the batches that the killed one would have seen. excerpt: the share of a
+    clip's frames that a batch shows, from a place that is drawn for every batch. An epoch then passes 1 / excerpt times
+    over the clips, so that it shows as many frames as with whole clips.
     """
 
     def __init__(self, split: Split, size: int, seed: int | None = None, excerpt: float = 1.0) -> None:
@@ -143,9 +152,9 @@ class Batches:
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
-        """Draw the order of this epoch and its excerpts; without a seed the order is that of the split."""
+        """Draw the order and the excerpts of an epoch."""
         clips = len(self.split.targets)
-        # Batches of nearly equal size: a last batch of a single clip would leave batch norm without a deviation.
+        # Batches of nearly equal size: in a last batch of a single clip, batch norm would have no deviation.
         per_pass = -(-clips // self.size)
         generator = torch.Generator().manual_seed((self.seed or 0) * 1_000_003 + epoch)
         self._rows: list[Tensor] = []

@@ -1,8 +1,8 @@
-"""Waveform shard in, feature shard out, in batches on the GPU where torch sees one.
+"""Waveform shard in, feature shard out, in batches, on a GPU if torch sees one.
 
-Reading the next batch and writing the last one overlap with computing this one. A shard whose inputs, settings and code
-have not changed is left as it is, so that a crash costs one shard at most. With EARMARK_CLUSTER the workers of a Dask
-cluster compute the shards.
+While one batch is computed, the next one is read and the last one is written. A shard whose inputs, settings and code
+have not changed stays as it is, so that a crash costs one shard at most. If EARMARK_CLUSTER names a Dask cluster, its
+workers compute the shards.
 """
 
 from __future__ import annotations
@@ -37,13 +37,14 @@ _LARGEST_BATCH = {"cpu": 16, "cuda": 64}  # beyond these the measured time per c
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_ONE_AT_A_TIME = threading.Lock()  # a worker may have several threads; the transform uses all cores itself
+_ONE_AT_A_TIME = threading.Lock()  # a worker may have several threads, but the transform already uses all cores
 
 
 def extract_representation(params: Path, representation: str, waveforms: Path, manifest: Path, out: Path) -> None:
-    """Do what the stage does for a representation of params.yaml: compute it, and say how many clips that took.
+    """Run the stage: compute a representation of params.yaml into ``out``, and print how many clips were computed.
 
-    waveforms: the folder with the index of its rate. Raises EarmarkError if it is not in params.yaml.
+    waveforms: the folder with the index of the waveforms at its rate. Raises EarmarkError if params.yaml does not have
+    the representation, or if it cannot be computed.
     """
     config = load(params)
     settings = entry("representations", config.representations, representation)
@@ -55,11 +56,13 @@ def extract_representation(params: Path, representation: str, waveforms: Path, m
 
 
 def extract(waveforms: Waveforms, out: Path, config: RepresentationConfig) -> dict[str, int]:
-    """Compute one representation of every shard of ``waveforms`` into ``out``, which is named as the representation.
+    """Compute one representation of every shard of ``waveforms``, into a folder that has the name of its entry.
 
-    Returns how many clips there are and how many of them were computed now. A damaged shard is computed again; only a
-    shard that is not up to date needs its waveforms. In the end all shards are of the same makers, as ``stale`` has
-    it: those of what is computed now are known when the first is done, for it may be another machine that does it.
+    Return how many clips there are, and how many of them were computed now. A damaged shard counts as absent. Waveforms
+    are needed only for shards that are not up to date. In the end all shards have the same makers (see ``storage.makers``).
+    Another machine may compute them, so the makers of this run are known only when its first shards are done.
+
+    Raises ConfigError if the settings cannot be used, ShardError if a shard that was just written is damaged.
     """
     config = representations.resolve(config, out.name)
     counts = {name: shard.rows for name, shard in waveforms.shards.items()}
@@ -71,7 +74,7 @@ def extract(waveforms: Waveforms, out: Path, config: RepresentationConfig) -> di
         if line := stale_reason(held, again, here):
             progress.say(f"features {out.name}", line)
         if first := [name for name in again if held[name] is None]:
-            again = first  # by whose makers the others are judged then
+            again = first  # their makers then decide about the others
         sources = waveforms.ready(again, out)
         tasks = [cluster.Task(sources[name], targets[name], marks[name], counts[name]) for name in again]
         _compute(config, tasks, f"features {out.name}")
@@ -85,7 +88,7 @@ def extract(waveforms: Waveforms, out: Path, config: RepresentationConfig) -> di
 
 
 def _made_by(path: Path, mark: str) -> dict[str, str] | None:
-    """Who made a shard of that fingerprint; None where there is none, or a damaged one."""
+    """Return the makers of the shard with this fingerprint, None if it is absent or damaged."""
     fingerprint, found = shards.marks_of(path)
     return json.loads(found or "{}") if fingerprint == mark else None
 
@@ -107,9 +110,10 @@ def compute_shard(
     fingerprint: str,
     done: Callable[[int], object] = lambda _: None,
 ) -> None:
-    """Write the features of one waveform shard: what a stage does for each, here or on a worker of a cluster.
+    """Write the features of one waveform shard, here or on a worker of a cluster.
 
-    The folder of ``target`` is named as the representation, and errors name that.
+    The folder of ``target`` has the name of the representation, which errors then name. done: called with the number of
+    clips of every batch.
     """
     with _ONE_AT_A_TIME:
         engine = _engine(config.model_dump_json(), str(devices.device()), target.parent.name)
@@ -118,19 +122,19 @@ def compute_shard(
 
 @lru_cache(maxsize=1)
 def _engine(config: str, device: str, name: str) -> Extractor:  # noqa: ARG001 - another device is another engine
-    """The transform of that configuration, in JSON, kept for the next shard."""
+    """Return the extractor of a representation, which is given as JSON; it is kept for the next shard."""
     memory.keep()
     return Extractor(RepresentationConfig.model_validate_json(config), name)
 
 
 def about(kind: str) -> tuple[str, str]:
-    """The code that computes features of a kind on this machine, and what else their bytes depend on."""
+    """Return the digest of the code that computes a kind of features on this machine, and its makers in one line."""
     told = ", ".join(f"{name} {version}" for name, version in sorted(makers().items()))
     return provenance.digest(f"features-{kind}"), told
 
 
 def makers() -> dict[str, str]:
-    """The libraries and the device that compute features here."""
+    """Return the versions of the libraries that compute features here, and the kind of device."""
     return provenance.makers("torch", "numpy", "scipy", device=devices.kind(devices.device()))
 
 
@@ -140,9 +144,10 @@ def _fingerprint(waveforms: str, config: RepresentationConfig) -> str:
 
 
 class Extractor:
-    """One transform on one device, used for many shards. ``name``: what errors call it (default: its kind).
+    """A transform on a device, for many shards.
 
-    ``seconds``: how long it has read, transformed and written so far; these overlap.
+    name: what errors call it (default: its kind). seconds: how long it has read, transformed and written so far; these
+    overlap. Raises ConfigError if the settings cannot be used.
     """
 
     def __init__(self, config: RepresentationConfig, name: str | None = None) -> None:
@@ -156,7 +161,7 @@ class Extractor:
         self.batch = max(1, min(_LARGEST_BATCH.get(self.device.type, 16), fitting))
 
     def run(self, source: Path, target: Path, fingerprint: str, done: Callable[[int], object]) -> None:
-        """Write the features of one waveform shard, rows in the shard's order."""
+        """Write the features of one waveform shard; the rows keep their order. done: as in ``compute_shard``."""
         transform = self.transform
         append = self._timed("write", lambda ids, rows: writer.append(ids, rows()))
         compute = self._timed("transform", self._compute)
@@ -184,12 +189,12 @@ class Extractor:
                 }
 
     def _batches(self, waveforms: Any, reader: ThreadPoolExecutor) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Yield (first row, batch of waves), the next batch being read meanwhile."""
+        """Yield (first row, waves (batch, samples)); the next batch is read meanwhile."""
 
         def load(start: int) -> NDArray[np.float32]:
             try:
                 raw = waveforms[start : start + self.batch, : self.config.samples]
-            except OSError as error:  # the target's writer would take it for an error of its own
+            except OSError as error:  # the writer of the target would take it for its own error
                 raise EarmarkError(
                     f"{waveforms.file.filename}: waveforms from row {start} on cannot be read ({error}); the disk or "
                     "the share that it lies on may be failing"
@@ -207,7 +212,7 @@ class Extractor:
             start = after
 
     def _timed(self, what: str, work: Callable[P, R]) -> Callable[P, R]:
-        """``work``, its time added to ``seconds``."""
+        """Return ``work`` with its time added to ``seconds``."""
 
         def timed(*args: P.args, **kwargs: P.kwargs) -> R:
             start = time.perf_counter()
@@ -219,7 +224,7 @@ class Extractor:
         return timed
 
     def _compute(self, waves: NDArray[np.float32]) -> devices.Ready:
-        """Features of one batch; where memory does not suffice, in halves, and all later batches so."""
+        """Compute the features of a batch; if it does not fit into memory, halve it and all later batches."""
         try:
             with torch.no_grad():
                 return self.copies.download(self.transform(self.copies.upload(waves)))

@@ -1,4 +1,4 @@
-"""How a network hears an audio file: decoded, cut, stored, transformed and standardised as the pipeline does it."""
+"""From an audio file to the input of a network: decoded, cut, rounded, transformed and standardised."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from earmark.decode.audio import REMAINDER, cut, decode_whole, from_stored, to_s
 from earmark.errors import EarmarkError
 from earmark.features.standardize import Standardizer
 
-_BATCH = 8  # segments transformed at once: a whole album must not need its whole memory at once
+_BATCH = 8  # segments that are transformed at one time: an album must not need all its memory at once
 
 
 @dataclass(frozen=True)
 class Heard:
-    """``features``: (segments, frames, dims), standardised; ``seconds``: of the whole file."""
+    """What a network gets of a file: features (segments, frames, dims), standardised; seconds: of the whole file."""
 
     features: Tensor
     seconds: float
 
 
 class Listener:
-    """The way from a file to the input of one network.
+    """The way from an audio file to the input of one network.
 
-    It is that of the pipeline, by the same functions: the stages decode and features keep what is between them, and
-    features, in shards. Only a representation stored as float16 differs there, by 0.001 standardised units at most.
+    It runs the functions of the pipeline. The pipeline also stores waveforms and features in shards; this changes
+    nothing, unless the representation is stored as float16: then features differ by at most 0.001 standardised units.
 
-    representation, waveform: as the shards and models that are heard hold them. standardizer: what standardises.
+    representation, waveform, standardizer: those of the model. Raises EarmarkError if today's code cannot build the
+    representation.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Listener:
             raise EarmarkError(f"the model's representation cannot be built: {error}") from None
 
     def hear(self, path: Path) -> Heard:
-        """Read one file; RejectedError where it cannot be decoded, or is shorter than the pipeline takes it."""
+        """Read one file. Raises RejectedError if it cannot be decoded, or if it is shorter than ``min_seconds``."""
         wave = decode_whole(path, self.representation.rate, self.waveform.min_seconds)
         segments = from_stored(to_stored(self._segments(wave), self.waveform.dtype))
         with torch.no_grad():
@@ -58,10 +59,10 @@ class Listener:
         return Heard(torch.from_numpy(features), len(wave) / self.representation.rate)
 
     def _segments(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What is heard of a file, (segments, samples).
+        """Cut a file, (samples of the file,) -> (segments, samples).
 
-        A file as long as the corpus's clips, or shorter, is cut by the policy of these, one that is longer by more than
-        a tenth into segments, one after the other, whatever the policy: a song is heard from beginning to end.
+        A file that is at most a tenth longer than the clips of the corpus is cut by their policy. A longer one is cut
+        into segments, one after the other, whatever the policy: a song is heard from beginning to end.
         """
         clip, samples = self.waveform, self.representation.samples
         if clip.policy != "segments" and len(wave) > (1 + REMAINDER) * clip.samples:

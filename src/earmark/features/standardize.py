@@ -1,4 +1,4 @@
-"""Mean and inverse standard deviation of every dimension over the training split, in one streaming pass."""
+"""The mean and inverse standard deviation of every dimension over the training split, in one pass over the shards."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from earmark.storage import shards
 
 @dataclass(frozen=True)
 class Standardizer:
-    """(x - mean) * inverse_std, per dimension; ``clips`` is how many training clips it was fitted on.
+    """What standardises features: (x - mean) * inverse_std, both (dims,), fitted on ``clips`` training clips.
 
-    A dimension that is constant on the training split has inverse_std 0: it carries no information.
+    A dimension that is constant on the training split carries no information: its inverse_std is 0.
     """
 
     mean: NDArray[np.float32]
@@ -28,12 +28,12 @@ class Standardizer:
     clips: int
 
     def save(self, path: Path) -> None:
-        """Write as JSON; float32 values survive the round trip exactly."""
+        """Write it as JSON, from which every float32 comes back exactly."""
         write_json(path, {"clips": self.clips, "mean": self.mean.tolist(), "inverse_std": self.inverse_std.tolist()})
 
     @classmethod
     def load(cls, path: Path) -> Standardizer:
-        """Read what ``save`` wrote; EarmarkError where it is something else."""
+        """Read what ``save`` wrote. Raises EarmarkError if the file is absent or something else."""
         content = read_json(path)
         if missing := {"mean", "inverse_std", "clips"} - set(content):
             raise EarmarkError(f"{path} lacks {', '.join(sorted(missing))}; run the standardize stage again")
@@ -41,7 +41,7 @@ class Standardizer:
 
 
 def fit_training_split(features: Path, labels: Path, out: Path) -> None:
-    """Do what the stage does: fit on the training split of ``labels``, and write the standardizer into ``out``."""
+    """Run the stage: fit on the training split of ``labels``, and write the standardizer to the file ``out``."""
     watch = progress.Stopwatch()
     clips, _ = read_labels(labels)
     fitted = fit(features, {clip.clip_id for clip in clips if clip.split == "train"})
@@ -50,16 +50,23 @@ def fit_training_split(features: Path, labels: Path, out: Path) -> None:
 
 
 def fit_array(features: NDArray[np.float32]) -> Standardizer:
-    """Fit on features in memory, (clips, frames, dims)."""
+    """Return the standardizer of features in memory, (clips, frames, dims).
+
+    >>> fitted = fit_array(np.array([[[1, 5], [3, 5]]], np.float32))  # one clip of two frames
+    >>> fitted.mean, fitted.inverse_std
+    (array([2., 5.], dtype=float32), array([1., 0.], dtype=float32))
+    """
     mean, std = features.mean(axis=(0, 1), dtype=np.float64), features.std(axis=(0, 1), dtype=np.float64)
     return Standardizer(_float32(mean), _inverse(std, mean), len(features))
 
 
 def fit(features: Path, train_ids: Collection[str]) -> Standardizer:
-    """Fit on the clips of ``features`` that are in ``train_ids``; frames and clips are pooled.
+    """Return the standardizer of a folder of shards, fitted on all frames of the clips ``train_ids``.
 
-    Moments are merged batch by batch in float64 (Chan, Golub and LeVeque 1983), so that the order of magnitude of the
-    mean costs no accuracy. Raises ShardError where no training clip is there.
+    Mean and variance are updated batch by batch in float64 (Chan, Golub and LeVeque 1983), so that a large mean costs
+    no accuracy.
+
+    Raises ShardError if no training clip has features.
     """
     count, clips = 0, 0
     mean: NDArray[np.float64] | float = 0.0
@@ -86,7 +93,7 @@ def fit(features: Path, train_ids: Collection[str]) -> Standardizer:
 
 
 def _inverse(std: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float32]:
-    """One over the deviation; 0 where a dimension is constant, which then says nothing."""
+    """Return one over the deviation, or 0 if a dimension is constant."""
     return _float32(np.divide(1.0, std, out=np.zeros_like(std), where=std > 1e-7 * (1 + np.abs(mean))))
 
 

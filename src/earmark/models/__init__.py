@@ -1,1 +1,1 @@
-"""Music models: plain modules from features to logits."""
+"""Networks from features to logits, one family per file: a new file with a ``build`` is a new family."""

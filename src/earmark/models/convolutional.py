@@ -19,9 +19,9 @@ FCN_POOLS: Pools = ((4, 2), (5, 4), (8, 3), (8, 4))
 class FullyConvolutional(nn.Module):
     """Four 3 x 3 blocks of 128, 384, 768 and 2048 channels, then the tags.
 
-    With ``SCATTERING_POOLS`` the CNN of Song et al. 2018, Table 1, whose pools leave 1 x 1 of 114 x 433; with
-    ``FCN_POOLS`` the FCN-4 of Choi et al. 2016, Table 1, whose pools leave 1 x 1 of 1366 x 96. Whatever a longer
-    input leaves is reduced by its maximum, so the number of frames may differ from clip to clip.
+    With ``SCATTERING_POOLS`` it is the CNN of Song et al. 2018, Table 1, whose pools reduce 114 x 433 to 1 x 1. With
+    ``FCN_POOLS`` it is the FCN-4 of Choi et al. 2016, Table 1, whose pools reduce 1366 x 96 to 1 x 1. If more is left
+    of a longer input, its maximum is taken, so the number of frames may differ from clip to clip.
     """
 
     def __init__(self, n_tags: int, frames: int, dims: int, *, pools: Pools) -> None:
@@ -36,7 +36,7 @@ class FullyConvolutional(nn.Module):
         self.output = nn.Linear(channels[-1], n_tags)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(batch, frames, dims) -> logits (batch, n_tags)."""
+        """Return the logits (batch, n_tags) of features (batch, frames, dims)."""
         maps = self.blocks(features.unsqueeze(1))
         return self.output(maps.amax(dim=(2, 3)))
 
@@ -44,8 +44,8 @@ class FullyConvolutional(nn.Module):
 class Convolutional2d(nn.Module):
     """The 2-d CNN of Dalla Longa et al.: four valid 3 x 3 convolutions with pools of 2, flattened into the tags.
 
-    261 x 128 log-mel becomes 14 x 6 x 64 = 5376 values. The flat layer pins the number of frames. The order of
-    frames and dims among a kernel's axes is immaterial: the transposed kernels give the same scores.
+    261 x 128 log-mel becomes 14 x 6 x 64 = 5376 values. The flat layer fixes the number of frames. It does not matter
+    which axis is first: with transposed kernels the scores are the same.
     """
 
     def __init__(self, n_tags: int, frames: int, dims: int, *, dropout: float = 0.1) -> None:
@@ -60,7 +60,7 @@ class Convolutional2d(nn.Module):
         self.output = nn.Linear(64 * size_after(frames, pools, 3) * size_after(dims, pools, 3), n_tags)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(batch, frames, dims) -> logits (batch, n_tags)."""
+        """Return the logits (batch, n_tags) of features (batch, frames, dims)."""
         maps = self.blocks(features.unsqueeze(1))
         return self.output(maps.flatten(1))
 
@@ -68,8 +68,8 @@ class Convolutional2d(nn.Module):
 class BidirectionalLSTM(nn.Module):
     """The mel BiLSTM of Dalla Longa et al.: two BiLSTM(100), three valid convolutions 3-50, flattened into the tags.
 
-    227 x 128 log-mel becomes 221 x 50 values. The flat layer pins the number of frames. The paper leaves the
-    activation open: ReLU here.
+    227 x 128 log-mel becomes 221 x 50 values. The flat layer fixes the number of frames. The paper does not say which
+    activation it uses; this is ReLU.
     """
 
     def __init__(self, n_tags: int, frames: int, dims: int, *, units: int = 100, channels: int = 50) -> None:
@@ -87,7 +87,7 @@ class BidirectionalLSTM(nn.Module):
         self.output = nn.Linear(left * channels, n_tags)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(batch, frames, dims) -> logits (batch, n_tags)."""
+        """Return the logits (batch, n_tags) of features (batch, frames, dims)."""
         states, _ = self.lstm(features)
         maps = self.convolutions(states.transpose(1, 2))
         return self.output(maps.flatten(1))
@@ -102,7 +102,10 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
 
 
 def build(n_tags: int, frames: int, dims: int, *, network: str, **options: float) -> nn.Module:
-    """Build one of ``NETWORKS``: (batch, frames, dims) -> logits (batch, n_tags)."""
+    """Build one of ``NETWORKS``: (batch, frames, dims) -> logits (batch, n_tags).
+
+    options: the keyword arguments of its class. Raises ValueError for another name, or if the input is too small.
+    """
     if network not in NETWORKS:
         raise ValueError(f"network must be one of {sorted(NETWORKS)}, got {network!r}")
     return NETWORKS[network](n_tags, frames, dims, **options)

@@ -1,4 +1,4 @@
-"""The convolutional recurrent network of Panwar et al.: four convolution blocks over log-mel, two GRU layers on top."""
+"""The convolutional recurrent network of Panwar et al.: four convolution blocks over log-mel, then two GRU layers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ CHANNELS = (1, 64, 128, 128, 128)
 
 
 class ConvolutionalRecurrent(nn.Module):
-    """Four blocks (convolution 3 x 3, batch norm, ELU, pool) reduce frames and dims by 96 each; then GRU(32) twice.
+    """Four blocks (convolution 3 x 3, batch norm, ELU, pool) that reduce frames and dims 96 times, and two GRU(32).
 
-    1366 x 96 log-mel is zero-padded to 1440 frames and becomes 15 steps of 128 values. The last step of the second
-    GRU gives the tags. Clips of other lengths are padded likewise, on both sides, to the next multiple of 96. The
-    paper prints no dropout rate: ``dropout`` follows every block.
+    1366 x 96 log-mel is zero-padded to 1440 frames and becomes 15 steps of 128 values. The last step of the second GRU
+    gives the tags. Clips of other lengths are zero-padded on both sides to the next multiple of 96 frames. The paper
+    prints no dropout rate; here ``dropout`` follows every block.
     """
 
     def __init__(self, n_tags: int, frames: int, dims: int, *, units: int = 32, dropout: float = 0.1) -> None:
@@ -37,14 +37,14 @@ class ConvolutionalRecurrent(nn.Module):
         self.output = nn.Linear(units, n_tags)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(batch, frames, dims) -> logits (batch, n_tags)."""
+        """Return the logits (batch, n_tags) of features (batch, frames, dims)."""
         missing = -features.shape[1] % self.reduction
         padded = F.pad(features, (0, 0, missing // 2, missing - missing // 2))
         maps = self.blocks(padded.unsqueeze(1))
-        states, _ = self.rnn(maps.transpose(1, 2).flatten(2))  # (batch, channels, steps, bands) -> one vector a step
+        states, _ = self.rnn(maps.transpose(1, 2).flatten(2))  # (batch, channels, steps, bands) -> a vector per step
         return self.output(states[:, -1])
 
 
 def build(n_tags: int, frames: int, dims: int, **options: float) -> nn.Module:
-    """Build the network: (batch, frames, dims) -> logits (batch, n_tags)."""
+    """Build the network: (batch, frames, dims) -> logits (batch, n_tags). Raises ValueError if dims are too few."""
     return ConvolutionalRecurrent(n_tags, frames, dims, **options)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Harmonic CNN (Won et al. 2020, Data-driven harmonic filters for audio representation learning) on the waveform."""
+"""Harmonic CNN on the waveform (Won et al. 2020, Data-driven harmonic filters for audio representation learning)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POOLS = ((2, 2), (2, 2), (2, 2), (2, 2), (2, 2), (3, 2), (3, 2))  # frames, band
 class HarmonicFilters(nn.Module):
     """Triangular filters on the harmonics of 128 pitches, in decibels; the quality factor ``Q`` is learnt.
 
-    The filter of harmonic n of pitch f is centred on n f, and (0.1079 n f + 24.7) / Q Hz wide (Eqs. 4 and 5).
+    The filter of harmonic n of a pitch of f Hz is centred on n f, and (0.1079 n f + 24.7) / Q Hz wide (Eqs. 4 and 5).
     """
 
     centres: Tensor
@@ -36,12 +36,12 @@ class HarmonicFilters(nn.Module):
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
 
     def filters(self) -> Tensor:
-        """(frequencies of the FFT, harmonics x bands), peak 1."""
+        """Return the filters, (frequencies of the FFT, harmonics x bands), with a maximum of 1 each."""
         half = (0.1079 * self.centres + 24.7) / self.Q / 2
         return (1 - (self.frequencies.unsqueeze(1) - self.centres).abs() / half).clamp(min=0)
 
     def forward(self, wave: Tensor) -> Tensor:
-        """(batch, n_samples) -> (batch, harmonics, 1 + n_samples // hop, bands) in dB."""
+        """Return decibels, (batch, n_samples) -> (batch, harmonics, 1 + n_samples // hop, bands)."""
         n_fft = len(self.window)
         spectrum = torch.stft(wave, n_fft, self.hop, window=self.window, pad_mode="reflect", return_complex=True)
         power = spectrum.abs().square().transpose(1, 2) @ self.filters()
@@ -50,7 +50,7 @@ class HarmonicFilters(nn.Module):
 
 
 class PooledResidual(nn.Module):
-    """Two 3 x 3 convolutions around an identity, pooled: (batch, channels, h, w) -> (batch, channels, h', w')."""
+    """Two 3 x 3 convolutions with a shortcut, then a pool: (batch, channels, h, w) -> (batch, channels, h', w')."""
 
     def __init__(self, channels: int, pool: tuple[int, int]) -> None:
         super().__init__()
@@ -64,14 +64,15 @@ class PooledResidual(nn.Module):
         self.pool = nn.MaxPool2d(pool)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """The sum of branch and input, pooled and rectified."""
+        """Return the sum of branch and input, pooled and rectified."""
         return self.pool(self.branch(maps) + maps).relu()
 
 
 class HarmonicCNN(nn.Module):
     """Harmonic filters as six input channels, seven pooled blocks, the maximum over time, and two dense layers.
 
-    Trained on 5 s at 16 kHz (80,000 samples), scored by the mean over a clip's pieces. Longer inputs will do.
+    The paper trains on excerpts of 5 s at 16 kHz (80,000 samples), and averages the scores over a clip's excerpts. The
+    network also takes longer inputs.
     """
 
     def __init__(
@@ -96,13 +97,16 @@ class HarmonicCNN(nn.Module):
         self.output = nn.Linear(wide, n_tags)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Waveform (batch, n_samples, 1) -> logits (batch, n_tags)."""
+        """Return the logits (batch, n_tags) of a waveform (batch, n_samples, 1)."""
         maps = self.blocks(self.input_norm(self.filters(features.squeeze(2))))
         return self.output(self.dense(maps.amax(dim=(2, 3))))
 
 
 def build(n_tags: int, frames: int, dims: int, **options: int) -> nn.Module:
-    """Build the network on ``frames`` samples, (batch, frames, 1) -> logits (batch, n_tags)."""
+    """Build the network on ``frames`` samples: (batch, frames, 1) -> logits (batch, n_tags).
+
+    Raises ValueError if the input is not a waveform, or is too short.
+    """
     if dims != 1:
         raise ValueError(f"dims must be 1, got {dims}: the input is a waveform")
     return HarmonicCNN(n_tags, frames, **options)

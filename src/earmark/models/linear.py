@@ -1,4 +1,4 @@
-"""The floor that every network must beat: logistic regression on the time mean and deviation of a representation."""
+"""The floor that every network must beat: logistic regression on the mean and the deviation of features over time."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from earmark.models.networks import Measure
 
 Array = NDArray[np.float64]
 
-STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)  # scikit-learn's C: inverse of the L2 penalty
+STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)  # scikit-learn's C, the inverse of the L2 penalty
 
 
 class LinearProbe(nn.Module):
-    """Standardised (mean, standard deviation) over time, then one linear layer: one logit per tag.
+    """Mean and standard deviation over time, standardised, and a linear layer with one logit per tag.
 
-    It fits itself (``fit``) with scikit-learn instead of by gradient steps, and is saved and scored as any network.
+    It fits itself with scikit-learn and not by gradient steps, but is saved and scored like any network.
     """
 
     mean: Tensor
@@ -32,35 +32,35 @@ class LinearProbe(nn.Module):
         self.linear = nn.Linear(2 * dims, n_tags)
 
     def pool(self, features: Tensor) -> Tensor:
-        """(batch, frames, dims) -> (batch, 2 * dims): mean and standard deviation over the frames."""
+        """Return mean and standard deviation over the frames: (batch, frames, dims) -> (batch, 2 * dims)."""
         return torch.cat([features.mean(dim=1), features.std(dim=1, unbiased=False)], dim=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(batch, frames, dims) -> logits (batch, n_tags)."""
+        """Return the logits (batch, n_tags) of features (batch, frames, dims)."""
         return self.linear((self.pool(features) - self.mean) * self.inverse_std)
 
     @torch.no_grad()
     def fit(
         self, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], measure: Measure
     ) -> list[tuple[float, float]]:
-        """Fit every tag; all tags share the penalty that ``measure`` finds best on ``valid``.
+        """Fit all tags, with the one penalty that is best on ``valid``; return the (C, measure) pairs tried.
 
-        train, valid: features (clips, frames, dims) and targets (clips, tags). Returns the (C, measure) pairs tried.
-        A tag without both classes in training gets its (clamped) frequency as a constant.
+        train, valid: features (clips, frames, dims) and targets (clips, tags). measure: of scores and targets, higher
+        is better. A tag that lacks a class in ``train`` gets its frequency as a constant probability, clipped to 1e-6.
         """
         pooled = self.pool(train[0])
         self.mean.copy_(pooled.mean(dim=0))
         std = pooled.std(dim=0, unbiased=False)
         self.inverse_std.copy_(torch.where(std > 0, 1 / std, 0.0))
         inputs = ((pooled - self.mean) * self.inverse_std).double()
-        # An L2 penalty is blind to rotations: in the basis of the clips' own span the same optimum has fewer unknowns.
+        # An L2 penalty does not change under rotation: in a basis of the clips' span the optimum has fewer unknowns.
         _, _, basis = torch.linalg.svd(inputs, full_matrices=False)
         rotated = (inputs @ basis.T).numpy()
         targets, valid_targets = train[1].numpy(), valid[1].numpy()
         tried: list[tuple[float, float]] = []
         best: tuple[Array, Array] | None = None
         for strength in STRENGTHS:
-            with threadpool_limits(1 if rotated.size < 1e7 else None):  # small products lose time to many threads
+            with threadpool_limits(1 if rotated.size < 1e7 else None):  # small products are slower on many threads
                 weights, biases = _fit_tags(rotated, targets, strength)
             weights = weights @ basis.numpy()
             self._set(weights, biases)
@@ -78,7 +78,7 @@ class LinearProbe(nn.Module):
 
 
 def _fit_tags(inputs: Array, targets: NDArray[np.float32], strength: float) -> tuple[Array, Array]:
-    """Weights (tags, inputs) and biases (tags,) at one penalty."""
+    """Return weights (tags, inputs) and biases (tags,) at one penalty."""
     frequencies = targets.mean(axis=0)
     weights = np.zeros((targets.shape[1], inputs.shape[1]))
     biases = np.zeros(targets.shape[1])
@@ -94,5 +94,5 @@ def _fit_tags(inputs: Array, targets: NDArray[np.float32], strength: float) -> t
 
 
 def build(n_tags: int, frames: int, dims: int) -> LinearProbe:  # noqa: ARG001 - any number of frames is pooled
-    """The probe for features of ``dims`` dimensions."""
+    """Build the probe: (batch, any number of frames, dims) -> logits (batch, n_tags)."""
     return LinearProbe(dims, n_tags)

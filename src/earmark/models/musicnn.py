@@ -1,4 +1,4 @@
-"""musicnn (Pons and Serra 2019): filters shaped by musical intuition, timbre across bands and rhythm across time."""
+"""musicnn (Pons and Serra 2019): filters whose shapes fit music, tall ones for timbre and long ones for rhythm."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Front(nn.Module):
     def __init__(self, filters: int, kernel: tuple[int, int]) -> None:
         super().__init__()
         length = kernel[0]
-        self.pad = nn.ZeroPad2d((0, 0, (length - 1) // 2, length // 2))  # the length of the clip is kept
+        self.pad = nn.ZeroPad2d((0, 0, (length - 1) // 2, length // 2))  # so that the number of frames stays
         self.convolution = nn.Conv2d(1, filters, kernel)
         self.norm = nn.BatchNorm2d(filters)
 
@@ -40,10 +40,10 @@ class _Middle(nn.Module):
 
 
 class MusiCNN(nn.Module):
-    """Front-end of five musically shaped filter banks, three residual layers over time, and temporal pooling.
+    """Five banks of timbre and rhythm filters, three residual layers over time, and pooling over time.
 
-    Trained on pieces of 3 s (187 frames of 96 log-mel bands), scored by the mean over a clip's pieces. Any number of
-    frames will do. Batch norm comes after ReLU, as in the authors' TensorFlow code, whose layers these are.
+    The paper trains on excerpts of 3 s (187 frames of 96 log-mel bands), and averages the scores over a clip's
+    excerpts. The network takes any number of frames. Batch norm comes after ReLU, as in the authors' TensorFlow code.
     """
 
     def __init__(self, n_tags: int, frames: int, dims: int, *, middle: int = 64, units: int = 200) -> None:
@@ -64,7 +64,7 @@ class MusiCNN(nn.Module):
         self.output = nn.Linear(units, n_tags)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(batch, frames, dims) -> logits (batch, n_tags)."""
+        """Return the logits (batch, n_tags) of features (batch, frames, dims)."""
         maps = self.input_norm(features.unsqueeze(1))
         front = torch.cat([bank(maps) for bank in self.front], dim=1)
         first = self.middle[0](front)
@@ -76,5 +76,5 @@ class MusiCNN(nn.Module):
 
 
 def build(n_tags: int, frames: int, dims: int, **options: int) -> nn.Module:
-    """Build the network: (batch, frames, dims) -> logits (batch, n_tags)."""
+    """Build the network: (batch, frames, dims) -> logits (batch, n_tags). Raises ValueError if dims are too few."""
     return MusiCNN(n_tags, frames, dims, **options)

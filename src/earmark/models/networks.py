@@ -1,4 +1,4 @@
-"""A network of any family by its name, and its number of parameters."""
+"""A network of any family by its name, its embedding of a clip, and its number of parameters."""
 
 from __future__ import annotations
 
@@ -15,25 +15,32 @@ Measure = Callable[[NDArray[np.float64], NDArray[np.float32]], float]  # of scor
 
 @runtime_checkable
 class SelfFitting(Protocol):
-    """A model that is not trained by gradient steps: it fits itself and returns the (setting, ROC-AUC) pairs tried."""
+    """A network that fits itself, and is not trained by gradient steps."""
 
     def fit(
         self, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], measure: Measure
     ) -> list[tuple[float, float]]:
-        """Fit on ``train``, choose the setting that ``measure`` finds best on ``valid``; both (features, targets)."""
+        """Fit on ``train`` with the setting that is best on ``valid``; return the (setting, measure) pairs tried.
+
+        train, valid: features (clips, frames, dims) and targets (clips, tags). measure: higher is better.
+        """
         ...
 
 
 def network(family: str, n_tags: int, frames: int, dims: int, options: Mapping[str, Any]) -> nn.Module:
-    """Build a network of a family: features (batch, frames, dims) -> logits (batch, n_tags)."""
+    """Build a network of a family: features (batch, frames, dims) -> logits (batch, n_tags).
+
+    family: a module of ``earmark.models``. options: the keyword arguments of its ``build``. Raises ValueError if the
+    input does not suit the network.
+    """
     build: Callable[..., nn.Module] = import_module(f"earmark.models.{family}").build
     return build(n_tags=n_tags, frames=frames, dims=dims, **options)
 
 
 def embed(network: nn.Module, features: Tensor) -> Tensor:
-    """Return what the last linear layer of a network takes: (batch, width), for features (batch, frames, dims).
+    """Return the input of a network's last linear layer, (batch, width), for features (batch, frames, dims).
 
-    The last one is the one that runs last, and gives the logits. Raises ValueError if no linear layer runs.
+    The last layer is the one that runs last: it makes the logits. Raises ValueError if no linear layer runs.
     """
     inputs: list[Tensor] = []
     layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
@@ -49,9 +56,9 @@ def embed(network: nn.Module, features: Tensor) -> Tensor:
 
 
 def count_parameters(module: nn.Module, counting: Literal["trainable", "keras"] = "trainable") -> int:
-    """Count the trainable parameters; "keras" adds batch norm's running statistics, so four per channel.
+    """Return the number of trainable parameters; "keras" adds the running statistics of batch norms.
 
-    Keras' summary counts a batch norm's scale, shift, mean and variance in one total.
+    The total of Keras' summary has four numbers per channel of a batch norm: scale, shift, mean and variance.
     """
     trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
     if counting == "trainable":

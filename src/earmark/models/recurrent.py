@@ -1,4 +1,4 @@
-"""The recurrent taggers of Song et al. 2018: stacked layers, and the tags from the last time step of the top one."""
+"""The recurrent taggers of Song et al. 2018: stacked layers, of which the last step gives the tags."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ class Recurrent(nn.Module):
     """Stacked recurrent layers; the last time step of the top layer gives the tags (Song et al. 2018, Fig. 3).
 
     cell:
-        ``gru``, ``lstm``: torch's fused layers, the fast choice on a GPU. A GRU resets after the recurrent product.
-        ``gru-paper``: the paper's Eq. 9, which resets before it. The number of parameters is the same.
-        ``lstm-paper``: an LSTM step by step, the equations of ``lstm``.
-        ``bn-lstm``: recurrent batch norm (Cooijmans et al. 2016).
-    keep: the paper's "dropout 0.75", TensorFlow's probability to keep. The last three cells drop candidate updates
-        within the layer ("recurrent dropout without memory loss", Semeniuta et al. 2016), as the paper does. The
-        fused layers cannot: they drop the outputs between layers instead.
-    transposed: take the dims as the time axis and the frames as inputs, as the paper's mel and CQT baselines did
-        (their printed counts fit no other reading). ``frames`` is then fixed, and any number of dims will do.
+        ``gru``, ``lstm``: torch's fused layers, fast on a GPU. This GRU applies its reset gate after the recurrent
+        product.
+        ``gru-paper``: Eq. 9 of the paper, with the reset gate before that product. It has as many parameters.
+        ``lstm-paper``: the same equations as ``lstm``, step by step.
+        ``bn-lstm``: an LSTM with recurrent batch norm (Cooijmans et al. 2016).
+    keep: the paper's "dropout 0.75", which is TensorFlow's probability to keep a value. The last three cells drop
+        candidate updates within the layer, as the paper does ("recurrent dropout without memory loss", Semeniuta et al.
+        2016). The fused layers cannot do this: they drop the outputs between layers.
+    transposed: the dims are the time axis and the frames the inputs, as in the paper's mel and CQT baselines (only so
+        are their printed numbers of parameters right). Then the number of frames is fixed, and that of dims is not.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Recurrent(nn.Module):
         self.output = nn.Linear(units, n_tags)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(batch, frames, dims) -> logits (batch, n_tags)."""
+        """Return the logits (batch, n_tags) of features (batch, frames, dims)."""
         sequence = features.transpose(1, 2) if self.transposed else features
         if isinstance(self.stack, nn.RNNBase):
             last = self.stack(sequence)[0][:, -1]
@@ -67,7 +68,7 @@ class Recurrent(nn.Module):
 
 
 def _layer(cell: Cell, inputs: int, units: int, steps: int, keep: float) -> StepLayer:
-    """One layer of a step-by-step stack."""
+    """Return a layer that runs step by step."""
     if cell == "bn-lstm":
         return BatchNormLSTM(inputs, units, steps, keep=keep)
     layer = PaperGRU if cell == "gru-paper" else PaperLSTM
@@ -75,5 +76,8 @@ def _layer(cell: Cell, inputs: int, units: int, steps: int, keep: float) -> Step
 
 
 def build(n_tags: int, frames: int, dims: int, **options: object) -> nn.Module:
-    """Build a ``Recurrent`` network: (batch, frames, dims) -> logits (batch, n_tags)."""
+    """Build a ``Recurrent`` network: (batch, frames, dims) -> logits (batch, n_tags).
+
+    Raises ValueError for another cell, or if the input is empty.
+    """
     return Recurrent(n_tags, frames, dims, **options)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Networks that learn from the waveform itself, three samples at a time (Lee et al. 2017; Dalla Longa et al.)."""
+"""Networks on the waveform itself, from three samples at one time upwards (Lee et al. 2017; Dalla Longa et al.)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SONG = (128, 128, 256, 256, 256, 256, 256, 256, 512)
 class SampleCNN(nn.Module):
     """A convolution of 3 with stride 3, then convolutions of 3, each pooled by 3, and the tags.
 
-    frame:
-        the "3^9" network of Lee et al. 2017, Table 1: 59,049 samples become one vector, which a last convolution of
-        1 sees before the tags. A longer input leaves several vectors, of which the maximum is taken.
-    song:
-        the network of Dalla Longa et al., Table 1: 465,984 samples become 23 vectors, flattened into the tags. The
-        flat layer pins the number of samples.
+    whole_song false:
+        the "3^9" network of Lee et al. 2017, Table 1. 59,049 samples become a vector, which passes a last convolution
+        of 1 before the tags. A longer input leaves several vectors, of which the maximum is taken.
+    whole_song true:
+        the network of Dalla Longa et al., Table 1. 465,984 samples become 23 vectors, flattened into the tags. The flat
+        layer fixes the number of samples.
     """
 
     def __init__(self, n_tags: int, n_samples: int, *, whole_song: bool, dropout: float = 0.5) -> None:
@@ -40,27 +40,30 @@ class SampleCNN(nn.Module):
         self.output = nn.Linear(channels[-1] * (_steps(n_samples, channels) if whole_song else 1), n_tags)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Waveform (batch, n_samples, 1) -> logits (batch, n_tags)."""
+        """Return the logits (batch, n_tags) of a waveform (batch, n_samples, 1)."""
         vectors = self.layers(features.transpose(1, 2))
         return self.output(self.dropout(self.reduce(vectors)))
 
 
 class _Maximum(nn.Module):
-    """(batch, channels, steps) -> (batch, channels)."""
+    """The maximum over time: (batch, channels, steps) -> (batch, channels)."""
 
     def forward(self, vectors: Tensor) -> Tensor:
         return vectors.amax(dim=2)
 
 
 def _steps(n_samples: int, channels: Sequence[int]) -> int:
-    """How many vectors the layers leave of ``n_samples``."""
+    """Return how many vectors the layers leave of ``n_samples``."""
     for _ in channels:
         n_samples //= 3
     return n_samples
 
 
 def build(n_tags: int, frames: int, dims: int, *, whole_song: bool = False) -> nn.Module:
-    """Build a network on ``frames`` samples, (batch, frames, 1) -> logits (batch, n_tags)."""
+    """Build a network on ``frames`` samples: (batch, frames, 1) -> logits (batch, n_tags).
+
+    Raises ValueError if the input is not a waveform, or is too short.
+    """
     if dims != 1:
         raise ValueError(f"dims must be 1, got {dims}: the input is a waveform")
     return SampleCNN(n_tags, frames, whole_song=whole_song)

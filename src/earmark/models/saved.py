@@ -1,6 +1,6 @@
-"""A trained model as one file that needs no other: its weights, and all that leads from an audio file to its tags.
+"""A trained model as one file that needs no other: the weights, and all that leads from an audio file to tags.
 
-The file is safetensors. That format writes its metadata in random order, so everything else stands as JSON under one
+The format is safetensors. It writes its metadata in random order, so everything but the tensors is JSON under a single
 key: the same model gives the same bytes. A checksum over all of it is verified before anything is used.
 """
 
@@ -29,26 +29,26 @@ from earmark.models import networks
 FILE = "model.safetensors"  # in the folder of an experiment
 FORMAT = 2
 _KEY = "earmark"
-_NETWORK, _STANDARDIZER = "network.", "standardizer."  # what the names of tensors begin with
-# What a reader of safetensors, or of JSON, raises for a file that is none.
+_NETWORK, _STANDARDIZER = "network.", "standardizer."  # prefixes of the tensors' names
+# What the readers of safetensors and of JSON raise for other files.
 _UNREADABLE = (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, RecursionError)
 
 
 class ModelError(EarmarkError):
-    """A model that cannot be used; the text names the file and what to do."""
+    """A model that cannot be used; the text names the file, and says what to do."""
 
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A trained model, on its way to a file or back.
+    """A trained model, as its file holds it.
 
-    system: name, family and options of the network, which takes ``network_frames`` at a time out of the ``frames`` of
-    a clip, each of ``dims``. representation: kind, rate, samples and the kind's options; waveform: samples, policy,
-    segments, dtype, min_seconds, so all that makes features of a file; they are standardised by ``standardizer``.
-    thresholds: per tag the score from which it is predicted, chosen on the validation split, None where it has none.
-    exclusive: the tags are classes, of which a clip has one. training: what training says of itself, with
-    ``excerpt_frames`` and ``excerpts``. code: digests, of what trained (``train``) and of what made its features
-    (``features``). makers: versions of the libraries that trained it, and the device. weights: the state dict.
+    system: name, family and options of the network. A clip has ``frames`` of ``dims`` values each; the network takes
+    ``network_frames`` at one time. representation, waveform, standardizer: what makes features of an audio file.
+    thresholds: the score from which a tag is predicted, chosen on the validation split; None if there is none.
+    exclusive: the tags are classes of which a clip has one. training: what the metrics say about the training, with
+    ``excerpt_frames`` and ``excerpts``. code: digests of the code that trained the model (``train``), and of the code
+    that made its features (``features``). makers: the versions of the libraries that trained it, and the device.
+    weights: the state dict of the network.
     """
 
     experiment: str
@@ -68,7 +68,7 @@ class SavedModel:
     weights: Mapping[str, Tensor]
 
     def save(self, path: Path) -> None:
-        """Write the file beside ``path`` and rename it into place; when this returns it is on the disk."""
+        """Write the file, complete or not at all; when this returns, it is on the disk."""
         tensors = {_NETWORK + name: weights.detach().cpu().clone() for name, weights in self.weights.items()}
         tensors |= {
             _STANDARDIZER + name: torch.from_numpy(values) for name, values in _arrays(self.standardizer).items()
@@ -86,7 +86,7 @@ class SavedModel:
 
     @classmethod
     def load(cls, path: Path) -> SavedModel:
-        """Read and verify what ``save`` wrote; ModelError where the file is absent, damaged, or something else."""
+        """Read and verify what ``save`` wrote. Raises ModelError if the file is absent, damaged or something else."""
         content, tensors = _read(path)
         try:
             weights = {k.removeprefix(_NETWORK): v for k, v in tensors.items() if k.startswith(_NETWORK)}
@@ -105,7 +105,10 @@ class SavedModel:
         )
 
     def build(self) -> nn.Module:
-        """Return the network with its weights, ready to score; ModelError where today's code makes another network."""
+        """Return the network with its weights, ready to score.
+
+        Raises ModelError if the code of the family has changed, so that the weights do not fit.
+        """
         try:
             network = networks.network(
                 self.system["family"], len(self.tags), self.network_frames, self.dims, self.system["options"]
@@ -119,7 +122,7 @@ class SavedModel:
         return network.eval()
 
 
-_OTHERS = ("representation", "waveform", "standardizer", "weights")  # what is no JSON as it is
+_OTHERS = ("representation", "waveform", "standardizer", "weights")  # fields that are not JSON as they are
 _PLAIN = tuple(name for name in SavedModel.__dataclass_fields__ if name not in _OTHERS)
 
 
@@ -132,7 +135,7 @@ def _canonical(content: Mapping[str, Any]) -> str:
 
 
 def _checksum(content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over every tensor, its name, type and shape, and over all else but the checksum itself."""
+    """Return the SHA-256 of every tensor, its name, type and shape, and of all the rest but the checksum itself."""
     summary = hashlib.sha256(_canonical({k: v for k, v in content.items() if k != "checksum"}).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -142,7 +145,7 @@ def _checksum(content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What stands in a file, verified."""
+    """Return the content of a file and its tensors. Raises ModelError if it is not what was written."""
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {})[_KEY]

@@ -1,4 +1,4 @@
-"""Short-chunk CNN with residual connections (Won et al. 2020): the best published tagger trained from scratch."""
+"""Short-chunk CNN with residual connections (Won et al. 2020), which has the best ROC-AUC of their comparison."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ class ResidualBlock(nn.Module):
         self.activation = nn.ReLU()
 
     def forward(self, maps: Tensor) -> Tensor:
-        """The sum of branch and shortcut, rectified."""
+        """Return the sum of branch and shortcut, rectified."""
         return self.activation(self.branch(maps) + self.shortcut(maps))
 
 
 class ShortChunkCNN(nn.Module):
     """Seven residual blocks of stride 2, the maximum over what they leave, and two dense layers.
 
-    Trained on chunks of 3.69 s (231 frames of 128 log-mel bands), scored by the mean over a clip's chunks. Any number
-    of frames and dims will do. The batch norm on the input is the authors' own.
+    The paper trains on excerpts of 3.69 s (231 frames of 128 log-mel bands), which it calls chunks, and averages the
+    scores over a clip's excerpts. The network takes any number of frames and dims. The authors' code also has the batch
+    norm on the input.
     """
 
     def __init__(self, n_tags: int, frames: int, dims: int, *, channels: int = 128, dropout: float = 0.5) -> None:
@@ -52,11 +53,11 @@ class ShortChunkCNN(nn.Module):
         self.output = nn.Linear(widths[-1], n_tags)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(batch, frames, dims) -> logits (batch, n_tags)."""
+        """Return the logits (batch, n_tags) of features (batch, frames, dims)."""
         maps = self.blocks(self.input_norm(features.unsqueeze(1)))
         return self.output(self.dense(maps.amax(dim=(2, 3))))
 
 
 def build(n_tags: int, frames: int, dims: int, **options: float) -> nn.Module:
-    """Build the network: (batch, frames, dims) -> logits (batch, n_tags)."""
+    """Build the network: (batch, frames, dims) -> logits (batch, n_tags). Raises ValueError if the input is empty."""
     return ShortChunkCNN(n_tags, frames, dims, **options)  # type: ignore[arg-type]

@@ -1,1 +1,1 @@
-"""Layers that several families of models share."""
+"""Layers that several families of networks share."""

@@ -1,8 +1,8 @@
-"""Recurrent layers written out step by step, for the equations that torch's fused layers do not offer.
+"""Recurrent layers that run step by step, for the equations that torch's fused layers do not offer.
 
-All take and return time-major sequences, (frames, batch, inputs) -> (frames, batch, units), and start from zero
-states. The products with the input are one matrix product over all time steps; only the recurrent products are in
-the loop. On two CPU cores that is as fast as ``torch.nn.GRU``.
+All of them map (frames, batch, inputs) to (frames, batch, units), and start from zero states. A single matrix product
+computes what the input contributes to all steps, so that only the recurrent products are in the loop. On two CPU cores
+this is as fast as ``torch.nn.GRU``.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from earmark.models.layers.step_norm import StepNorm
 
 
 def candidate_masks(gates: Tensor, units: int, keep: float) -> Tensor:
-    """Masks of "recurrent dropout without memory loss" (Semeniuta et al. 2016, Eqs. 9 and 14): one per time step.
+    """Return a mask per time step of "recurrent dropout without memory loss" (Semeniuta et al. 2016, Eqs. 9 and 14).
 
-    They multiply the candidate update, never the state, so that nothing remembered is lost. Kept values are divided
-    by ``keep``. gates: (frames, batch, ...); returns (frames, batch, units).
+    They multiply the candidate update and not the state, so that the memory loses nothing. Kept values are divided by
+    ``keep``. gates: (frames, batch, ...) -> (frames, batch, units).
     """
     return F.dropout(gates.new_ones(*gates.shape[:2], units), 1.0 - keep)
 
 
 class StepLayer(nn.Module):
-    """What the cells share: the weights of ``gates`` gates for the input, and one bias per gate.
+    """What the cells share: for each gate, weights for the input and a bias.
 
-    They start as the fused layers do.
+    They are initialised like those of the fused layers.
     """
 
     def __init__(self, inputs: int, units: int, gates: int, keep: float) -> None:
@@ -40,36 +40,36 @@ class StepLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(gates * units))
 
     def _recurrent(self, gates: int) -> nn.Parameter:
-        """The weights of ``gates`` gates for the state."""
+        """Return new weights of ``gates`` gates for the state."""
         weight = torch.empty(gates * self.units, self.units)
         initialize_recurrent(weight, gates)
         return nn.Parameter(weight)
 
     def _masks(self, gates: Tensor) -> Tensor | None:
-        """Dropout masks of the candidate while training; None otherwise."""
+        """Return dropout masks of the candidate in training, else None."""
         return candidate_masks(gates, self.units, self.keep) if self.training and self.keep < 1.0 else None
 
 
 class PaperGRU(StepLayer):
-    """Gated recurrent unit as Song et al. 2018 print it (Eq. 9): the reset gate acts before the recurrent product.
+    """The gated recurrent unit of Song et al. 2018, Eq. 9: the reset gate acts before the recurrent product.
 
         z_t = sigmoid(W_z [x_t, h_{t-1}] + b_z)        r_t = sigmoid(W_r [x_t, h_{t-1}] + b_r)
         g_t = tanh(W_g [x_t, r_t * h_{t-1}] + b_g)     h_t = (1 - z_t) * h_{t-1} + z_t * d(g_t)
 
-    d is recurrent dropout. ``torch.nn.GRU`` resets after the product, W_g x_t + r_t * (U_g h_{t-1} + b): one product
-    a step instead of two. Rows of the weights: r, z, g.
+    d is recurrent dropout. ``torch.nn.GRU`` resets after the product, W_g x_t + r_t * (U_g h_{t-1} + b), and so needs
+    one product per step instead of two. The rows of the weights are r, z, g.
     """
 
     def __init__(self, inputs: int, units: int, *, keep: float = 1.0) -> None:
         super().__init__(inputs, units, gates=3, keep=keep)
         self.gate_weight = self._recurrent(2)
         self.candidate_weight = self._recurrent(1)
-        with torch.no_grad():  # open for memory: little is overwritten at first, nothing reset
+        with torch.no_grad():  # open for memory: at first little is overwritten, and hardly anything reset
             self.bias[:units] = 1.0
             self.bias[units : 2 * units] = -1.0
 
     def forward(self, sequence: Tensor) -> Tensor:
-        """(frames, batch, inputs) -> (frames, batch, units)."""
+        """Return the states (frames, batch, units) of a sequence (frames, batch, inputs)."""
         inputs = F.linear(sequence, self.input_weight, self.bias)
         gates_end = 2 * self.units
         for_gates, for_candidate = inputs[..., :gates_end].unbind(0), inputs[..., gates_end:].unbind(0)
@@ -86,11 +86,11 @@ class PaperGRU(StepLayer):
 
 
 class PaperLSTM(StepLayer):
-    """Long short-term memory with recurrent dropout d on the candidate (Semeniuta et al. 2016, Eq. 9).
+    """A long short-term memory with recurrent dropout d on the candidate (Semeniuta et al. 2016, Eq. 9).
 
         c_t = f_t * c_{t-1} + i_t * d(g_t)             h_t = o_t * tanh(c_t)
 
-    Rows of the weights: i, f, o, g.
+    The rows of the weights are i, f, o, g.
     """
 
     def __init__(self, inputs: int, units: int, *, keep: float = 1.0) -> None:
@@ -100,7 +100,7 @@ class PaperLSTM(StepLayer):
             self.bias[units : 2 * units] = 1.0  # the forget gate starts open
 
     def forward(self, sequence: Tensor) -> Tensor:
-        """(frames, batch, inputs) -> (frames, batch, units)."""
+        """Return the states (frames, batch, units) of a sequence (frames, batch, inputs)."""
         inputs = F.linear(sequence, self.input_weight, self.bias)
         masks = self._masks(inputs)
         weight = self.recurrent_weight.t()
@@ -120,14 +120,14 @@ class PaperLSTM(StepLayer):
 
 
 class BatchNormLSTM(PaperLSTM):
-    """Batch-normalised LSTM (Cooijmans et al. 2016, Eqs. 6-8), with recurrent dropout d on the candidate.
+    """A batch-normalised LSTM (Cooijmans et al. 2016, Eqs. 6-8), with recurrent dropout d on the candidate.
 
         (i, f, o, g) = BN(W_h h_{t-1}; gamma_h) + BN(W_x x_t; gamma_x) + b
         c_t = sigmoid(f) * c_{t-1} + sigmoid(i) * d(tanh(g))
         h_t = sigmoid(o) * tanh(BN(c_t; gamma_c, beta_c))
 
-    Each of the three norms keeps its statistics per time step, for the first ``frames`` steps; ten further
-    parameters per unit: gamma_h, gamma_x (four each), gamma_c and beta_c.
+    Each of the three norms has statistics of its own for each of the first ``frames`` time steps. They add ten
+    parameters per unit: gamma_h and gamma_x (four each), gamma_c and beta_c.
     """
 
     def __init__(self, inputs: int, units: int, frames: int, *, keep: float = 1.0) -> None:
@@ -137,7 +137,7 @@ class BatchNormLSTM(PaperLSTM):
         self.memory_norm = StepNorm(units, frames, shifted=True)
 
     def forward(self, sequence: Tensor) -> Tensor:
-        """(frames, batch, inputs) -> (frames, batch, units)."""
+        """Return the states (frames, batch, units) of a sequence (frames, batch, inputs)."""
         frames, batch, _ = sequence.shape
         inputs = self.input_norm.all_steps(F.linear(sequence, self.input_weight)) + self.bias
         masks = self._masks(inputs)

@@ -19,15 +19,15 @@ def fused_rnn(
     dropout: float = 0.0,
     bidirectional: bool = False,
 ) -> nn.RNNBase:
-    """Stacked ``nn.GRU`` or ``nn.LSTM``, batch first, whose recurrent biases are frozen at zero.
+    """Return a stack of ``nn.GRU`` or ``nn.LSTM`` layers, batch first, whose recurrent biases are frozen at zero.
 
-    Torch gives every gate two biases because cuDNN's interface has two. TensorFlow's and Keras' cells, and so the
-    papers' counts, have one. Freezing the second leaves the fast path as it is, and the number of trainable
-    parameters is the published one; with the frozen ones it is torch's own (5 x 512 GRU on 433 inputs with 50
-    outputs: 7,776,306 trainable, 7,783,986 in all).
+    Torch has two biases per gate because cuDNN has two. TensorFlow and Keras have one, and so have the numbers of
+    parameters in the papers. If the second bias is frozen, the layers are as fast, and the number of trainable
+    parameters is the published one (5 x 512 GRU on 433 inputs with 50 outputs: 7,776,306 trainable ones, 7,783,986 in
+    all).
 
-    The gates start as TensorFlow's cells do, open for memory: bias 1 on the forget gate of an LSTM and on both
-    gates of a GRU. The kernels start as in ``starts``. ``dropout`` acts between layers.
+    As in TensorFlow the gates start open for memory: bias 1 for the forget gate of an LSTM, and for both gates of a
+    GRU. The kernels start as in ``initializers``. dropout: between layers.
     """
     layer, gates = (nn.GRU, 3) if kind == "gru" else (nn.LSTM, 4)
     rnn = layer(
@@ -38,7 +38,7 @@ def fused_rnn(
         dropout=dropout if layers > 1 else 0.0,
         bidirectional=bidirectional,
     )
-    # torch's order of gates is r, z, n for a GRU and i, f, g, o for an LSTM
+    # torch has the gates in the order r, z, n for a GRU, and i, f, g, o for an LSTM
     opened = slice(0, 2 * units) if kind == "gru" else slice(units, 2 * units)
     with torch.no_grad():
         for name, parameter in rnn.named_parameters():

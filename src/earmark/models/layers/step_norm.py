@@ -1,4 +1,4 @@
-"""Batch normalisation of a sequence with separate statistics for every time step (Cooijmans et al. 2016)."""
+"""Batch normalisation of a sequence, with statistics of its own for every time step (Cooijmans et al. 2016)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ Stepper = Callable[[Tensor, int], Tensor]
 
 
 class StepNorm(nn.Module):
-    """Batch norm with statistics per time step; scale and shift are shared by all steps.
+    """Batch norm with statistics per time step; all steps share scale and shift.
 
-    The scale starts at 0.1 (Cooijmans et al., Sec. 4): with 1, tanh saturates and gradients vanish. Running
-    statistics are a plain mean over the first ten batches and an exponential one (0.1) from then on, so that they
-    owe nothing to their initial values.
+    The scale starts at 0.1 (Cooijmans et al., Sec. 4): with 1, tanh saturates and gradients vanish. The running
+    statistics are a plain mean over the first ten batches and an exponential one (momentum 0.1) after these, so that
+    their initial values do not matter.
 
-    Evaluation past the last time step that training has seen uses that step's statistics, which by then hardly
-    change from step to step. Training past ``frames`` steps normalises by the batch and keeps no statistics.
+    In evaluation, the steps after the last one that training has seen use the statistics of that one: so far into a
+    clip they hardly change from step to step. In training, the steps after the first ``frames`` are normalised by the
+    batch, and their statistics are not kept. shifted: whether there is a shift.
     """
 
     running_mean: Tensor
@@ -39,7 +40,7 @@ class StepNorm(nn.Module):
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))
 
     def all_steps(self, sequence: Tensor) -> Tensor:
-        """Normalise (frames, batch, channels), every time step by its own statistics."""
+        """Normalise a sequence (frames, batch, channels), each time step by its own statistics."""
         frames, batch, channels = sequence.shape
         if not self.training:
             scale, shift = self._affine(frames)
@@ -47,7 +48,7 @@ class StepNorm(nn.Module):
         momentum = self._start(frames, batch)
         kept = min(frames, len(self.running_mean))
         parts: list[Tensor] = []
-        # A norm over steps * channels columns is one over the channels of every step
+        # A norm over steps * channels columns is a norm over the channels of every step.
         for part, rows in ((sequence[:kept], slice(0, kept)), (sequence[kept:], None)):
             if len(part):
                 columns = part.transpose(0, 1).reshape(batch, -1)
@@ -56,7 +57,7 @@ class StepNorm(nn.Module):
         return torch.cat(parts)
 
     def stepper(self, frames: int, batch: int) -> Stepper:
-        """Return a function of (batch, channels) and its time step, for sequences of ``frames`` steps."""
+        """Return a function that normalises (batch, channels) at a time step, for sequences of ``frames`` steps."""
         if not self.training:
             scale, shift = self._affine(frames)
             return lambda x, t: torch.addcmul(shift[t], x, scale[t])
@@ -65,7 +66,7 @@ class StepNorm(nn.Module):
         return lambda x, t: self._batch_norm(x, slice(t, t + 1) if t < limit else None, momentum)
 
     def _start(self, frames: int, batch: int) -> float:
-        """Count one training batch; return the weight of its statistics in the running ones."""
+        """Count a training batch; return the weight of its statistics in the running ones."""
         if batch < 2:
             raise ValueError(f"batch must be at least 2 in training, got {batch}: one clip has no variance")
         self.batches += 1
@@ -73,7 +74,7 @@ class StepNorm(nn.Module):
         return max(self.momentum, 1.0 / int(self.batches))
 
     def _batch_norm(self, x: Tensor, rows: slice | None, momentum: float, repeats: int = 1) -> Tensor:
-        """Normalise (batch, repeats * channels) by the batch; ``rows`` are the time steps whose statistics follow."""
+        """Normalise (batch, repeats * channels) by the batch, and update the statistics of the time steps ``rows``."""
         mean, var = (
             (None, None) if rows is None else (self.running_mean[rows].view(-1), self.running_var[rows].view(-1))
         )
@@ -82,7 +83,7 @@ class StepNorm(nn.Module):
         return F.batch_norm(x, mean, var, weight, bias, training=True, momentum=momentum, eps=self.eps)
 
     def _affine(self, frames: int) -> tuple[Tensor, Tensor]:
-        """Scale and shift, (frames, channels) each, that apply the running statistics."""
+        """Return the scale and the shift, (frames, channels) each, that apply the running statistics."""
         last = max(int(self.seen), 1) - 1
         steps = torch.arange(frames, device=self.running_mean.device).clamp_(max=last)
         scale = self.weight * torch.rsqrt(self.running_var[steps] + self.eps)
