@@ -85,7 +85,7 @@ def pairwise(
 def _macro(scores: Array, targets: NDArray[np.uint8], weights: Array) -> Array:
     """Macro ROC-AUC of every resample; weights: (resamples, clips)."""
     columns = [c for c in range(targets.shape[1]) if 0 < targets[:, c].sum() < len(targets)]
-    return np.asarray(np.nanmean([_auc(scores[:, c], targets[:, c], weights) for c in columns], axis=0))
+    return np.nanmean([_auc(scores[:, c], targets[:, c], weights) for c in columns], axis=0)
 
 
 def _auc(scores: Array, targets: NDArray[np.uint8], weights: Array) -> Array:
@@ -98,8 +98,7 @@ def _auc(scores: Array, targets: NDArray[np.uint8], weights: Array) -> Array:
     below = np.cumsum(negative, axis=1) - negative
     pairs = positive.sum(axis=1) * negative.sum(axis=1)
     wins = (positive * (below + 0.5 * negative)).sum(axis=1)
-    auc: Array = np.divide(wins, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
-    return auc
+    return np.divide(wins, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
 
 
 def table(result: dict[str, Any]) -> str:

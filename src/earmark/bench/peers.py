@@ -46,7 +46,7 @@ def scattering_peer(n_samples: int) -> Peer:
 
     def transform(clips: Clips) -> NDArray[np.floating[Any]]:
         with torch.no_grad():
-            return np.asarray(peer(torch.from_numpy(clips)).numpy())
+            return peer(torch.from_numpy(clips)).numpy()
 
     return transform
 
@@ -57,7 +57,7 @@ def mel_peer(rate: int, n_fft: int, hop: int, n_mels: int) -> Peer:
 
     def transform(clips: Clips) -> NDArray[np.floating[Any]]:
         power = librosa.feature.melspectrogram(y=clips, sr=rate, n_fft=n_fft, hop_length=hop, n_mels=n_mels)
-        return np.asarray(librosa.power_to_db(power, top_db=None))
+        return librosa.power_to_db(power, top_db=None)
 
     return transform
 
@@ -68,6 +68,6 @@ def cqt_peer(rate: int, hop: int) -> Peer:
 
     def transform(clips: Clips) -> NDArray[np.floating[Any]]:
         C = np.abs(librosa.cqt(clips, sr=rate, hop_length=hop, n_bins=84, tuning=0.0))
-        return np.asarray(librosa.amplitude_to_db(C, top_db=None))
+        return librosa.amplitude_to_db(C, top_db=None)
 
     return transform

@@ -75,14 +75,13 @@ def build(kind: str, *, rate: int, n_samples: int, name: str | None = None, **op
     from earmark.representations.base import OptionError
 
     try:
-        transform: Representation = _build(kind)(rate=rate, n_samples=n_samples, **options)
+        return _build(kind)(rate=rate, n_samples=n_samples, **options)
     except OptionError as error:
         raise ValueError(error.of(name or kind)) from None
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise
         raise ValueError(f"representations.{name or kind}: {str(error).split('.')[-1].split('() ')[-1]}") from error
-    return transform
 
 
 def _build(kind: str) -> Any:

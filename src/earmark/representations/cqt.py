@@ -30,7 +30,7 @@ CHUNK = 8  # clips that a CPU takes at a time
 
 def centres(bins: int, bins_per_octave: int, fmin: float) -> Floats:
     """Return the bins' centre frequencies in Hz."""
-    return np.asarray(fmin * 2.0 ** (np.arange(bins) / bins_per_octave))
+    return fmin * 2.0 ** (np.arange(bins) / bins_per_octave)
 
 
 def quality(bins_per_octave: int, filter_scale: float) -> float:
@@ -49,7 +49,7 @@ def atom(omega: float, length: float) -> NDArray[np.complex128]:
     first, n = span(length)
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
     tone = np.exp(-1j * omega * (first + np.arange(n)))
-    return np.asarray(math.sqrt(length) * hann / hann.sum() * tone)
+    return math.sqrt(length) * hann / hann.sum() * tone
 
 
 def response(omega: float, length: float, w: Floats) -> NDArray[np.complex128]:
@@ -61,11 +61,11 @@ def response(omega: float, length: float, w: Floats) -> NDArray[np.complex128]:
         half = (theta + np.pi) % (2 * np.pi) / 2 - np.pi / 2
         near = np.abs(half) < 1e-9
         ratio = np.where(near, n, np.sin(n * half) / np.where(near, 1.0, np.sin(half)))
-        return np.asarray(np.exp(1j * half * (n - 1)) * ratio)
+        return np.exp(1j * half * (n - 1)) * ratio
 
     step = 2 * np.pi / n
     kernel = 0.5 * dirichlet(theta) - 0.25 * (dirichlet(theta - step) + dirichlet(theta + step))
-    return np.asarray(math.sqrt(length) / (n / 2) * np.exp(1j * theta * first) * kernel)
+    return math.sqrt(length) / (n / 2) * np.exp(1j * theta * first) * kernel
 
 
 class CQT(Representation):

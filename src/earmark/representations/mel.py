@@ -24,7 +24,7 @@ _BREAK_HZ, _BREAK_MEL, _LOG_STEP = 1000.0, 15.0, np.log(6.4) / 27.0  # Slaney: 1
 def hz_to_mel(hz: NDArray[np.float64], *, htk: bool) -> NDArray[np.float64]:
     """Map Hz to mel on HTK's scale, or else on Slaney's."""
     if htk:
-        return np.asarray(2595.0 * np.log10(1.0 + hz / 700.0))
+        return 2595.0 * np.log10(1.0 + hz / 700.0)
     above = _BREAK_MEL + np.log(np.maximum(hz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP
     return np.where(hz < _BREAK_HZ, 3.0 * hz / 200.0, above)
 
@@ -32,7 +32,7 @@ def hz_to_mel(hz: NDArray[np.float64], *, htk: bool) -> NDArray[np.float64]:
 def mel_to_hz(mel: NDArray[np.float64], *, htk: bool) -> NDArray[np.float64]:
     """Invert `hz_to_mel`."""
     if htk:
-        return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
+        return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
     above = _BREAK_HZ * np.exp((np.maximum(mel, _BREAK_MEL) - _BREAK_MEL) * _LOG_STEP)
     return np.where(mel < _BREAK_MEL, 200.0 * mel / 3.0, above)
 
@@ -49,7 +49,7 @@ def mel_filters(rate: int, n_fft: int, edges: NDArray[np.float64]) -> NDArray[np
     left, centre, right = (edges[i : len(edges) - 2 + i, None] for i in range(3))
     rising, falling = (bins - left) / (centre - left), (right - bins) / (right - centre)
     triangles = np.maximum(0.0, np.minimum(rising, falling))
-    return np.asarray(triangles * 2.0 / (right - left))
+    return triangles * 2.0 / (right - left)
 
 
 class Mel(Representation):

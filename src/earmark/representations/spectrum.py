@@ -259,15 +259,12 @@ def rfft(x: Tensor) -> Tensor:
     MKL has another method for a single long signal, slower and differently rounded, so a single one goes twice.
     """
     if suits_cpu(x) and x.numel() == x.shape[-1]:
-        pair: Tensor = torch.fft.rfft(x.reshape(1, -1).expand(2, -1))
-        return pair[0].view(*x.shape[:-1], -1)
-    half: Tensor = torch.fft.rfft(x)
-    return half
+        return torch.fft.rfft(x.reshape(1, -1).expand(2, -1))[0].view(*x.shape[:-1], -1)
+    return torch.fft.rfft(x)
 
 
 def long_rfft(x: Tensor) -> Tensor:
     """Return the rfft of `x` (batch, n) for large n. On a CPU by SciPy, which runs several signals in one register."""
     if suits_cpu(x):
         return torch.from_numpy(scipy.fft.rfft(x.numpy()))
-    half: Tensor = torch.fft.rfft(x)
-    return half
+    return torch.fft.rfft(x)
