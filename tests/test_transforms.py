@@ -1,4 +1,4 @@
-"""The transforms that one's own code uses are those of the pipeline, for any leading dimensions."""
+"""The transforms for one's own code compute what the pipeline computes, for any leading dimensions."""
 
 from __future__ import annotations
 
