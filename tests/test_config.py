@@ -1,3 +1,5 @@
+"""What params.yaml may hold, and how what is wrong with it is named."""
+
 from __future__ import annotations
 
 import copy

@@ -39,7 +39,7 @@ def _one_of(folder: str, kind: str) -> str:
 
 
 class Section(BaseModel):
-    """Base of all sections: immutable, and an unknown key is an error."""
+    """Base of all sections: they are immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -59,13 +59,13 @@ class JamendoConfig(Section):
 
 
 class CorpusConfig(Section):
-    """Where the music and its annotations lie. ``demo`` is rendered there first; other kinds exist already.
+    """Where the music and its annotations lie. Those of ``demo`` are rendered; those of other kinds exist already.
 
     annotations: by kind, ``magnatagatune``: annotations_final.csv; ``table``: a CSV with path and tags; ``folders``: a
     folder that may hold artists.csv, train.txt, valid.txt and test.txt; ``jamendo``: the repository's data folder.
     split: ``corpus`` takes the corpus's own (MagnaTagATune's folders); ``artist`` and ``song`` keep these together,
     ``panwar-random`` deals clips in the shares of Panwar et al., whatever their songs. ``name``
-    is what reports call the corpus, where the kind does not say it.
+    is what reports call the corpus if the kind does not say it.
     """
 
     kind: str
@@ -132,12 +132,12 @@ class WaveformConfig(Section):
 
 
 class RepresentationConfig(Section):
-    """Settings that every representation has: its waveform's rate and how many samples of a clip it sees.
-
-    Other keys are options of its kind. What they are stands in the signature of the kind's transform alone, by which
-    `representations.resolve` validates and completes them.
+    """Settings of a representation: its kind, its waveform's rate, and how many samples of a clip it sees.
 
     dtype: how features are stored; float16 takes half the space and keeps standardised values to 0.001.
+
+    All other keys are options of the kind. They are kept as they are here: the signature of the kind's transform says
+    what they are, and ``representations.resolve`` validates and completes them.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -153,14 +153,16 @@ class RepresentationConfig(Section):
         return _one_of("representations", kind)
 
     def options(self) -> dict[str, Any]:
-        """Return the keyword arguments of the transform: all but kind, rate, samples and dtype."""
+        """Return the options of the kind: all but kind, rate, samples and dtype."""
         return dict(self.model_extra or {})
 
     def completed(self, name: str, takes: Mapping[str, inspect.Parameter], rare: object) -> RepresentationConfig:
         """Return these settings with every option that the kind takes, validated by its type.
 
-        name: the entry of params.yaml, for errors. takes: the options' parameters; one without a default is required.
-        rare: what marks options that are left out if they have their defaults. Raises ConfigError.
+        name: the entry of params.yaml, for errors. takes: the kind's options; one without a default is required.
+        rare: the mark of options that are left out if they have their defaults.
+
+        Raises ConfigError if an option is unknown, missing or of another type.
         """
         fields: dict[str, Any] = {
             key: (_type(p.annotation), ... if p.default is p.empty else p.default) for key, p in takes.items()
@@ -181,7 +183,7 @@ class RepresentationConfig(Section):
 
 
 def _type(annotation: Any) -> Any:
-    """Return the type that an option of that annotation is validated by: whole numbers have 32 bits."""
+    """Return the type that validates an option of that annotation: anything if it has none, 32 bits for an int."""
     if annotation is inspect.Parameter.empty:
         return Any
     return Annotated[int, Field(gt=-(2**31), lt=2**31)] if annotation is int else annotation
@@ -216,7 +218,7 @@ class CrossValidationConfig(ExperimentConfig):
     groups: Literal["artist", "song"] = "artist"
 
     def experiment(self) -> ExperimentConfig:
-        """What one fold trains."""
+        """Return what one fold trains."""
         return ExperimentConfig(**self.model_dump(exclude={"classes", "folds", "groups"}))
 
 
@@ -261,7 +263,10 @@ class Config(Section):
 
 
 def load(path: Path) -> Config:
-    """Read and validate params.yaml; a ConfigError names every key that is wrong, its limit and its value."""
+    """Read and validate params.yaml, but for the options of representations (``RepresentationConfig``).
+
+    Raises ConfigError, which names every key that is wrong, its limit and its value.
+    """
     hint = ": run this in the root of the project, where params.yaml lies, or name another file with --params"
     try:
         content = strict_yaml.read(path, hint)
@@ -278,7 +283,11 @@ def load(path: Path) -> Config:
 
 
 def entry(section: str, entries: Mapping[Any, T], name: object) -> T:
-    """The entry of that name of a section; ConfigError, with the names that come close, where there is none."""
+    """Return the entry of that name. Raises ConfigError, with the names that come close, if there is none.
+
+    >>> entry("experiments", {"linear": 1, "crnn": 2}, "crnn")
+    2
+    """
     if name in entries:
         return entries[name]
     names = list(map(str, entries))
@@ -288,7 +297,7 @@ def entry(section: str, entries: Mapping[Any, T], name: object) -> T:
 
 
 def _explain(error: Any, hint: str, *above: str) -> str:
-    """Turn one pydantic error into ``key: limit, got value``.
+    """Return one of pydantic's errors as ``key: limit, got value``.
 
     hint: what explains an unknown key. above: the keys that lead to what was validated.
     """

@@ -1,6 +1,6 @@
-"""The transforms as torch modules for one's own code: any leading dimensions in, (..., dims, frames) out.
+"""The transforms as torch modules for one's own code: (..., n_samples) -> (..., dims, frames).
 
-They are the representations of the pipeline, to the last bit, with the options and defaults that these have.
+They compute what the pipeline's representations compute, to the last bit, and have the same options and defaults.
 """
 
 from __future__ import annotations
@@ -42,22 +42,20 @@ class Transform(nn.Module):
 
     @property
     def hz(self) -> Floats:
-        """The centre frequency of every dim in Hz."""
+        """Return the centre frequency of every dim in Hz."""
         return np.asarray(self.axes["hz"])
 
     def forward(self, wave: Tensor) -> Tensor:
-        """Return (..., n_dims, n_frames) for `wave` (..., n_samples), mono at `rate` Hz. No gradient flows through it.
+        """Return (..., n_dims, n_frames) for `wave` (..., n_samples), mono at `rate` Hz, without gradients.
 
-        Raises:
-            ValueError: another number of samples, or NaN or infinite samples.
-
+        Raises ValueError if the number of samples is another, or if a sample is NaN or infinite.
         """
         features = self.representation(wave[None, None].flatten(0, -2))
         return features.transpose(1, 2).reshape(*wave.shape[:-1], self.n_dims, self.n_frames)
 
 
 def _type(annotation: Any) -> Any:
-    """Return the annotation without what else is said of the option."""
+    """Return the type in the annotation of an option."""
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 

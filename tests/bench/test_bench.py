@@ -1,4 +1,4 @@
-"""The benchmarks run and say what they measured; how fast it was is no test."""
+"""The benchmarks run and say what they measured. How fast that was is not tested."""
 
 from __future__ import annotations
 

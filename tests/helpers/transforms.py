@@ -1,4 +1,4 @@
-"""The scattering transform itself, in whatever type, with the defaults that its representation has."""
+"""The scattering transform itself, of any type of numbers, with the defaults of its representation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A kind of representation is a file of the package with a `build`."""
+"""A kind of representation is one file, and its `build` alone says which options it takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A CPU's way through a transform and that of other devices: the same values, and nothing left behind on the CPU."""
+"""A CPU's way through a transform and that of other devices lead to the same values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options of `earmark bench`, and what it prints."""
+"""The options of `earmark bench`, and its tables."""
 
 from __future__ import annotations
 

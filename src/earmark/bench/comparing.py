@@ -1,4 +1,4 @@
-"""All pairs of experiments: each one's bootstrap once, against a bootstrap of both in every pair."""
+"""Comparing all pairs of experiments: one bootstrap per experiment, against two in every pair."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def bench(
     *, rounds: int = 5, experiments: int = EXPERIMENTS, clips: int = CLIPS, songs: int = SONGS, tags: int = TAGS,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:  # fmt: skip
-    """Compare all pairs of scores that are made up, of MagnaTagATune's size by default, and return what was measured.
+    """Compare all pairs of experiments with made-up scores, and return what was measured as a JSON-ready dict.
 
-    In each of `rounds` rounds ours compares all pairs, and the peer one pair; `error` is the largest difference between
-    their results.
+    The sizes are MagnaTagATune's by default. In each of `rounds` rounds ours compares all pairs, and the peer one pair;
+    `error` is the largest difference between their results. Times are seconds.
     """
     scored, targets, song_of = problem(experiments, clips, songs, tags)
     run = partial(compare, scored, targets, song_of, resamples, SEED)
@@ -48,7 +48,7 @@ def bench(
 def problem(
     experiments: int, clips: int, songs: int, tags: int
 ) -> tuple[dict[str, Scored], dict[str, NDArray[np.uint8]], dict[str, str]]:
-    """Return scores, targets and songs, the same at every call: tags that 1 to 20 % of the clips have, some ties."""
+    """Return scores, targets and songs, the same at every call. 1 to 20 % of the clips have a tag; some scores tie."""
     rng = np.random.default_rng(0)
     names = [f"{i}" for i in range(clips)]
     labels = (rng.random((clips, tags)) < np.geomspace(0.2, 0.01, tags)).astype(float)
@@ -65,7 +65,7 @@ def pairwise(
     first: str, second: str, experiments: dict[str, Scored], targets: dict[str, NDArray[np.uint8]],
     songs: dict[str, str], resamples: int, seed: int,
 ) -> Difference:  # fmt: skip
-    """Compare two experiments as if there were no others: the resamples drawn, and both measured on them, anew."""
+    """Compare two experiments as if there were no others: draw the resamples, and measure both on them."""
     places = [{clip: row for row, clip in enumerate(experiments[name].clip_ids)} for name in (first, second)]
     common = [clip for clip in experiments[first].clip_ids if clip in places[1]]
     scores = [
@@ -84,13 +84,13 @@ def pairwise(
 
 
 def _macro(scores: Array, targets: NDArray[np.uint8], weights: Array) -> Array:
-    """Macro ROC-AUC of every resample; weights: (resamples, clips)."""
+    """Return the macro ROC-AUC of every resample; weights: (resamples, clips)."""
     columns = [c for c in range(targets.shape[1]) if 0 < targets[:, c].sum() < len(targets)]
-    return np.asarray(np.nanmean([_auc(scores[:, c], targets[:, c], weights) for c in columns], axis=0))
+    return np.nanmean([_auc(scores[:, c], targets[:, c], weights) for c in columns], axis=0)
 
 
 def _auc(scores: Array, targets: NDArray[np.uint8], weights: Array) -> Array:
-    """ROC-AUC of one tag in every resample, from the sums of the weights at each of its scores."""
+    """Return the ROC-AUC of one tag in every resample, from the sums of the weights at each of its scores."""
     order = np.argsort(scores, kind="stable")
     ranked = scores[order]
     starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
@@ -99,8 +99,7 @@ def _auc(scores: Array, targets: NDArray[np.uint8], weights: Array) -> Array:
     below = np.cumsum(negative, axis=1) - negative
     pairs = positive.sum(axis=1) * negative.sum(axis=1)
     wins = (positive * (below + 0.5 * negative)).sum(axis=1)
-    auc: Array = np.divide(wins, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
-    return auc
+    return np.divide(wins, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
 
 
 def table(result: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""How decoding grows with the cores: the same MP3s on one core and on all of them."""
+"""Decoding on one core and on all: how much faster more cores are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from earmark.decode.corpus import decode_corpus
 
 
 def bench(*, batch: int = 64, rounds: int = 5) -> dict[str, Any]:
-    """Decode four shards of `batch` clips on one core and on all in turn; times are seconds per clip."""
+    """Decode four shards of `batch` clips, on one core and on all in turn, and return what was measured.
+
+    The result is a JSON-ready dict; times are seconds per clip.
+    """
     cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -37,7 +40,7 @@ def bench(*, batch: int = 64, rounds: int = 5) -> dict[str, Any]:
 
 
 def _decode(found: list[Clip], folder: Path, cores: list[int]) -> float:
-    """Seconds a clip on those cores."""
+    """Return the seconds that a clip takes on those cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:

@@ -1,4 +1,4 @@
-"""From MP3s to the three representations in HDF5, against the loop over librosa and kymatio that a user would write."""
+"""From MP3s to three representations in HDF5, against the loop over librosa and kymatio that one would write."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Seconds = dict[str, float]
 
 
 def corpus(folder: Path, batch: int) -> list[Clip]:
-    """Write SHARDS folders of `batch` MP3s as MagnaTagATune's: mono, 16 kHz, 32 kbit/s."""
+    """Write SHARDS folders of `batch` MP3s like MagnaTagATune's: mono, 16 kHz, 32 kbit/s. Return their clips."""
     found = []
     for number, wave in enumerate(clips(SHARDS * batch)):
         shard, name = f"{number // batch}", f"{number // batch}/clip-{number}.mp3"
@@ -41,7 +41,7 @@ def corpus(folder: Path, batch: int) -> list[Clip]:
 
 
 class Pipeline:
-    """Decode a shard on all cores while the shard before it is transformed and written."""
+    """Ours: a shard is decoded on all cores while the one before it is transformed and written."""
 
     def __init__(self, found: list[Clip], audio: Path, threads: int | None) -> None:
         self.shards = [[c for c in found if c.shard == f"{k}"] for k in range(SHARDS)]
@@ -50,7 +50,7 @@ class Pipeline:
         self.engines = {config.kind: Extractor(representations.resolve(config)) for config in configs}
 
     def run(self, out: Path) -> Seconds:
-        """Write all features under `out`; returns the seconds of each part and of the whole."""
+        """Write all features under `out`, and return the seconds of each part and of the whole."""
         start = time.perf_counter()
         config = WaveformConfig(samples=N_SAMPLES)
         spent: Seconds = {"decode": 0.0}
@@ -74,13 +74,13 @@ class Pipeline:
 
 
 class Loop:
-    """A clip after the other: librosa.load, kymatio, librosa's mel and CQT, a row of an HDF5 file each."""
+    """The peer, one clip after the other: librosa.load, kymatio, librosa's mel and CQT, a row of an HDF5 file each."""
 
     def __init__(self) -> None:
         self.transforms = {kind: make(kind, RATE, N_SAMPLES)[1] for kind in KINDS}
 
     def run(self, audio: Path, found: list[Clip], out: Path) -> float:
-        """Write the features of the clips to `out`; returns the seconds it took."""
+        """Write the features of the clips to `out`, and return the seconds that it took."""
         import librosa
 
         start = time.perf_counter()
@@ -97,7 +97,7 @@ class Loop:
 
 
 def bench(*, batch: int = 16, rounds: int = 5, threads: int | None = None) -> dict[str, Any]:
-    """Measure both and return everything as a JSON-ready dict; times are seconds per clip.
+    """Measure both and return the result as a JSON-ready dict; times are seconds per clip.
 
     In each of `rounds` rounds the loop runs over PEER_CLIPS clips and ours over SHARDS shards of `batch`.
     """
@@ -139,7 +139,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def timings(rows: dict[str, dict[str, Any]], ratio: dict[str, Any]) -> list[str]:
-    """Lines with the seconds per clip of each row, and their ratio."""
+    """Return lines with the seconds per clip of each row, and their ratio."""
     keys = ("median", "min", "max")
     lines = [f"{'':16}" + "".join(f"{key:>12}" for key in keys) + f"   of {ratio['n']}"]
     for name, row in rows.items():

@@ -1,6 +1,6 @@
 """The three transforms on one GPU: golden errors, milliseconds per clip, kymatio in the same run.
 
-Run by `bench/gpu.sh`. Needs torch, NumPy, SciPy and h5py; kymatio is compared with where it is installed.
+`bench/gpu.sh` runs this. It needs torch, NumPy, SciPy and h5py, and measures kymatio if that is installed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ROUNDS = 7
 
 
 def milliseconds(work: Callable[[], object], batch: int) -> list[float]:
-    """Return `ROUNDS` timings of `work` by CUDA events, per clip."""
+    """Return `ROUNDS` timings of `work` by CUDA events, in milliseconds per clip."""
     found = []
     for i in range(ROUNDS + 2):
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
@@ -43,7 +43,7 @@ def milliseconds(work: Callable[[], object], batch: int) -> list[float]:
 
 
 def captured(transform: Representation, wave: Tensor) -> Callable[[], object]:
-    """Return the replay of a CUDA graph of `transform` on `wave`."""
+    """Capture `transform` of `wave` as a CUDA graph, and return what replays it."""
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -57,7 +57,7 @@ def captured(transform: Representation, wave: Tensor) -> Callable[[], object]:
 
 
 def streamed(transform: Representation, host: Tensor, batches: int) -> None:
-    """Transform `batches` batches from pinned memory, copies in either direction beside the computation."""
+    """Transform `batches` batches from and to pinned memory, with the copies beside the computation."""
     copies = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     compute = torch.cuda.current_stream()
     result = torch.empty(len(host), transform.n_frames, transform.n_dims, pin_memory=True)
@@ -85,7 +85,7 @@ def streamed(transform: Representation, host: Tensor, batches: int) -> None:
 
 
 def golden_errors(folder: Path) -> dict[str, list[float]]:
-    """Return the relative error of every order against ScatNet's output for the closed-form signal, by padding."""
+    """Return for each padding the relative errors of the orders against ScatNet's output for the closed-form signal."""
     spec = importlib.util.spec_from_file_location("make_signal", folder / "make_signal.py")
     if spec is None or spec.loader is None or not (folder / "scatnet_signal.npz").exists():
         return {}
@@ -103,7 +103,7 @@ def golden_errors(folder: Path) -> dict[str, list[float]]:
 
 
 def measure(batch: int, golden: Path) -> Iterator[dict[str, Any]]:
-    """Yield one row per measurement: its name, its milliseconds per clip, its bar if it has one."""
+    """Yield a row per measurement: its name, its milliseconds per clip, and its bar if it has one."""
     yield {"name": "golden errors (S0, S1, S2)", **golden_errors(golden)}
     host = torch.from_numpy(clips(batch)).pin_memory()
     wave = host.cuda()
@@ -125,7 +125,7 @@ def measure(batch: int, golden: Path) -> Iterator[dict[str, Any]]:
 
 
 def main() -> int:
-    """Measure, print a table, and write JSON if asked to; the exit status is 1 where there is no GPU."""
+    """Measure, print a table, and write JSON if asked to. Return the exit status, 1 if there is no GPU."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--golden", type=Path, default=Path("tests/golden"))

@@ -17,7 +17,7 @@ KYMATIO: dict[str, Any] = {"J": 11, "Q": (8, 1), "T": 8192, "oversampling": 1}
 
 
 def kymatio_scattering(n_samples: int, **options: Any) -> Any:
-    """Return kymatio's torch scattering, imported past `kymatio.torch`, which new versions of SciPy break."""
+    """Return kymatio's torch scattering. The import avoids `kymatio.torch`, which new versions of SciPy break."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
@@ -26,10 +26,10 @@ def kymatio_scattering(n_samples: int, **options: Any) -> Any:
 
 
 def kymatio_gains(peer: Any) -> NDArray[np.float64]:
-    """Return what each of kymatio's rows must be multiplied by to be the scattering coefficient.
+    """Return the factor by which each of kymatio's rows falls short of the scattering coefficient.
 
-    Filters meant for a signal at resolution r are averaged over their 2^r aliases, where a sum is due: a factor
-    2^-r for psi2 at U1's resolution r1, and for phi at the resolution of the signal that it averages.
+    kymatio averages a filter for a signal at resolution r over its 2^r aliases, but should sum them. That costs
+    a factor 2^-r for psi2 at U1's resolution r1, and for phi at the resolution of the signal that it averages.
     """
     first = [max(min(f["j"], peer.log2_T) - peer.oversampling, 0) for f in peer.psi1_f]
     meta, powers = peer.meta(), []
@@ -46,7 +46,7 @@ def scattering_peer(n_samples: int) -> Peer:
 
     def transform(clips: Clips) -> NDArray[np.floating[Any]]:
         with torch.no_grad():
-            return np.asarray(peer(torch.from_numpy(clips)).numpy())
+            return peer(torch.from_numpy(clips)).numpy()
 
     return transform
 
@@ -57,7 +57,7 @@ def mel_peer(rate: int, n_fft: int, hop: int, n_mels: int) -> Peer:
 
     def transform(clips: Clips) -> NDArray[np.floating[Any]]:
         power = librosa.feature.melspectrogram(y=clips, sr=rate, n_fft=n_fft, hop_length=hop, n_mels=n_mels)
-        return np.asarray(librosa.power_to_db(power, top_db=None))
+        return librosa.power_to_db(power, top_db=None)
 
     return transform
 
@@ -68,6 +68,6 @@ def cqt_peer(rate: int, hop: int) -> Peer:
 
     def transform(clips: Clips) -> NDArray[np.floating[Any]]:
         C = np.abs(librosa.cqt(clips, sr=rate, hop_length=hop, n_bins=84, tuning=0.0))
-        return np.asarray(librosa.amplitude_to_db(C, top_db=None))
+        return librosa.amplitude_to_db(C, top_db=None)
 
     return transform

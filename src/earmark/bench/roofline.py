@@ -1,4 +1,4 @@
-"""What a transform must compute and move per clip, against what this machine's copy and FFT reach."""
+"""What a transform must compute and move per clip, and how fast this machine copies and does FFTs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from earmark.representations.scattering.transform import Scattering
 
 
 def fft_flops(n: int, *, real: bool) -> float:
-    """Return the customary count of an FFT's operations: 5 n log2 n, half of it for real signals."""
+    """Return the customary count of an FFT's operations: 5 n log2 n, or half of that for a real signal."""
     return (2.5 if real else 5.0) * n * math.log2(n)
 
 
 def scattering_cost(s: Scattering) -> tuple[float, float]:
-    """Return (FLOPs, bytes) per clip: FFTs and filters; every array written once and read once."""
+    """Return (FLOPs, bytes) per clip of the scattering transform: FFTs and filters; arrays written and read once."""
     flops, moved = fft_flops(s.total, real=True), 4.0 * 2 * s.n_samples + 8 * s.total
     for group in s.groups:
         runs = group.weights.shape[1] // 2
@@ -60,7 +60,7 @@ def best_seconds(work: Callable[[], object], times: int = 7) -> float:
 
 
 def machine_speed() -> dict[str, float]:
-    """Return what a copy of 256 MB and a batch of cache-sized complex FFTs reach here, on torch's threads."""
+    """Return the speed of a copy of 256 MB and of a batch of complex FFTs that fit the cache, on torch's threads."""
     a = torch.zeros(2**26)
     b = torch.empty_like(a)
     z = torch.zeros(32, 2**14, dtype=torch.complex64)

@@ -44,7 +44,7 @@ def clips(batch: int, n_samples: int = N_SAMPLES, rate: int = RATE) -> Clips:
 
 @contextmanager
 def threads_set(threads: int | None) -> Iterator[None]:
-    """Run the body on that many torch threads."""
+    """Run the body on that many threads of torch, on its own number of them if `threads` is None."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
@@ -54,7 +54,7 @@ def threads_set(threads: int | None) -> Iterator[None]:
 
 
 def make(kind: str, rate: int, n_samples: int) -> tuple[Representation, Peer, tuple[float, float]]:
-    """Return our transform, the peer's, and ours' (FLOPs, bytes) per clip."""
+    """Return our transform, the peer's, and the (FLOPs, bytes) per clip of ours."""
     if kind == "scattering":
         ours = build(kind, rate=rate, n_samples=n_samples, normalization="none")
         transform = cast(ScatteringFeatures, ours).transform
@@ -68,9 +68,9 @@ def make(kind: str, rate: int, n_samples: int) -> tuple[Representation, Peer, tu
 
 
 def error(kind: str, ours: Representation, wave: Clips) -> float:
-    """Return the relative difference (Frobenius) between ours and the peer's values on one clip.
+    """Return the relative difference (Frobenius) between our values and the peer's on one clip.
 
-    Scattering: our kymatio bank against kymatio, its amplitudes corrected.
+    Scattering: our transform with kymatio's bank, against kymatio with corrected amplitudes.
     """
     x = torch.from_numpy(wave[:1])
     if kind == "scattering":
@@ -86,7 +86,7 @@ def error(kind: str, ours: Representation, wave: Clips) -> float:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Return how long `work` takes, after a pause: the threads of another library spin for a while when it is done."""
+    """Return how long `work` takes, after a pause: another library's threads spin for a while after its last call."""
     time.sleep(PAUSE)
     start = time.perf_counter()
     work()
@@ -97,7 +97,7 @@ def bench(
     kind: str, *, batch: int = 16, rounds: int = 5, threads: int | None = None, rate: int = RATE,
     n_samples: int = N_SAMPLES,
 ) -> dict[str, Any]:  # fmt: skip
-    """Measure `kind` against its peer and return everything as a JSON-ready dict; times are seconds per clip.
+    """Measure `kind` against its peer and return the result as a JSON-ready dict; times are seconds per clip.
 
     In each of `rounds` rounds the peer runs once at its best batch and ours three times at `batch`.
     """

@@ -1,7 +1,7 @@
 """The one registry of representations: a name and options in, a batched transform out.
 
 A kind is a module of this package with a top-level `build`, its class or a function: a new file is a new kind. The
-signature of `build` is the only place with the kind's options, their types and their defaults.
+options of a kind, their types and their defaults stand in the signature of its `build`, and nowhere else.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def kinds() -> tuple[str, ...]:
-    """Return the names that `build` knows, sorted; read from the files, so that no transform is imported for it."""
+    """Return the names of all kinds, sorted. They are read from the files, and no transform is imported."""
     return tuple(provenance.plugins("representations"))
 
 
 def options(kind: str) -> dict[str, inspect.Parameter]:
-    """Return what the kind's `build` takes besides `rate` and `n_samples`: name, type and default of every option."""
+    """Return the options of a kind by name, as parameters with type and default: all but `rate` and `n_samples`."""
     takes = inspect.signature(_build(kind), eval_str=True).parameters
     variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     return {key: p for key, p in takes.items() if key not in ("rate", "n_samples") and p.kind not in variable}
@@ -32,13 +32,12 @@ def options(kind: str) -> dict[str, inspect.Parameter]:
 def resolve(config: RepresentationConfig, name: str | None = None) -> RepresentationConfig:
     """Return `config` with every option of its kind, validated against the signature of the kind's `build`.
 
-    This is what shards and models hold, and what fingerprints are made of. An option that is rare (`base.Rare`) and has
-    its default is left out.
+    Shards and models hold the result, and fingerprints are made of it. A rare option (`base.Rare`) is left out if it
+    has its default.
+
     name: what errors call it, the entry of `representations` in params.yaml (default: the kind).
 
-    Raises:
-        ConfigError: an unknown option, a missing one, or one of another type.
-
+    Raises ConfigError if an option is unknown, missing or of another type.
     """
     from earmark.representations.base import RARE
 
@@ -48,7 +47,9 @@ def resolve(config: RepresentationConfig, name: str | None = None) -> Representa
 def of(config: RepresentationConfig, name: str | None = None) -> Representation:
     """Build the representation that an entry of params.yaml, a shard or a model describes.
 
-    name: what errors call it. Raises ConfigError as `resolve` does, and if an option is out of its limits.
+    name: what errors call it, as in `resolve`.
+
+    Raises ConfigError as `resolve` does, and if an option is out of its limits.
     """
     from earmark.config import ConfigError
 
@@ -60,14 +61,12 @@ def of(config: RepresentationConfig, name: str | None = None) -> Representation:
 
 
 def build(kind: str, *, rate: int, n_samples: int, name: str | None = None, **options: Any) -> Representation:
-    """Build the representation called `kind`, one of `kinds()`.
+    """Build the representation of that kind from values that need no validation of their types.
 
-    rate: Hz of the clips. n_samples: samples per clip. options: as the class of that kind documents them.
-    name: what errors call it, the entry of `representations` in params.yaml (default: the kind).
+    rate: Hz of the clips. n_samples: samples per clip. options: those that the class of the kind documents.
+    name: what errors call it, as in `resolve`.
 
-    Raises:
-        ValueError: an unknown kind or option, or a value out of its limits.
-
+    Raises ValueError if the kind or an option is unknown, or if a value is out of its limits.
     """
     if kind not in kinds():
         entry = f"representations.{name}.kind" if name else "representation kind"
@@ -75,14 +74,13 @@ def build(kind: str, *, rate: int, n_samples: int, name: str | None = None, **op
     from earmark.representations.base import OptionError
 
     try:
-        transform: Representation = _build(kind)(rate=rate, n_samples=n_samples, **options)
+        return _build(kind)(rate=rate, n_samples=n_samples, **options)
     except OptionError as error:
         raise ValueError(error.of(name or kind)) from None
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise
         raise ValueError(f"representations.{name or kind}: {str(error).split('.')[-1].split('() ')[-1]}") from error
-    return transform
 
 
 def _build(kind: str) -> Any:

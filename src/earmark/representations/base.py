@@ -1,4 +1,4 @@
-"""What every representation is, and how it refuses an option or a wave."""
+"""What all representations have in common, and how they refuse an option or a wave."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 T = TypeVar("T")
 RARE = "rare"
-# The type of an option that settings, shards and fingerprints name only if it does not have its default.
+# The type of an option that shards and fingerprints name only if it does not have its default.
 Rare = Annotated[T, RARE]
 
 
@@ -42,20 +42,18 @@ class Representation(nn.Module):
     def forward(self, wave: Tensor) -> Tensor:
         """Return (batch, n_frames, n_dims), contiguous float32, for `wave` (batch, n_samples), mono at `rate` Hz.
 
-        Raises:
-            ValueError: another shape, or NaN or infinite samples; the message names the clip.
-
+        Raises ValueError, which names the clip, if the shape is another or a sample is NaN or infinite.
         """
         check_wave(wave, self.n_samples)
         return self.compute(wave)
 
     def compute(self, wave: Tensor) -> Tensor:
-        """Do what `forward` does, without looking at the samples: on a GPU, without waiting for it."""
+        """Do what `forward` does, but check nothing: on a GPU, a check would wait for the result."""
         raise NotImplementedError
 
 
 class OptionError(ValueError):
-    """An option out of its limits: which one of what kind, and what is wrong with it."""
+    """An option out of its limits: its kind, its name, and what is wrong with it."""
 
     def __init__(self, kind: str, key: str, wrong: str) -> None:
         super().__init__(kind, key, wrong)
@@ -65,12 +63,12 @@ class OptionError(ValueError):
         return self.of(self.kind)
 
     def of(self, name: str) -> str:
-        """The text, with the entry of params.yaml that has the option."""
+        """Return the text with `name`, an entry of `representations` in params.yaml, in place of the kind."""
         return f"representations.{name}.{self.key} {self.wrong}"
 
 
 def require(condition: bool, kind: str, key: str, limit: str, value: object, cause: str = "") -> None:
-    """Raise an OptionError that names the option, its limit, its value and the likely cause, unless `condition`."""
+    """Raise an OptionError, which names the option, its limit, its value and the likely cause, unless `condition`."""
     if not condition:
         hint = f" ({cause})" if cause else ""
         raise OptionError(kind, key, f"must {limit}, got {value!r}{hint}")

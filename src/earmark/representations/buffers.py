@@ -1,8 +1,8 @@
-"""Where the transforms compute: the way that suits a CPU, chunks of clips on threads, and buffers that outlive a call.
+"""How the transforms use a machine: the way that suits a CPU, chunks of clips on threads, buffers that outlive a call.
 
-A transform has two ways to the same values. On a CPU it takes NumPy's and SciPy's faster functions and a few clips at a
-time, which stay in the cache. On any other device it takes torch's operators alone and all clips at once. `suits_cpu`
-decides, and nothing else asks for the device.
+A transform has two ways to the same values. On a CPU it uses NumPy's and SciPy's faster functions, and takes a few
+clips at a time, which stay in the cache. On any other device it uses torch's operators alone, and takes all clips at
+once. `suits_cpu` decides, and nothing else asks for the device.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _AS_ON_A_GPU: ContextVar[bool] = ContextVar("_AS_ON_A_GPU", default=False)
 
 
 def suits_cpu(x: Tensor) -> bool:
-    """Whether to transform `x` the way that suits a CPU; every transform asks here, and nowhere else."""
+    """Return whether `x` is transformed the way that suits a CPU. Every transform asks here, and nowhere else."""
     return x.device.type == "cpu" and not _AS_ON_A_GPU.get()
 
 
 @contextmanager
 def as_on_a_gpu() -> Iterator[None]:
-    """Take the way of other devices on a CPU, too: to hold it to the same errors where there is no GPU."""
+    """Take the way of other devices on a CPU, too, so that a machine without a GPU can test it."""
     before = _AS_ON_A_GPU.set(True)
     try:
         yield
@@ -39,8 +39,8 @@ def over_chunks(work: Callable[[int, int], None], n: int, size: int, threads: in
     """Call `work(first, last)` for chunks of at most `size` of n clips, on `threads` threads.
 
     Each thread runs torch's operators on itself alone. That scales better than threads inside every operator:
-    no barrier after each, and a clip stays in one core's cache. It also leaves the result, to the last bit,
-    independent of the number of threads.
+    there is no barrier after each, and a clip stays in one core's cache. The result is the same, to the last bit,
+    for any number of threads.
     """
     if n == 0:
         return
@@ -61,14 +61,14 @@ def over_chunks(work: Callable[[int, int], None], n: int, size: int, threads: in
 
 
 class Buffers:
-    """Buffers by name, reused from call to call so that the memory stays mapped and in cache."""
+    """Buffers by name, used again from call to call, so that their memory stays mapped and in the cache."""
 
     def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
         self.dtype, self.device = dtype, device
         self._held: dict[str, Tensor] = {}
 
     def real(self, name: str, *shape: int) -> Tensor:
-        """Return an uninitialised real buffer of that shape; the same memory for the same name."""
+        """Return an uninitialised real buffer of that shape. The same name gets the same memory."""
         size = math.prod(shape)
         held = self._held.get(name)
         if held is None or held.numel() < size:
@@ -76,7 +76,7 @@ class Buffers:
         return held[:size].view(shape)
 
     def complex(self, name: str, *shape: int) -> Tensor:
-        """Return an uninitialised complex buffer of that shape; the same memory for the same name."""
+        """Return an uninitialised complex buffer of that shape. The same name gets the same memory."""
         return torch.view_as_complex(self.real(name, *shape, 2))
 
 

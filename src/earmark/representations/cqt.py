@@ -5,7 +5,7 @@ l_k = Q rate / f_k samples, Q = filter_scale / alpha, alpha = (2^(2/b) - 1) / (2
 
     C[k, t] = sqrt(l_k) |sum_n x[t hop + n] conj(h_k[n])|,   zeros beyond the clip's ends
 
-Nothing is decimated or sparsified: where librosa.cqt approximates, this is the definition (to about 1e-5).
+Nothing is decimated or sparsified: librosa.cqt approximates this definition, which is computed to about 1e-5 here.
 """
 
 from __future__ import annotations
@@ -23,33 +23,37 @@ from earmark.representations.spectrum import Floats, fold, good_length, modulus,
 
 C1 = 440.0 * 2 ** (-45 / 12)  # Hz, as in equal temperament at A4 = 440 Hz
 AMIN = 1e-5  # amplitude below which log-amplitude is flat, -100 dB
-LOBES = 32  # of a filter's spectrum, kept on each side of its centre; beyond, Hann's side lobes are below 1e-5
+LOBES = 32  # of a filter's spectrum that are kept on each side of its centre; the others of Hann's are below 1e-5
 HANN_BANDWIDTH = 1.50018310546875  # equivalent noise bandwidth in bins, as librosa has it
 CHUNK = 8  # clips that a CPU takes at a time
 
 
 def centres(bins: int, bins_per_octave: int, fmin: float) -> Floats:
     """Return the bins' centre frequencies in Hz."""
-    return np.asarray(fmin * 2.0 ** (np.arange(bins) / bins_per_octave))
+    return fmin * 2.0 ** (np.arange(bins) / bins_per_octave)
 
 
 def quality(bins_per_octave: int, filter_scale: float) -> float:
-    """Return Q, the number of periods of its centre frequency in every filter."""
+    """Return Q: how many periods of its centre frequency a filter has.
+
+    >>> round(quality(bins_per_octave=12, filter_scale=1.0), 3)
+    17.332
+    """
     r = 2.0 ** (2 / bins_per_octave)
     return float(filter_scale * (r + 1) / (r - 1))
 
 
 def span(length: float) -> tuple[int, int]:
-    """Return the first sample of a filter of that (real) length, relative to its frame, and its number of samples."""
+    """Return a filter's first sample, relative to its frame, and its number of samples; `length` need not be whole."""
     return -math.ceil(length / 2), math.floor(length / 2) + math.ceil(length / 2)
 
 
 def atom(omega: float, length: float) -> NDArray[np.complex128]:
-    """Return sqrt(length) conj(h): a tone of `omega` radians per sample in a Hann window, h of unit l1 norm."""
+    """Return sqrt(length) conj(h), h being a tone of `omega` radians per sample in a Hann window, of unit l1 norm."""
     first, n = span(length)
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
     tone = np.exp(-1j * omega * (first + np.arange(n)))
-    return np.asarray(math.sqrt(length) * hann / hann.sum() * tone)
+    return math.sqrt(length) * hann / hann.sum() * tone
 
 
 def response(omega: float, length: float, w: Floats) -> NDArray[np.complex128]:
@@ -61,18 +65,18 @@ def response(omega: float, length: float, w: Floats) -> NDArray[np.complex128]:
         half = (theta + np.pi) % (2 * np.pi) / 2 - np.pi / 2
         near = np.abs(half) < 1e-9
         ratio = np.where(near, n, np.sin(n * half) / np.where(near, 1.0, np.sin(half)))
-        return np.asarray(np.exp(1j * half * (n - 1)) * ratio)
+        return np.exp(1j * half * (n - 1)) * ratio
 
     step = 2 * np.pi / n
     kernel = 0.5 * dirichlet(theta) - 0.25 * (dirichlet(theta - step) + dirichlet(theta + step))
-    return np.asarray(math.sqrt(length) / (n / 2) * np.exp(1j * theta * first) * kernel)
+    return math.sqrt(length) / (n / 2) * np.exp(1j * theta * first) * kernel
 
 
 class CQT(Representation):
     """Constant-Q magnitudes, in decibels unless `log_amplitude` is off.
 
     bins, bins_per_octave, fmin: number of bins, and the lowest one's centre in Hz.
-    hop: samples between frames; frame t is centred on sample t * hop. filter_scale: shortens (< 1) all filters.
+    hop: samples between frames; frame t is centred on sample t * hop. filter_scale: below 1 it shortens all filters.
     log_amplitude: 20 log10(max(magnitude, 1e-5)).
 
     `forward` returns (batch, 1 + n_samples // hop, bins).

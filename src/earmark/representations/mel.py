@@ -22,23 +22,27 @@ _BREAK_HZ, _BREAK_MEL, _LOG_STEP = 1000.0, 15.0, np.log(6.4) / 27.0  # Slaney: 1
 
 
 def hz_to_mel(hz: NDArray[np.float64], *, htk: bool) -> NDArray[np.float64]:
-    """Map Hz to mel on HTK's scale, or else on Slaney's."""
+    """Return `hz` in mel, on HTK's scale or on Slaney's."""
     if htk:
-        return np.asarray(2595.0 * np.log10(1.0 + hz / 700.0))
+        return 2595.0 * np.log10(1.0 + hz / 700.0)
     above = _BREAK_MEL + np.log(np.maximum(hz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP
     return np.where(hz < _BREAK_HZ, 3.0 * hz / 200.0, above)
 
 
 def mel_to_hz(mel: NDArray[np.float64], *, htk: bool) -> NDArray[np.float64]:
-    """Invert `hz_to_mel`."""
+    """Return `mel` in Hz: the inverse of `hz_to_mel`."""
     if htk:
-        return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
+        return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
     above = _BREAK_HZ * np.exp((np.maximum(mel, _BREAK_MEL) - _BREAK_MEL) * _LOG_STEP)
     return np.where(mel < _BREAK_MEL, 200.0 * mel / 3.0, above)
 
 
 def mel_edges(n_mels: int, fmin: float, fmax: float, *, htk: bool) -> NDArray[np.float64]:
-    """Return the n_mels + 2 band edges in Hz; band m rises from edge m, peaks at m + 1 and ends at m + 2."""
+    """Return the n_mels + 2 band edges in Hz; band m rises from edge m, peaks at edge m + 1 and ends at edge m + 2.
+
+    >>> mel_edges(3, 0.0, 4000.0, htk=False).round(1).tolist()
+    [0.0, 586.1, 1194.2, 2185.6, 4000.0]
+    """
     low, high = hz_to_mel(np.array([fmin, fmax]), htk=htk)
     return mel_to_hz(np.linspace(low, high, n_mels + 2), htk=htk)
 
@@ -49,15 +53,15 @@ def mel_filters(rate: int, n_fft: int, edges: NDArray[np.float64]) -> NDArray[np
     left, centre, right = (edges[i : len(edges) - 2 + i, None] for i in range(3))
     rising, falling = (bins - left) / (centre - left), (right - bins) / (right - centre)
     triangles = np.maximum(0.0, np.minimum(rising, falling))
-    return np.asarray(triangles * 2.0 / (right - left))
+    return triangles * 2.0 / (right - left)
 
 
 class Mel(Representation):
     """Mel power of Hann-windowed frames, in decibels unless `log_amplitude` is off.
 
-    n_fft, hop: window and step in samples; frame t is centred on sample t * hop, beyond the ends is silence.
-    n_mels, fmin, fmax: number of bands and their span in Hz (fmax: rate / 2 when None).
-    htk: HTK's mel scale and not Slaney's. log_amplitude: 10 log10(max(power, 1e-10)).
+    n_fft, hop: window and step in samples; frame t is centred on sample t * hop; beyond the ends there is silence.
+    n_mels, fmin, fmax: number of bands and their span in Hz (fmax: rate / 2 if it is None).
+    htk: HTK's mel scale in place of Slaney's. log_amplitude: 10 log10(max(power, 1e-10)).
 
     `forward` returns (batch, 1 + n_samples // hop, n_mels).
     """
@@ -127,7 +131,7 @@ class Mel(Representation):
 
 
 def column_blocks(filters: NDArray[np.float64], width: int) -> list[tuple[int, int, int, int]]:
-    """Return (first band, last, first bin, last) for every `width` bands of `filters`: the bins that they see."""
+    """Return (first band, last, first bin, last) of every `width` bands of `filters`; the bins are those they see."""
     found = []
     for first in range(0, len(filters), width):
         bins = np.flatnonzero(filters[first : first + width].any(axis=0))

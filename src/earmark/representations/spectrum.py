@@ -2,7 +2,7 @@
 
 A filter whose Fourier transform lives on a run of bins needs only those bins of the signal's spectrum.
 Multiplied and folded modulo L, they are inverted by an FFT of length L: the filtered signal at L samples
-per period. Where only the modulus is wanted the run may start at bin 0 of the short FFT (demodulation).
+per period. If only the modulus is wanted, the run may start at bin 0 of the short FFT (demodulation).
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ Floats = NDArray[np.float64]
 def good_length(minimum: int, multiple: int) -> int:
     """Return a length of at least `minimum` whose FFT is fast: multiple * 2^a 3^b 5^c.
 
-    A power of two is taken where it is at most an eighth longer than the least such length: FFT libraries
-    run it that much faster.
+    It is a power of two if that is at most an eighth longer than the least such length: FFT libraries run it
+    that much faster.
+
+    >>> good_length(1000, 8), good_length(1025, 1)
+    (1024, 1080)
     """
     factor = -(-minimum // multiple)
     power = 1 << (factor - 1).bit_length()
@@ -41,7 +44,7 @@ def _smooth(factor: int) -> bool:
 
 
 def interleave(values: Floats, dtype: torch.dtype) -> Tensor:
-    """Return each real coefficient twice, to weigh a complex spectrum seen as real numbers."""
+    """Return each real coefficient twice: weights of a complex spectrum seen as real numbers."""
     return torch.tensor(np.repeat(values, 2, axis=-1), dtype=dtype)
 
 
@@ -68,10 +71,10 @@ def window(half: Tensor, M: int, low: int, high: int, out: Tensor) -> Tensor:
 
 
 def fold(spectrum: Tensor, at: int, weights: Tensor, out: Tensor) -> Tensor:
-    """Multiply bins of `spectrum` by weights and fold them to `out` (..., L).
+    """Multiply a band of `spectrum` by weights, fold it to `out` (..., L), and return that.
 
-    spectrum: complex (..., bins), bin `at` being the band's first. weights: complex, or real from `interleave`.
-    The band's bin n goes to bin n modulo L of `out`.
+    spectrum: complex (..., bins); the band begins at bin `at`. weights: complex, or real from `interleave`.
+    Bin n of the band goes to bin n modulo L of `out`.
     """
     source, target = spectrum[..., at:], out
     if not weights.is_complex():
@@ -92,7 +95,7 @@ def fold(spectrum: Tensor, at: int, weights: Tensor, out: Tensor) -> Tensor:
 
 
 def modulus(z: Tensor, out: Tensor) -> Tensor:
-    """Write |z| to `out`. On a CPU by NumPy, whose complex modulus is vectorised (torch's calls hypot)."""
+    """Write |z| to `out` and return that. NumPy does it on a CPU: its complex modulus is vectorised, torch's is not."""
     if suits_cpu(z):
         np.abs(z.numpy(), out=out.numpy())
         return out
@@ -100,20 +103,17 @@ def modulus(z: Tensor, out: Tensor) -> Tensor:
 
 
 def rfft(x: Tensor) -> Tensor:
-    """Return the rfft of `x` (..., n), the same bits for a signal alone as for one of many.
+    """Return the rfft of `x` (..., n). A signal alone gets the same bits as one of many.
 
-    MKL has another method for a single long signal, slower and differently rounded, so a single one goes twice.
+    MKL has another method for a single long signal, slower and rounded differently, so a single one is doubled.
     """
     if suits_cpu(x) and x.numel() == x.shape[-1]:
-        pair: Tensor = torch.fft.rfft(x.reshape(1, -1).expand(2, -1))
-        return pair[0].view(*x.shape[:-1], -1)
-    half: Tensor = torch.fft.rfft(x)
-    return half
+        return torch.fft.rfft(x.reshape(1, -1).expand(2, -1))[0].view(*x.shape[:-1], -1)
+    return torch.fft.rfft(x)
 
 
 def long_rfft(x: Tensor) -> Tensor:
-    """Return the rfft of `x` (batch, n) for large n. On a CPU by SciPy, which runs several signals in one register."""
+    """Return the rfft of `x` (batch, n) for large n. SciPy does it on a CPU, several signals in one register."""
     if suits_cpu(x):
         return torch.from_numpy(scipy.fft.rfft(x.numpy()))
-    half: Tensor = torch.fft.rfft(x)
-    return half
+    return torch.fft.rfft(x)

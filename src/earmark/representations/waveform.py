@@ -9,7 +9,7 @@ from earmark.representations.base import Representation
 
 
 class Waveform(Representation):
-    """The identity: one frame per sample and one dim. It has no options."""
+    """The identity: a frame per sample, of one dim. It has no options."""
 
     def __init__(self, *, rate: int, n_samples: int) -> None:
         super().__init__("waveform", rate, n_samples)
