@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
 from earmark import strict_yaml
-from earmark.errors import EarmarkError
-from earmark.storage import provenance
+from earmark.sections import ConfigError as ConfigError
+from earmark.sections import Section, explain, one_of
 
 T = TypeVar("T")
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
@@ -25,23 +24,6 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 SplitPolicy = Literal["corpus", "artist", "song", "panwar-random"]
 Rate = Annotated[int, Field(ge=1_000, le=192_000, description="samples per second")]
-
-
-class ConfigError(EarmarkError):
-    """A setting that cannot be used; the text names the key, the limit and the value."""
-
-
-def _one_of(folder: str, kind: str) -> str:
-    """Return a kind that is a file of that folder. Raises ValueError with the kinds that are there."""
-    if kind not in (kinds := provenance.plugins(folder)):
-        raise ValueError(f"must be one of {', '.join(kinds)}, got {kind!r}")
-    return kind
-
-
-class Section(BaseModel):
-    """Base of all sections: they are immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DemoConfig(Section):
@@ -80,7 +62,7 @@ class CorpusConfig(Section):
     @field_validator("kind")
     @classmethod
     def _a_kind_is_a_file(cls, kind: str) -> str:
-        return _one_of("corpus.kinds", kind)
+        return one_of("corpus.kinds", kind)
 
     @model_validator(mode="after")
     def _a_demo_says_how_it_is_rendered(self) -> CorpusConfig:
@@ -150,7 +132,7 @@ class RepresentationConfig(Section):
     @field_validator("kind")
     @classmethod
     def _a_kind_is_a_file(cls, kind: str) -> str:
-        return _one_of("representations", kind)
+        return one_of("representations", kind)
 
     def options(self) -> dict[str, Any]:
         """Return the options of the kind: all but kind, rate, samples and dtype."""
@@ -171,7 +153,7 @@ class RepresentationConfig(Section):
             options = create_model("Options", __base__=Section, **fields).model_validate(self.options())
         except ValidationError as error:
             hint = f"{self.kind} takes {', '.join(takes) or 'no options'}"
-            found = (_explain(e, hint, "representations", name) for e in error.errors())
+            found = (explain(e, hint, "representations", name) for e in error.errors())
             raise ConfigError("\n".join(found)) from None
         idle = {
             key
@@ -237,7 +219,7 @@ class Config(Section):
     waveforms: dict[Rate, WaveformConfig]
     representations: dict[Name, RepresentationConfig]
     experiments: dict[Name, ExperimentConfig]
-    crossvalidations: dict[Name, CrossValidationConfig] = {}
+    crossvalidations: dict[Name, CrossValidationConfig] = {}  # noqa: RUF012 - pydantic copies defaults
     evaluation: EvaluationConfig
 
     @model_validator(mode="after")
@@ -279,7 +261,7 @@ def load(path: Path) -> Config:
         return Config.model_validate(content)
     except ValidationError as error:
         hint = "a typing mistake, or a setting of another section"
-        raise ConfigError("\n".join(f"{path}: {_explain(e, hint)}" for e in error.errors())) from None
+        raise ConfigError("\n".join(f"{path}: {explain(e, hint)}" for e in error.errors())) from None
 
 
 def entry(section: str, entries: Mapping[Any, T], name: object) -> T:
@@ -294,22 +276,3 @@ def entry(section: str, entries: Mapping[Any, T], name: object) -> T:
     close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     hint = f"close to {', '.join(close)}" if close else f"there are {', '.join(names) or 'none'}"
     raise ConfigError(f"{section} of params.yaml has no {str(name)!r}: {hint}")
-
-
-def _explain(error: Any, hint: str, *above: str) -> str:
-    """Return one of pydantic's errors as ``key: limit, got value``.
-
-    hint: what explains an unknown key. above: the keys that lead to what was validated.
-    """
-    key = ".".join(map(str, (*above, *error["loc"])))
-    got = reprlib.repr(error["input"])
-    if error["type"] == "extra_forbidden":
-        return f"unknown key {key}, got {got}: {hint}"
-    if error["type"] == "missing":
-        return f"key {key} is missing"
-    if error["type"] in ("model_type", "dict_type"):
-        return f"{key} must be a mapping of settings, got {got}"
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "value_error":
-        return f"{key + ': ' if key else ''}{message}"
-    return f"{key}: {message[0].lower()}{message[1:]}, got {got}"

@@ -59,7 +59,7 @@ def extract(waveforms: Waveforms, out: Path, config: RepresentationConfig) -> di
     """Compute one representation of every shard of ``waveforms``, into a folder that has the name of its entry.
 
     Return how many clips there are, and how many of them were computed now. A damaged shard counts as absent. Waveforms
-    are needed only for shards that are not up to date. In the end all shards have the same makers (see ``storage.makers``).
+    are needed only for shards that are not up to date. In the end all have the same makers (see ``storage.makers``).
     Another machine may compute them, so the makers of this run are known only when its first shards are done.
 
     Raises ConfigError if the settings cannot be used, ShardError if a shard that was just written is damaged.
