@@ -16,7 +16,7 @@ from earmark.errors import EarmarkError, explained
 
 
 def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
-    """The commands and their options; those of ``bench`` where ``argv`` asks for it."""
+    """Return the commands and their options; those of ``bench`` if ``argv`` asks for it."""
     parser = argparse.ArgumentParser(prog="earmark", description="Music tagging: features, taggers, honest metrics.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     doctor = commands.add_parser("doctor", help="what this machine offers, and whether the pipeline can run on it")
@@ -164,7 +164,7 @@ def _papers(args: argparse.Namespace) -> int:
 
 
 def _in_a_process(command: list[str], name: str) -> int:
-    """Run a command for one system; its exit code, and a line where it had no chance to say why it ended."""
+    """Run a command for one system. Return its exit code; print a line if it had no chance to say why it ended."""
     code = subprocess.run([*command, name], check=False).returncode
     if code < 0:
         print(f"{name}: killed by signal {-code}{', of lack of memory perhaps' if code == -9 else ''}", file=sys.stderr)
@@ -242,7 +242,7 @@ def _inspect(args: argparse.Namespace) -> int:
 
 
 def _why_not(error: Exception) -> str:
-    """Why a file cannot be heard; libsndfile takes UTF-8 names alone."""
+    """Explain why a file cannot be heard; libsndfile takes UTF-8 names alone."""
     return "its name is not UTF-8: rename it" if isinstance(error, UnicodeEncodeError) else str(error)
 
 

@@ -53,13 +53,13 @@ def device() -> torch.device:
 
 
 def kind(where: torch.device) -> str:
-    """The model of a GPU, or the type of another device and of its CPU: what the bytes of a result may depend on."""
+    """Return the kind of a device, on which the bytes of a result may depend: a GPU's model, or a CPU's kind."""
     return torch.cuda.get_device_name(where) if where.type == "cuda" else f"{where.type} {_processor()}"
 
 
 @cache
 def _processor() -> str:
-    """The machine, the CPU's vendor and its widest vectors: MKL and torch choose their code, and so round, by them."""
+    """Return the machine, the CPU's vendor and its widest vectors: MKL and torch choose their code by them."""
     about = Path("/proc/cpuinfo")
     lines = about.read_text(encoding="utf-8").splitlines() if about.is_file() else []
     vendor = next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "")
@@ -67,7 +67,7 @@ def _processor() -> str:
 
 
 def free_bytes(where: torch.device) -> int:
-    """Memory that a new batch may use on a device."""
+    """Return memory that a new batch may use on a device."""
     return int(torch.cuda.mem_get_info(where)[0]) if where.type == "cuda" else memory.available()
 
 
@@ -80,12 +80,12 @@ def synchronize(where: torch.device) -> None:
 
 
 def lightning(where: torch.device) -> dict[str, Any]:
-    """What Lightning's Trainer is told to train on that device alone."""
+    """Return the options that make Lightning's Trainer train on that device alone."""
     return {"accelerator": where.type, "devices": [where.index] if where.type == "cuda" else 1}
 
 
 def lacks_memory(error: BaseException) -> bool:
-    """Whether an error says that memory did not suffice; a fault of a GPU speaks of memory as well."""
+    """Tell whether an error says that memory did not suffice; a fault of a GPU speaks of memory as well."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError)
         and re.search("out of memory|allocate memory|not enough memory|ALLOC_FAILED", str(error)) is not None

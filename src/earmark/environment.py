@@ -10,7 +10,7 @@ from earmark.errors import EarmarkError
 
 
 def count(variable: str, default: int) -> int:
-    """A whole number of at least 1 from an environment variable; ``default`` where it is not set, or empty."""
+    """Return a whole number of at least 1 from an environment variable; ``default`` if it is not set, or empty."""
     value = os.environ.get(variable) or str(default)
     if not (value.isascii() and value.isdecimal() and int(value) >= 1):
         raise EarmarkError(f"{variable} must be a whole number of at least 1, got {value!r}")
@@ -18,14 +18,14 @@ def count(variable: str, default: int) -> int:
 
 
 def whole(text: str) -> int:
-    """The ``type`` of an option that counts something: a whole number of at least 1."""
+    """Return the ``type`` of an option that counts something: a whole number of at least 1."""
     if not (text.isascii() and text.isdecimal() and int(text) >= 1):
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
     return int(text)
 
 
 def positive(text: str) -> float:
-    """The ``type`` of an option that measures something: a finite number above 0."""
+    """Return the ``type`` of an option that measures something: a finite number above 0."""
     try:
         value = float(text)
     except ValueError:

@@ -30,14 +30,14 @@ class EarmarkError(ValueError):
 
 
 def reason(error: OSError) -> str:
-    """What the operating system refused, and its likely cause, without the file's name."""
+    """Explain what the operating system refused, and the likely cause, without the file's name."""
     refused = error.strerror or str(error)
     return f"{refused}; {cause}" if (cause := _CAUSES.get(error.errno or 0)) else refused
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """End the process with exit code 1 and the error's text, without a traceback, where the user can mend it.
+    """End the process with exit code 1 and the error's text, without a traceback, if the user can mend it.
 
     That is an EarmarkError, a file that the operating system refuses, and a disk that is full. A reader that went away
     (``earmark predict ... | head``) needs no words. All else is a fault of the program and keeps its traceback.

@@ -17,13 +17,13 @@ from earmark.errors import EarmarkError, reason
 def write_text(path: Path, text: str) -> None:
     """Write a file beside ``path`` and rename it into place, so that a killed stage leaves no half file.
 
-    Raises EarmarkError where the disk is full or the place cannot be written; what stood there before stays.
+    Raises EarmarkError if the disk is full or the place cannot be written; what stood there before stays.
     """
     write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """The same for bytes; when it returns the file is on the disk, whatever happens to the machine then."""
+    """Write bytes as ``write_text`` does; when it returns, the file is on the disk, whatever happens to the machine."""
     temporary = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a metrics file; a value that is no number (NaN) is an error, because it is no JSON."""
+    """Write a JSON file. Raises ValueError if a number is NaN or infinite, because JSON has none."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
@@ -53,7 +53,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read what ``write_json`` wrote; EarmarkError where it is absent or something else."""
+    """Read what ``write_json`` wrote. Raises EarmarkError if it is absent or something else."""
     try:
         content = json.loads(_own_text(path))
     except (ValueError, RecursionError) as error:
@@ -66,9 +66,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_csv(path: Path, first: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """The header and the rows of what ``write_csv`` wrote, whose columns begin with ``first``.
+    """Return the header and the rows of what ``write_csv`` wrote, whose columns begin with ``first``.
 
-    Raises EarmarkError where it is absent, has other columns, or a row is cut short.
+    Raises EarmarkError if it is absent, has other columns, or a row is cut short.
     """
     try:
         rows = list(csv.reader(io.StringIO(_own_text(path), newline="")))
@@ -87,7 +87,7 @@ AGAIN = "run the stage that makes it again, or `dvc checkout` it"
 
 
 def _own_text(path: Path) -> str:
-    """A text that a stage wrote."""
+    """Return a text that a stage wrote."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -99,7 +99,14 @@ def _own_text(path: Path) -> str:
 
 
 def markdown_table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
-    """A Markdown table that is aligned, so that it reads well in a terminal too; numbers stand right."""
+    """Return a Markdown table, aligned so that it reads well in a terminal too: the first column left, others right.
+
+    >>> print(markdown_table([("a", "1.5"), ("long name", "22")], ("name", "value")), end="")
+    | name      | value |
+    |-----------|------:|
+    | a         |   1.5 |
+    | long name |    22 |
+    """
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:

@@ -33,7 +33,7 @@ class ClashError(Exception):
 def united(base: object, ours: object, theirs: object, depth: int | None = None) -> Any:
     """Merge three values: of each key of mappings, what a side changed; ours, and then theirs, in their order.
 
-    Raises ClashError where both changed the same value differently. With a ``depth`` only that many levels of mappings
+    Raises ClashError if both changed the same value differently. With a ``depth`` only that many levels of mappings
     are looked into; of a value below them that both changed ours stays, and one that only a side removed stays, too.
     """
     if ours == theirs or theirs == base:
@@ -97,7 +97,7 @@ def _read(path: Path) -> Any:
 
 
 def _load(text: str) -> Any:
-    """The content of a YAML text, an empty mapping for an empty one; YAMLError where a key stands twice, too."""
+    """Return the content of a YAML text; {} if it is empty. Raises YAMLError, also if a key stands twice."""
     return YAML(typ="safe").load(text) or {}
 
 

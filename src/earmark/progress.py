@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 
 def bar(total: int, label: str, unit: str) -> tqdm[Any]:
-    """A progress bar on standard error that shows itself only in a terminal."""
+    """Return a progress bar on standard error that shows itself only in a terminal."""
     return tqdm(total=total, desc=label, unit=unit, disable=None, leave=False, dynamic_ncols=True)
 
 

@@ -17,9 +17,9 @@ class YamlError(EarmarkError):
 
 
 def read(path: Path, hint: str = "") -> Any:
-    """The content of a YAML file; YamlError where it cannot be read, or does not say one thing only.
+    """Return the content of a YAML file. Raises YamlError if it cannot be read, or does not say one thing only.
 
-    hint: what to do where there is no such file.
+    hint: what to do if there is no such file.
     """
     try:
         text = path.read_text(encoding="utf-8")

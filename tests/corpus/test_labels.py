@@ -1,3 +1,5 @@
+"""Raw tags become labels: synonyms merged, the most frequent chosen, leaks and empty splits told."""
+
 from __future__ import annotations
 
 import csv

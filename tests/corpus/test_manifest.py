@@ -1,3 +1,5 @@
+"""The manifest and the tag table survive the way to a file and back, and name what is wrong with them."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""The demo corpus: the same bytes from the same seed, tags that are true, and what stops rendering."""
+
 from __future__ import annotations
 
 import csv

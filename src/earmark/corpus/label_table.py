@@ -11,7 +11,7 @@ from earmark.files import read_csv, write_csv
 
 
 class Labelled(NamedTuple):
-    """Who a labelled clip is."""
+    """A labelled clip: its id, song, artist and split."""
 
     clip_id: str
     song: str
@@ -32,7 +32,7 @@ def write_labels(path: Path, clips: Sequence[Clip], table: TagTable) -> None:
 
 
 def read_labels(path: Path) -> tuple[list[Labelled], TagTable]:
-    """Read what ``write_labels`` wrote: who each clip is, and the tag table in the same order."""
+    """Read what ``write_labels`` wrote: the clips, and the tag table in the same order."""
     header, rows = read_csv(path, _COLUMNS)
     tags, start = header[len(_COLUMNS) :], len(_COLUMNS)
     clips = [Labelled(*row[:start]) for row in rows]

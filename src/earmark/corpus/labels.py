@@ -19,7 +19,10 @@ from earmark.files import write_csv, write_json
 
 
 def read_synonyms(path: Path) -> list[list[str]]:
-    """Groups of tags that mean the same, from a YAML list of lists; CorpusError where it is none, or a tag has two."""
+    """Return groups of tags that mean the same, read from a YAML list of lists.
+
+    Raises CorpusError if the file holds something else, or if a tag is in two groups.
+    """
     try:
         groups = strict_yaml.read(path)
     except strict_yaml.YamlError as error:
@@ -35,9 +38,9 @@ def read_synonyms(path: Path) -> list[list[str]]:
 
 
 def merge(table: TagTable, groups: Sequence[Sequence[str]]) -> TagTable:
-    """Put each group under its first name, at the place of that tag: a clip has it that has one of the group.
+    """Merge each group into its first tag: a clip has the merged tag if it has any tag of its group.
 
-    Raises CorpusError where a tag of a group is none of the corpus: a typing mistake, or another corpus's groups.
+    Raises CorpusError if the corpus does not have a tag of a group: a typing mistake, or another corpus's groups.
     """
     columns = {tag: i for i, tag in enumerate(table.tags)}
     values, gone = table.values.copy(), set[int]()
@@ -70,8 +73,7 @@ def select(
 ) -> tuple[list[Clip], TagTable]:
     """Return the labelled clips and their tags; ``clean`` leaves out clips that have none of the top tags.
 
-    Raises CorpusError where a split is left without a clip; ``policy``, by which the clips were dealt to the splits, is
-    what it names as the cause.
+    Raises CorpusError if a split is left without a clip. policy: how the clips were dealt to the splits, for that text.
     """
     kept, chosen = labelled(clips, table, top, clean)
     require_splits(clips, kept, chosen, policy)
@@ -79,7 +81,7 @@ def select(
 
 
 def labelled(clips: Sequence[Clip], table: TagTable, top: int, clean: bool) -> tuple[list[Clip], TagTable]:
-    """What ``select`` returns, whatever its splits hold."""
+    """Return what ``select`` returns, even if a split is empty."""
     chosen = top_tags(table, top)
     rows = [i for i in range(len(clips)) if not clean or chosen.values[i].any()]
     kept = [clips[i] for i in rows]
@@ -87,7 +89,7 @@ def labelled(clips: Sequence[Clip], table: TagTable, top: int, clean: bool) -> t
 
 
 def require_splits(clips: Sequence[Clip], kept: Sequence[Clip], chosen: TagTable, policy: SplitPolicy) -> None:
-    """Refuse a split without a labelled clip: CorpusError with the cause and the cure."""
+    """Raise CorpusError, with the cause and the cure, if a split has no labelled clip."""
     for split in SPLITS:
         if not any(clip.split == split for clip in kept):
             before = sum(clip.split == split for clip in clips)
@@ -105,7 +107,7 @@ def _without_tags(clips: int, tags: int) -> str:
 
 
 def _not_dealt(clips: Sequence[Clip], policy: SplitPolicy) -> str:
-    """Why dealing left a split empty, and what would fill it."""
+    """Explain why dealing left a split empty, and what would fill it."""
     numbers = {"artist": len({c.artist for c in clips}), "song": len({c.song for c in clips})}
     useful = [
         f"`corpus.split: {group}`" for group, number in numbers.items() if number >= len(SPLITS) and group != policy
@@ -127,7 +129,7 @@ def _not_dealt(clips: Sequence[Clip], policy: SplitPolicy) -> str:
 
 
 def summary(clips: Sequence[Clip], table: TagTable, total: int) -> dict[str, Any]:
-    """Counts for the metrics: clips, songs and artists of every split, leaks between them, tags without positives."""
+    """Return the counts for the metrics: clips and songs of every split, leaks between them, tags without positives."""
     by_split = {s: np.array([c.split == s for c in clips]) for s in SPLITS}
     result: dict[str, Any] = {"clips": len(clips), "without_tags": total - len(clips), "tags": len(table.tags)}
     for split, mask in by_split.items():
@@ -141,7 +143,7 @@ def summary(clips: Sequence[Clip], table: TagTable, total: int) -> dict[str, Any
 
 
 def warnings(clips: Sequence[Clip], table: TagTable) -> list[str]:
-    """A line per split in which tags have no positive: such tags are not learnt, or have no ROC-AUC there."""
+    """Return a line per split in which tags have no positive: such tags are not learnt, or have no ROC-AUC there."""
     rows = positives_per_tag(clips, table)
     absent = {split: [str(row[0]) for row in rows if not row[1 + i]] for i, split in enumerate(SPLITS)}
     return [
@@ -152,7 +154,7 @@ def warnings(clips: Sequence[Clip], table: TagTable) -> list[str]:
 
 
 def positives_per_tag(clips: Sequence[Clip], table: TagTable) -> list[list[object]]:
-    """One row per tag: its name and its positives in train, valid and test."""
+    """Return one row per tag: its name and its positives in train, valid and test."""
     split = np.array([c.split for c in clips])
     counts = [table.values[split == s].sum(axis=0, dtype=np.int64) for s in SPLITS]
     return [[tag, *(int(c[i]) for c in counts)] for i, tag in enumerate(table.tags)]

@@ -41,7 +41,7 @@ class TagTable:
 
 
 def leaks(clips: Sequence[Clip]) -> dict[str, int]:
-    """How many songs and artists lie in more than one split, and how many test clips share theirs with training."""
+    """Count the songs and artists that lie in several splits, and the test clips that share theirs with training."""
     found: dict[str, int] = {}
     for group in ("song", "artist"):
         splits: dict[str, set[str]] = {}
@@ -55,7 +55,7 @@ def leaks(clips: Sequence[Clip]) -> dict[str, int]:
 
 
 def described(clips: Sequence[Clip]) -> str:
-    """What leaks between the splits, for a reader."""
+    """Describe in words what leaks between the splits."""
     found = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in leaks(clips).items() if count)
     return found or "no song and no artist is in two splits"
 
@@ -83,7 +83,7 @@ def read_tags(path: Path) -> TagTable:
 
 
 def binary(path: Path, tags: Sequence[str], rows: Sequence[Sequence[str]]) -> NDArray[np.uint8]:
-    """Cells of 0 and 1 as (rows, tags); EarmarkError names the first that is something else."""
+    """Return cells of 0 and 1 as an array (rows, tags). Raises EarmarkError, which names the first other value."""
     for number, row in enumerate(rows, 2):
         if not set(row) <= {"0", "1"}:
             place = next(i for i, cell in enumerate(row) if cell not in ("0", "1"))

@@ -1,4 +1,4 @@
-"""The counts that MagnaTagATune must have: whoever compares with the literature must have its clips.
+"""The counts that MagnaTagATune must have: to compare with the literature you must have its clips.
 
 Law et al. 2009 published 25,863 rows; Song et al. 2018 use the 21,108 with one of the 50 most frequent tags; Panwar et
 al. and Dalla Longa et al. merge synonyms first, which gives 21,358.
@@ -37,7 +37,7 @@ SONGS, ARTISTS = 5_405, 230
 
 
 def counts(clips: Sequence[Clip], table: TagTable) -> dict[str, tuple[int, ...]]:
-    """Clips in train, valid and test, by the names of EXPECTED; what the table's tags do not tell is left out."""
+    """Count the clips in train, valid and test, by the names of EXPECTED, as far as the table's tags tell."""
     everything: NDArray[np.bool_] = np.ones(len(clips), bool)
     whole = np.array([clip.path not in BROKEN for clip in clips])
     found: dict[str, NDArray[Any]] = {"all rows": everything, "without the broken files": whole}
@@ -53,14 +53,16 @@ def counts(clips: Sequence[Clip], table: TagTable) -> dict[str, tuple[int, ...]]
 
 
 def _tagged(table: TagTable) -> NDArray[np.bool_]:
-    """Which clips have a tag at all."""
+    """Return which clips have a tag at all."""
     return np.asarray(table.values.max(axis=1) > 0)
 
 
 def verify(clips: Sequence[Clip], table: TagTable) -> list[str]:
-    """A line per count of a full-size MagnaTagATune in its split by folders, none of any other corpus.
+    """Compare a full-size MagnaTagATune in its split by folders with the published counts: return a line per count.
 
-    Raises CorpusError where a count is not the published one: rows that were edited, or moved between folders.
+    For a table of another size nothing is published: no line is returned.
+
+    Raises CorpusError if a count is not the published one: rows that were edited, or moved between folders.
     """
     if len(clips) != ROWS:
         return []

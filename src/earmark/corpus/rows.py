@@ -18,7 +18,7 @@ AUDIO = (".mp3", ".wav", ".flac", ".ogg", ".au")
 
 @dataclass(frozen=True)
 class Row:
-    """One clip as a reader finds it; empty where the source does not say."""
+    """One clip as a reader finds it; empty if the source does not say."""
 
     where: str  # file and line, for errors
     path: str
@@ -32,9 +32,10 @@ class Row:
 def tabulate(rows: Iterable[Row]) -> tuple[list[Clip], TagTable]:
     """Turn rows into clips and a tag table; tags in the order in which they first occur.
 
-    A clip's id is its path, its song its path, its artist its song, where the row does not say otherwise; its split
-    that of its artist's name (``splits.hashed``). Raises CorpusError for a path that leaves the folder, an id that
-    occurs twice, an unknown split, and where there is no row.
+    If a row does not say otherwise, a clip's id and song are its path, its artist is its song, and the artist's name
+    decides its split (``splits.hashed``).
+
+    Raises CorpusError if a path leaves the folder, an id occurs twice, a split is unknown, or there is no row.
     """
     clips: list[Clip] = []
     found: list[Sequence[str]] = []
@@ -62,7 +63,7 @@ def tabulate(rows: Iterable[Row]) -> tuple[list[Clip], TagTable]:
 
 
 def safe(path: str, where: str) -> str:
-    """``path`` without detours; CorpusError where it is absolute, leaves its folder, or is no text."""
+    """Return ``path`` without detours. Raises CorpusError if it is absolute, leaves its folder, or is not text."""
     parts = PurePosixPath(path)
     if "\\" in path:
         forward = path.replace("\\", "/")
@@ -75,7 +76,7 @@ def safe(path: str, where: str) -> str:
 
 
 def shard_of(path: str) -> str:
-    """The shard of a clip: its folder, or one of sixteen by its name where it lies in none.
+    """Return the shard of a clip: its folder, or one of sixteen, by its name, if it lies in none.
 
     Folders are how corpora grow, so a clip that is added changes one shard.
     """

@@ -1,4 +1,4 @@
-"""Which clips train, validate and test: the literature's splits, and ones that keep songs and artists together."""
+"""Which clips train, validate and test: the literature's splits, and splits that keep songs and artists together."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def random_clips(
 ) -> list[Clip]:
     """Shuffle clips into splits in proportion to ``shares``, whatever their songs: clips of one song leak.
 
-    Clips whose path is ``aside`` keep their split and do not count: with MagnaTagATune's 25,860 readable clips and the
-    default shares the sizes are those of Panwar et al.
+    Clips whose path is in ``aside`` keep their split and do not count. With MagnaTagATune's 25,860 readable clips and
+    the default shares the sizes are those of Panwar et al.
     """
     drawn = [row for row, clip in enumerate(clips) if clip.path not in aside]
     ends = np.rint(np.cumsum(shares) / np.sum(shares) * len(drawn)).astype(int)
@@ -49,7 +49,11 @@ def grouped(clips: Sequence[Clip], group: Group, seed: int, shares: Sequence[flo
 
 
 def hashed(name: str, shares: Sequence[float] = FOLDERS) -> str:
-    """The split of a song or artist by its name alone: a corpus that grows moves no clip to another split."""
+    """Return the split of a song or artist by its name alone: a corpus that grows moves no clip to another split.
+
+    >>> hashed("Ann", shares=(0, 0, 1))
+    'test'
+    """
     place = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
     ends = np.cumsum(shares) / np.sum(shares)
     return SPLITS[int(np.searchsorted(ends, place, side="right"))]

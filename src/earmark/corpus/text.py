@@ -12,7 +12,7 @@ from earmark.errors import reason
 
 
 def read_text(file: Path, key: str = "corpus.annotations", hint: str = "", encoding: str = "utf-8") -> str:
-    """The content of a UTF-8 file; CorpusError, with the key of params.yaml that leads to it, where it is none."""
+    """Return the content of a text file. Raises CorpusError, with the key of params.yaml, if it cannot be read."""
     try:
         return file.read_text(encoding=encoding)
     except FileNotFoundError:
@@ -26,10 +26,10 @@ def read_text(file: Path, key: str = "corpus.annotations", hint: str = "", encod
 
 
 def csv_rows(text: str, file: Path, **how: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of every row of a CSV, empty lines left out; CorpusError where it is none.
+    """Yield the line number and the cells of every row of a CSV that is not empty.
 
-    Lines end with line feeds or carriage returns alone: a name may hold a line separator of Unicode. ``how``: what
-    ``csv.reader`` takes.
+    Lines end with line feeds or carriage returns alone: a name may hold a line separator of Unicode. how: options of
+    ``csv.reader``. Raises CorpusError if it is not a CSV.
     """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, **how)  # type: ignore[arg-type]
     before = 0

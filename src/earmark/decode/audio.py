@@ -41,12 +41,13 @@ class Decoded:
 def decode(
     path: Path, rate: int, samples: int, min_seconds: float, policy: Policy = "pad", segments: int | None = None
 ) -> Decoded:
-    """Decode a file at ``rate`` Hz into pieces of ``samples`` samples, as ``cut`` has it; channels are averaged.
+    """Decode a file at ``rate`` Hz into segments of ``samples`` samples, by ``cut``; channels are averaged.
 
     MP3, WAV, FLAC, OGG and AU, by content and not by name. Sample 0 is the decoder's first sample: an encoder's delay
-    (1105 samples and more of silence) is taken off where the file declares it in its LAME header, and stays where it
-    does not, for nothing in the file tells it.
-    Raises RejectedError for a file that is absent, empty, no audio, shorter than ``min_seconds``, or not finite.
+    (1105 samples and more of silence) is taken off if the file declares it in its LAME header; otherwise it stays, for
+    nothing in the file tells how long it is.
+
+    Raises RejectedError if the file is absent, empty, not audio, shorter than ``min_seconds``, or not finite.
     """
     wave = decode_whole(path, rate, min_seconds)
     peak = max(wave.max(initial=0), -wave.min(initial=0))
@@ -55,12 +56,12 @@ def decode(
 
 
 def cut(wave: NDArray[np.float32], samples: int, policy: Policy, segments: int | None = None) -> NDArray[np.float32]:
-    """Pieces of one length: (samples of the file,) -> (segments, samples).
+    """Cut a wave into segments of one length: (samples of the file,) -> (segments, samples).
 
     ``pad`` takes the beginning, ``center`` the middle; what is missing are zeros after it, or on both sides.
-    ``segments`` cuts all of a longer file: into as many pieces as are asked for, evenly spaced from its beginning to
-    its end and overlapping where they must, or else one after the other, the last one ending where the file ends; a
-    remainder of up to a tenth of a segment is then left out, rather than heard in a segment of its own.
+    ``segments`` cuts all of a longer file: into as many segments as are asked for, evenly spaced from its beginning to
+    its end, or else one after the other. In the latter case the last one ends where the file ends, and a remainder of
+    up to a tenth of a segment is left out.
     """
     lacking = samples - len(wave)
     if lacking >= 0:
@@ -85,7 +86,7 @@ def to_stored(waves: NDArray[np.float32], dtype: Literal["int16", "float32"]) ->
 
 
 def from_stored(raw: NDArray[Any]) -> NDArray[np.float32]:
-    """Stored waves as float32, int16 divided by full scale: what every representation and every network hears."""
+    """Return stored waves as float32, int16 divided by full scale: what every representation and network hears."""
     return np.asarray(raw, np.float32) * np.float32(1 / _STEPS if raw.dtype == np.int16 else 1)
 
 
@@ -104,7 +105,7 @@ def decode_whole(path: Path, rate: int, min_seconds: float) -> NDArray[np.float3
 
 
 def _read(path: Path) -> tuple[NDArray[np.float32], int]:
-    """All samples of a file as mono float32, and its rate in Hz."""
+    """Return all samples of a file as mono float32, and its rate in Hz."""
     try:
         with soundfile.SoundFile(path) as file:
             # Until nothing comes: an MP3 may announce more frames than it holds (a long ID3 tag, a damaged file), and
@@ -122,7 +123,7 @@ def _read(path: Path) -> tuple[NDArray[np.float32], int]:
 
 
 def describe(path: Path) -> str:
-    """Seconds, rate, channels, format and levels of an audio file, in one line; RejectedError where it is none."""
+    """Describe a file in one line: seconds, rate, channels, format, levels. Raises RejectedError as ``decode``."""
     if not path.is_file():
         raise RejectedError("no such file")
     try:

@@ -25,7 +25,7 @@ UNKNOWN = 1 << 62  # frames: what libsndfile says of a stream whose header does 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file's header says; ``reason`` is why it would be rejected, empty where it would not."""
+    """What a file's header says. reason: why the file would be rejected, empty if it would not be."""
 
     seconds: float = 0.0
     rate: int = 0
@@ -46,7 +46,7 @@ class Check:
         self.lines.append((what, str(value)))
 
     def text(self) -> str:
-        """A table, and below it what would stop the pipeline."""
+        """Return a table, and below it what would stop the pipeline."""
         width = max(len(what) for what, _ in self.lines) if self.lines else 0
         found = [f"{what:<{width}}  {value}" for what, value in self.lines]
         return "\n".join([*found, *(f"stops the pipeline: {reason}" for reason in self.stops)]) + "\n"
@@ -144,7 +144,7 @@ def _headers(clips: list[Clip], audio: Path) -> list[Header]:
 
 
 def header(path: Path) -> Header:
-    """The header of one file; the reasons are those of ``audio.decode`` as far as a header shows them."""
+    """Return the header of one file; the reasons are those of ``audio.decode`` as far as a header shows them."""
     try:
         if not path.is_file():
             return Header(reason="no such file")
@@ -163,6 +163,6 @@ def header(path: Path) -> Header:
 
 
 def _counts(values: Counter[str]) -> str:
-    """The most frequent values with their counts."""
+    """Return the most frequent values with their counts."""
     shown = ", ".join(f"{value} ({count})" for value, count in values.most_common(5))
     return shown + (f", and {len(values) - 5} more" if len(values) > 5 else "")

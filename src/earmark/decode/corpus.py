@@ -55,8 +55,8 @@ def decode_corpus(
 ) -> dict[str, Any]:
     """Decode every manifest shard into the store; write ``out``/index.json and ``out``/rejected.csv; return the counts.
 
-    A shard that the index or the store already has for these files, settings and code is not decoded, unless
-    ``stale`` asks for it. expected: paths of files that are known to be broken; every other reject is a warning.
+    A shard that the index or the store has for these files, settings and code is not decoded, unless ``stale`` asks for
+    it. expected: paths of files that are known to be broken; every other reject is a warning.
     Raises CorpusError, naming the most frequent reasons, if more than ``max_rejected`` of the clips are rejected.
     """
     by_shard: dict[str, list[Clip]] = {}
@@ -73,7 +73,7 @@ def decode_corpus(
 
 
 def _known(out: Path, made: Iterable[WaveformShard]) -> dict[WaveformShard, Entry | None]:
-    """What the last index in ``out``, or else the store, says of each shard; None of one that must be decoded."""
+    """Return what the last index in ``out``, or else the store, says of each shard; None if it must be decoded."""
     try:
         told = {entry.fingerprint: entry for entry in Index.read(out).shards.values()}
     except shards.ShardError:  # the first run, or the first of this version
@@ -82,7 +82,10 @@ def _known(out: Path, made: Iterable[WaveformShard]) -> dict[WaveformShard, Entr
 
 
 def _lacking(known: dict[WaveformShard, Entry | None], rate: int) -> list[WaveformShard]:
-    """The shards that must be decoded, so that all are there and of the same makers; ``known`` tells of the others."""
+    """Return the shards that must be decoded, so that all are there and have the same makers.
+
+    What ``known`` says of the others is completed from the store.
+    """
     current = {shard.name: None if entry is None else entry.makers for shard, entry in known.items()}
     again = stale(current, here := makers())
     for shard in known:
@@ -119,12 +122,12 @@ def _counts(
 
 
 def makers() -> Makers:
-    """What decodes here, by version."""
+    """Return the versions of the libraries that decode here."""
     return provenance.makers("numpy", "soxr", libsndfile=soundfile.__libsndfile_version__)
 
 
 def workers() -> int:
-    """How many files are decoded at once: EARMARK_WORKERS, at least 1, or the cores this process may use."""
+    """Return how many files are decoded at once: EARMARK_WORKERS, at least 1, or the cores this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return count("EARMARK_WORKERS", cores)
 
@@ -181,7 +184,7 @@ class WaveformShard:
         return waveform_store.place(self.store, self.fingerprint)
 
     def recall(self) -> Entry | None:
-        """What the shard in the store says of itself; None where it is absent or damaged."""
+        """Return what the shard in the store says of itself; None if it is absent or damaged."""
         return recall(self.store, self.fingerprint)
 
     def write(self, pool: ThreadPoolExecutor, done: Callable[[int], object]) -> Entry:
@@ -207,7 +210,7 @@ class WaveformShard:
         return entry
 
     def _decode(self, clip: Clip) -> Decoded | RejectedError:
-        """The waves of a file as they are stored, or why there are none."""
+        """Return the waves of a file as they are stored, or why there are none."""
         c = self.config
         try:
             decoded = decode(self.audio / clip.path, self.rate, c.samples, c.min_seconds, c.policy, c.segments)
@@ -217,7 +220,7 @@ class WaveformShard:
 
 
 def recall(store: Path, fingerprint: str) -> Entry | None:
-    """What the shard of a fingerprint says of itself; None where it is absent from the store or damaged."""
+    """Return what the shard of a fingerprint says of itself; None if it is absent from the store or damaged."""
     try:
         with shards.open_shard(waveform_store.place(store, fingerprint)) as file:
             told = {key: shards.attribute(file, key) for key in ("rows", "found", "rejected", "makers")}
@@ -227,7 +230,7 @@ def recall(store: Path, fingerprint: str) -> Entry | None:
 
 
 def _settings(rate: int, config: WaveformConfig) -> Settings:
-    """What a waveform depends on; how many may be rejected is none of it."""
+    """Return what a waveform depends on; how many may be rejected is none of it."""
     return config.model_dump(mode="json", exclude={"max_rejected"}) | {"rate": rate}
 
 

@@ -43,7 +43,7 @@ class Index:
 
     @classmethod
     def read(cls, folder: Path) -> Index:
-        """Read what ``write`` wrote; ShardError where it is absent or something else."""
+        """Read what ``write`` wrote. Raises ShardError if it is absent or something else."""
         path = folder / INDEX
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -56,5 +56,5 @@ class Index:
 
 
 def indices(data: Path) -> list[Path]:
-    """The folders of a data folder that hold an index: those of the pipeline, and those of ``earmark papers``."""
+    """Return the folders below ``data`` that hold an index: the pipeline's, and those of ``earmark papers``."""
     return sorted(path.parent for where in (data, data / "papers") for path in where.glob(f"waveforms/*/{INDEX}"))

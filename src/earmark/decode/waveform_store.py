@@ -23,10 +23,10 @@ FOLDER = "earmark-waveforms"
 
 
 def root(folder: Path) -> Path:
-    """The store for the waveforms whose index lies in ``folder``.
+    """Return the store for the waveforms whose index lies in ``folder``.
 
-    EARMARK_WAVEFORMS; or else beside the cache of the DVC repository that ``folder`` lies in; or else, outside of any,
-    beside ``folder``.
+    It is EARMARK_WAVEFORMS, or else beside the cache of the DVC repository that ``folder`` lies in, or else, outside of
+    any repository, beside ``folder``.
     """
     if named := os.environ.get(VARIABLE):
         path = Path(named).expanduser()
@@ -41,7 +41,7 @@ def root(folder: Path) -> Path:
 
 
 def _cache(dvc: Path) -> Path:
-    """The folder of DVC's cache, by its own rules: the first setting that is found, relative to the file it is in.
+    """Return the folder of DVC's cache by DVC's own rules: the first setting found, relative to the file it is in.
 
     In the copy of a repository in which DVC runs a queued experiment ``config.local`` names the repository's own cache.
     """
@@ -68,12 +68,12 @@ def _cache_dir(file: Path) -> str | None:
 
 
 def place(store: Path, fingerprint: str) -> Path:
-    """Where the shard of a fingerprint lies, or would lie."""
+    """Return where the shard of a fingerprint lies, or would lie."""
     return store / fingerprint[:2] / f"{fingerprint}.h5"
 
 
 def held(store: Path) -> dict[str, Path]:
-    """The shards that are there, by their fingerprints."""
+    """Return the shards that are there, by their fingerprints."""
     return {path.stem: path for path in sorted(store.glob("??/*.h5"))}
 
 
@@ -103,5 +103,5 @@ def prune(store: Path, keep: Container[str]) -> list[Path]:
 
 
 def size(files: Iterable[Path]) -> str:
-    """How much files take, for a reader."""
+    """Return in words how much space files take."""
     return f"{sum(path.stat().st_size for path in files) / 1e9:.1f} GB"

@@ -1,4 +1,4 @@
-"""The waveforms of one rate, for whoever computes features: known by their index, and there when they are needed."""
+"""The waveforms of one rate, from which features are computed: known by their index, decoded if they are needed."""
 
 from __future__ import annotations
 
@@ -35,20 +35,21 @@ class Waveforms:
         return self.index.shards
 
     def path(self, name: str) -> Path:
-        """Where a shard lies in the store, or would lie."""
+        """Return where a shard lies in the store, or would lie."""
         return waveform_store.place(self.store, self.shards[name].fingerprint)
 
     def makers(self, names: Iterable[str]) -> dict[str, Makers]:
-        """Who made the named shards, or will have made them once they are ``ready``."""
+        """Return who made the named shards, or will have made them once they are ``ready``."""
         held, here = self._held(names), decode.makers()
         again = stale(held, here)
         return {name: here if makers is None or name in again else makers for name, makers in held.items()}
 
     def ready(self, names: Iterable[str], wanted: Path) -> dict[str, Path]:
-        """The files of the named shards, all made by the same makers.
+        """Return the files of the named shards, all made by the same makers.
 
-        What the store lacks, or has damaged, is decoded again. wanted: the features they are for. Raises EarmarkError
-        where the music is absent, or is not any more what the index was made of.
+        What the store lacks, or has damaged, is decoded again. wanted: the features they are for.
+
+        Raises EarmarkError if the music is absent, or is no longer what the index was made of.
         """
         held, here = self._held(names), decode.makers()
         again = sorted(stale(held, here))
@@ -67,12 +68,12 @@ class Waveforms:
         return int(self.index.settings["rate"])
 
     def _held(self, names: Iterable[str]) -> dict[str, Makers | None]:
-        """Who made each shard in the store; None of one that is absent or damaged."""
+        """Return who made each shard in the store; None of one that is absent or damaged."""
         entries = {name: decode.recall(self.store, self.shards[name].fingerprint) for name in names}
         return {name: None if entry is None else entry.makers for name, entry in entries.items()}
 
     def _hashed(self, names: list[str], wanted: Path) -> list[WaveformShard]:
-        """The named shards as the music that is here makes them; EarmarkError where these are others."""
+        """Return the named shards as the music that is here makes them. Raises EarmarkError if these are others."""
         by_shard: dict[str, list[Clip]] = {name: [] for name in names}
         for clip in self.clips:
             if clip.shard in by_shard:
@@ -85,7 +86,7 @@ class Waveforms:
         return found
 
     def _differs(self, shard: WaveformShard, wanted: Path) -> str:
-        """Why a shard cannot be decoded as the index has it."""
+        """Return why a shard cannot be decoded as the index has it."""
         absent = sum(not (self.audio / clip.path).is_file() for clip in shard.clips)
         if absent == len(shard.clips):
             return (

@@ -132,7 +132,7 @@ def _songs(
 
 
 def _sizes(rng: np.random.Generator, clips: int) -> list[int]:
-    """Cut `clips` into songs of 2 to 4 clips, or a single smaller one where there are fewer than 2."""
+    """Cut `clips` into songs of 2 to 4 clips, or a single smaller one if there are fewer than 2."""
     sizes: list[int] = []
     while (left := clips - sum(sizes)) > 4:
         size = int(rng.integers(2, 5))

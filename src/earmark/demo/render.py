@@ -61,7 +61,7 @@ def render_configured(params: Path, out: Path) -> None:
 
 
 def update(target: Path, clips: int, seed: int) -> int:
-    """Render into ``target`` unless it holds this very corpus already; returns how many clips were rendered.
+    """Render into ``target`` unless it holds this very corpus already. Return how many clips were rendered.
 
     DVC runs the stage for a change of any setting of the corpus, of which few concern the demo.
     """
@@ -85,10 +85,10 @@ def _content(folder: Path) -> str:
 
 
 def render(target: Path, clips: int, seed: int, workers: int | None = None) -> list[DemoClip]:
-    """Write `clips` MP3s and their annotations into the folder `target`; returns them in the order of their ids.
+    """Write `clips` MP3s and their annotations into the folder `target`. Return them in the order of their ids.
 
     The same clips and seed give the same bytes whatever the number of workers (default: one per core).
-    Raises EarmarkError where a tag would have too few clips in a split, a package of the extra `demo` is missing, or
+    Raises EarmarkError if a tag would have too few clips in a split, a package of the extra `demo` is missing, or
     `target` holds something other than an older demo corpus; `target` is then left as it was.
     """
     for package in PACKAGES:

@@ -73,7 +73,7 @@ ERAS = tuple(dict.fromkeys(source.era for source in SOURCES))
 
 
 def require(module: str) -> Any:
-    """Import a package of the extra `demo`; raises EarmarkError where it is not installed."""
+    """Import a package of the extra `demo`; raises EarmarkError if it is not installed."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

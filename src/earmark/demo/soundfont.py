@@ -77,7 +77,7 @@ class Soundfont:
     def play(self, events: Wave, program: int, drums: bool, rate: int, size: int) -> Wave:
         """Render (onset s, duration s, MIDI pitch, gain) rows at `rate` Hz into `size` samples.
 
-        A drum rings to its end. Raises EarmarkError where the font has no such program.
+        A drum rings to its end. Raises EarmarkError if the font has no such program.
         """
         wave = np.zeros(size)
         zones = self._program(DRUM_BANK if drums else 0, program)
@@ -185,7 +185,7 @@ def _seconds(timecents: int) -> float:
 
 
 def _range(generators: Generators, key: int) -> tuple[int, int]:
-    """Return the lower and upper end that two bytes of a generator hold; everything where it is absent."""
+    """Return the lower and upper end that two bytes of a generator hold; the whole range if it is absent."""
     value = generators.get(key, 0x7F00) & 0xFFFF
     return value & 0xFF, value >> 8
 

@@ -30,7 +30,7 @@ def play(line: Line) -> Wave:
 
 
 def mix(lines: tuple[Line, ...]) -> tuple[Wave, list[Line]]:
-    """Bring the lines to their levels and add them; returns the mix and the lines that are heard in it.
+    """Bring the lines to their levels and add them. Return the mix and the lines that are heard in it.
 
     A line that hardly plays, or that the others cover, is left out of the mix, so that tags stay true.
     """
@@ -67,7 +67,7 @@ def echo(wave: Wave, rng: np.random.Generator) -> Wave:
 
 
 def place(wave: Wave, room: str, level: str, rng: np.random.Generator) -> tuple[Wave, float]:
-    """Put the mix into a room, record it at a level, add noise; returns it with the reverberation time in s."""
+    """Put the mix into a room, record it at a level, add noise. Return it with the reverberation time in s."""
     T60 = float(rng.uniform(*REVERBERATION[room]))
     wave = _reverberate(wave, T60, WET_DB[room], float(rng.uniform(*TILT)), rng)
     wanted = float(rng.uniform(*LEVEL_DB[level]))

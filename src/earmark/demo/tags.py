@@ -33,12 +33,12 @@ class Facts:
         return [INSTRUMENTS[name].family for name in self.instruments]
 
     def electronic(self) -> bool:
-        """Whether at least half of the sources of sound, drums included, are electronic."""
+        """Tell whether at least half of the sources of sound, drums included, are electronic."""
         sources = len(self.instruments) + (self.drums != "none")
         return 2 * (self.families().count("electronic") + self.machine) >= sources
 
     def orchestral(self) -> bool:
-        """Whether six instruments sound, bowed strings, woodwind and brass among them."""
+        """Tell whether six instruments sound, bowed strings, woodwind and brass among them."""
         found = set(self.families())
         bowed = bool(found & {"strings", "section"})
         return len(self.instruments) >= 6 and bowed and {"woodwind", "brass"} <= found
@@ -54,7 +54,7 @@ class Tag:
 
 
 def _sounds(tag: str, definition: str) -> Tag:
-    """A tag that holds where an instrument that counts as it is heard."""
+    """Return a tag that holds if an instrument is heard that counts as it."""
     names = frozenset(i.name for i in INSTRUMENTS.values() if tag in i.tags)
     return Tag(tag, definition, lambda facts: bool(names & facts.instruments))
 

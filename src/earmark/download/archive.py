@@ -56,7 +56,7 @@ class Joined(io.RawIOBase):
         return self._place
 
     def tell(self) -> int:
-        """The place in the whole."""
+        """Return the place in the whole."""
         return self._place
 
     def readinto(self, buffer: Any) -> int:
@@ -78,7 +78,7 @@ class Joined(io.RawIOBase):
 
 
 def parts_of(first: Path) -> list[Path]:
-    """``x.zip.001`` and all that follow it; ArchiveError where one between them is missing."""
+    """``x.zip.001`` and all that follow it. Raises ArchiveError if one between them is missing."""
     numbered = {int(p.suffix[1:]): p for p in first.parent.glob(f"{first.stem}.*") if p.suffix[1:].isdigit()}
     if not numbered:
         raise ArchiveError(f"{first} does not exist")
@@ -89,7 +89,7 @@ def parts_of(first: Path) -> list[Path]:
 
 
 def unpack(parts: Sequence[Path], target: Path) -> dict[str, int]:
-    """Extract a zip that lies in one or more parts into the folder ``target``; returns how many files came and stayed.
+    """Extract a zip that lies in one or more parts into the folder ``target``. Return how many files came and stayed.
 
     Nothing is written before every name and size has been checked. A file that is there with the right size and CRC
     stays; the others are written beside their place and renamed, so that a second run goes on where one was stopped.

@@ -39,7 +39,7 @@ class _AgainError(Exception):
 
 
 def fetch(url: str, target: Path, patience: Patience = Patience()) -> Path:
-    """Download ``url`` to ``target`` unless it is there already; returns ``target``.
+    """Download ``url`` to ``target`` unless it is there already. Return ``target``.
 
     What has arrived stays in ``target``.part and is continued by a range request, now or in the next call. The first
     success is noted in SHA256SUMS beside the file; any later copy must have that checksum. Raises DownloadError where
@@ -116,7 +116,7 @@ def _continue(url: str, part: Path) -> None:
 
 
 def _verify(file: Path, target: Path) -> None:
-    """Compare ``file`` with the checksum noted for ``target``, or note it; DownloadError where they differ."""
+    """Compare ``file`` with the checksum noted for ``target``, or note it. Raises DownloadError if they differ."""
     sums = target.parent / CHECKSUMS
     lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
     noted = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
@@ -144,17 +144,17 @@ def _size(path: Path) -> int:
 
 
 def _tag(part: Path) -> Path:
-    """Where the version of an unfinished file is noted."""
+    """Return where the version of an unfinished file is noted."""
     return part.with_name(part.name + ".tag")
 
 
 def _length(headers: Message) -> int | None:
-    """The size of a whole answer in bytes, None where the server does not say."""
+    """Return the size of a whole answer in bytes, None if the server does not say."""
     value = headers.get("Content-Length")
     return int(value) if value is not None and value.isdigit() else None
 
 
 def _total(headers: Message) -> int | None:
-    """The size of the whole file in bytes, from Content-Range; None where the server does not say."""
+    """Return the size of the whole file in bytes, from Content-Range; None if the server does not say."""
     value = (headers.get("Content-Range") or "").rpartition("/")[2]
     return int(value) if value.isdigit() else None

@@ -15,9 +15,9 @@ PATIENCE = Patience()
 
 
 def prepare(folder: Path, download: bool, base_url: str | None = None) -> str:
-    """Fetch what is missing, if asked to, and unpack the parts into ``folder``/audio; returns what params.yaml needs.
+    """Fetch what is missing, if asked to, and unpack the parts into ``folder``/audio. Return what params.yaml needs.
 
-    Every step that is done is skipped, so that a stopped run goes on. Raises EarmarkError where a file is missing.
+    Every step that is done is skipped, so that a stopped run goes on. Raises EarmarkError if a file is missing.
     """
     if download:
         for name in (*TABLES, *PARTS):

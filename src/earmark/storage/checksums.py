@@ -68,7 +68,7 @@ class Seal:
     sha256: str
 
     def encode(self) -> bytes:
-        """The SEAL bytes at the beginning of the file."""
+        """Return the SEAL bytes at the beginning of the file."""
         return f"{_FORMAT}\n{json.dumps(asdict(self), sort_keys=True)}\n".encode().ljust(SEAL, b"\0")
 
     @classmethod
@@ -109,7 +109,7 @@ def verify_rest(path: Path) -> Seal:
 
 
 def verify_rows(path: Path, found: Seal, sums: NDArray[np.uint32]) -> None:
-    """Check the rows of a file against their CRC-32s, a block at a time; DamageError names the rows."""
+    """Check the rows of a file against their CRC-32s, a block at a time. Raises DamageError, which names the rows."""
     with path.open("rb") as file:
         file.seek(found.offset)
         left = found.size

@@ -11,7 +11,7 @@ from earmark.storage import provenance
 
 
 def write(out: Path, scripts: Path) -> None:
-    """Write ``out``/<consumer> for every consumer and remove what is none.
+    """Write ``out``/<consumer> for every consumer, and remove other files there.
 
     scripts: the folder of the stage scripts. A text holds the digest of the code, that of the stage's script, and below
     them the files that the digest covers: `dvc diff` and `diff` then tell why a stage runs.

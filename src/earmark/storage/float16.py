@@ -30,18 +30,18 @@ class Float16:
         return ((rows - self.centre) / self.scale).astype(np.float16)
 
     def decode(self, stored: NDArray[np.float16]) -> NDArray[np.float32]:
-        """What ``encode`` was given, to within LIMIT."""
+        """Return what ``encode`` was given, to within LIMIT."""
         return stored.astype(np.float32) * self.scale + self.centre
 
     def error(self, rows: NDArray[np.float32]) -> float:
-        """The largest error of a standardised value, relative to it or to one deviation, whichever is larger."""
+        """Return the largest error of a standardised value, relative to it or to one deviation, whichever is larger."""
         standardised = (rows.astype(np.float64) - self.centre) / self.scale
         back = (self.decode(self.encode(rows)).astype(np.float64) - self.centre) / self.scale
         return float((np.abs(back - standardised) / np.maximum(1, np.abs(standardised))).max(initial=0))
 
 
 def fit(blocks: Blocks) -> Float16 | None:
-    """Centre and scale of the rows that ``blocks`` yields anew at every call; None where float16 loses too much."""
+    """Fit centre and scale to the rows that ``blocks`` yields anew at every call; None if float16 loses too much."""
     count, total, squares = 0, 0.0, 0.0
     with np.errstate(invalid="ignore", over="ignore"):  # of what is not finite; it makes the error so
         for block in blocks():

@@ -13,11 +13,11 @@ Makers = Mapping[str, str]  # a library or device, and its version
 
 
 def stale(current: Mapping[str, Makers | None], here: Makers) -> set[str]:
-    """The shards that must be made now, so that afterwards all have the same makers.
+    """Return the shards that must be made now, so that in the end all have the same makers.
 
     current: by name, the makers of each shard that is up to date, and None for one that must be made in any case. here:
-    the makers of whatever is made now. Where nothing must be made, and all were made by the same makers, they stay as
-    they are, whoever these are; otherwise all go that are not of ``here``.
+    the makers of what is made now. If nothing must be made, and all were made by the same makers, they stay as
+    they are, whoever these are; otherwise all are made again whose makers are not ``here``.
     """
     makers = list(current.values())
     if None not in makers and all(each == makers[0] for each in makers):
@@ -26,7 +26,7 @@ def stale(current: Mapping[str, Makers | None], here: Makers) -> set[str]:
 
 
 def stale_reason(current: Mapping[str, Makers | None], again: Collection[str], here: Makers) -> str | None:
-    """One line for who waits: how many shards of ``again`` were up to date, and in what their makers differ."""
+    """Return one line for who waits: how many shards of ``again`` were up to date, and in what their makers differ."""
     others = [makers for name in again if (makers := current[name]) is not None]
     if not others:
         return None
@@ -37,5 +37,5 @@ def stale_reason(current: Mapping[str, Makers | None], again: Collection[str], h
 
 
 def _versions(others: Collection[Makers], key: str, here: Makers) -> str:
-    """The versions of a library that are not the one of this machine."""
+    """Return the versions of a library that are not the one of this machine."""
     return " and ".join(sorted({makers.get(key, "none") for makers in others} - {here.get(key, "none")}))

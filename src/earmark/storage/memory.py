@@ -49,7 +49,7 @@ def available() -> int:
 
 
 def _left_to_groups(membership: Path) -> list[int]:
-    """What is left to each control group around this process that has a limit; files that it caches count as left."""
+    """Yield what is left to each control group around this process that has a limit; cached files count as left."""
     if not membership.is_file():
         return []
     found = []

@@ -57,7 +57,7 @@ CONSUMERS = {
 
 
 def consumers() -> list[str]:
-    """All consumers, by their full names: ``features-<kind>`` for every kind that is there, and so on."""
+    """Return all consumers, by their full names: ``features-<kind>`` for every kind that is there, and so on."""
     found = []
     for stage, roots in CONSUMERS.items():
         folder = next((root.removesuffix(".*") for root in roots if _of_items(root)), None)
@@ -94,7 +94,7 @@ def digest_of(sources: Mapping[str, str]) -> str:
 
 
 def sources(consumer: str) -> dict[str, str]:
-    """The files that a consumer runs, relative to the package, each with the SHA-256 of what matters of it."""
+    """Return the files that a consumer runs, relative to the package, each with the SHA-256 of what matters of it."""
     files = closure(_roots(consumer))
     named = "\n".join(text for file in files for text in _strings(file))
     data = [file for file in _data_files() if file.name in named]
@@ -114,7 +114,7 @@ def _of_items(root: str) -> bool:
 
 
 def _expanded(root: str, item: str) -> list[str]:
-    """The modules that a root of CONSUMERS stands for."""
+    """Return the modules that a root of CONSUMERS stands for."""
     folder, _, stars = root.rpartition(".")
     if stars == "**":
         return [f"{folder}.{name}" for name in plugins(folder)]
@@ -137,7 +137,7 @@ def _neutral(file: Path) -> bool:
 
 
 def module_file(name: str) -> Path | None:
-    """The source file of an ``earmark...`` module or package, or None for a name that is no module."""
+    """Return the source file of an ``earmark...`` module or package, or None for a name that is no module."""
     base = PACKAGE.parent.joinpath(*name.split("."))
     for candidate in (base.with_suffix(".py"), base / "__init__.py"):
         if candidate.is_file():
@@ -147,7 +147,7 @@ def module_file(name: str) -> Path | None:
 
 @cache
 def direct_imports(file: Path) -> frozenset[Path]:
-    """The project's files that ``file`` itself imports, anywhere in it.
+    """Return the project's files that ``file`` itself imports, anywhere in it.
 
     A package's ``__init__`` counts where a name of its own is taken from it, not where it only leads to a module. A
     string that is the full name of a module counts as its import.
@@ -166,7 +166,7 @@ def direct_imports(file: Path) -> frozenset[Path]:
 
 
 def _origin(file: Path, node: ast.ImportFrom) -> str:
-    """The module that names are taken from, absolute."""
+    """Return the module that names are taken from, absolute."""
     if not node.level:
         return node.module or ""
     if not file.is_relative_to(PACKAGE):
@@ -181,7 +181,7 @@ def _own(name: str) -> bool:
 
 @cache
 def _strings(file: Path) -> tuple[str, ...]:
-    """The string constants of a module, docstrings left out."""
+    """Return the string constants of a module, docstrings left out."""
     tree = _tree(_text(file), str(file))
     idle = {id(node.value) for node in ast.walk(tree) if _is_docstring(node)}
     return tuple(
@@ -192,7 +192,7 @@ def _strings(file: Path) -> tuple[str, ...]:
 
 
 def _data_files() -> list[Path]:
-    """What lies in the package and is no code: a module that names such a file is taken to read it."""
+    """Return what lies in the package and is no code: a module that names such a file is taken to read it."""
     return [
         path
         for path in PACKAGE.rglob("*")
@@ -209,7 +209,7 @@ def source_digest(file: Path) -> str:
 
 
 def _tree(source: str, name: str = "<source>") -> ast.AST:
-    """The syntax tree of a source; SyntaxError names the file ``name``."""
+    """Return the syntax tree of a source. Raises SyntaxError, which names the file ``name``."""
     for _ in range(3):
         with contextlib.suppress(SystemError):  # of Python 3.11's parser, where another thread makes trees, too
             return ast.parse(source, name)
@@ -221,7 +221,7 @@ def _text(file: Path) -> str:
 
 
 def essence(source: str) -> list[str]:
-    """The tokens of a module without comments, docstrings and layout, the same under every version of Python.
+    """Return the tokens of a module without comments, docstrings and layout, the same under every version of Python.
 
     A statement that is only a string does nothing, wherever it stands: it is a docstring here. Since 3.12 the tokeniser
     takes f-strings apart; they are put together again from the places where they begin and end.
@@ -255,7 +255,7 @@ def essence(source: str) -> list[str]:
 
 
 def _docstrings(source: str, lines: list[str]) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where the statements that are only a string begin and end, as the tokeniser counts: lines from 1, characters."""
+    """Yield where statements that are only a string begin and end: (line from 1, character) as the tokeniser counts."""
     for node in ast.walk(_tree(source)):
         if _is_docstring(node):
             assert node.end_lineno is not None
@@ -270,12 +270,12 @@ def _is_docstring(node: ast.AST) -> TypeGuard[ast.Expr]:
 
 
 def _characters(line: str, offset: int) -> int:
-    """The place in a line that the parser gives in bytes of UTF-8, in characters."""
+    """Return the place in a line that the parser gives in bytes of UTF-8, in characters."""
     return len(line.encode()[:offset].decode())
 
 
 def _between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
-    """The source from one place to another."""
+    """Return the source from one place to another."""
     if start[0] == end[0]:
         return lines[start[0] - 1][start[1] : end[1]]
     middle = lines[start[0] : end[0] - 1]
@@ -283,7 +283,7 @@ def _between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> 
 
 
 def makers(*distributions: str, **more: str) -> dict[str, str]:
-    """The versions of the libraries that make values, by their distributions' names, and whatever else does."""
+    """Return the versions of the libraries that make values, by their distributions' names, and whatever else does."""
     return {name: importlib.metadata.version(name) for name in distributions} | more
 
 

@@ -62,7 +62,7 @@ class ShardWriter:
             self._file, self._data = self._allocated(self._temporary, (capacity, *shape), kept)
 
     def _allocated(self, path: Path, shape: Sequence[int], dtype: DTypeLike) -> tuple[h5py.File, h5py.Dataset]:
-        """A new file with the data set in it, and its space on the disk.
+        """Return a new file with the data set in it, and its space on the disk.
 
         A disk that is full is noticed here: HDF5, which only notices it while it closes the file, may crash then.
         """
@@ -126,7 +126,7 @@ class ShardWriter:
         return self._temporary.with_suffix(".copy")
 
     def _blocks(self) -> Iterator[NDArray[np.float32]]:
-        """The rows written so far, a few at a time."""
+        """Return the rows written so far, a few at a time."""
         for start in range(0, len(self._ids), 64):
             yield self._data[start : min(start + 64, len(self._ids))]
 
@@ -161,7 +161,7 @@ class ShardWriter:
 
 
 def _reserve(path: Path, size: int) -> None:
-    """Give a file so many bytes on the disk, where the system can; OSError where it has not so many."""
+    """Give a file so many bytes on the disk, where the system can. Raises OSError if it has not so many."""
     with path.open("ab") as file:
         try:
             if hasattr(os, "posix_fallocate"):
@@ -175,7 +175,7 @@ def _reserve(path: Path, size: int) -> None:
 def open_all(folder: Path) -> Iterator[h5py.File]:
     """Open the shards of a folder one after the other.
 
-    Raises ShardError where one was made by other code, by other makers or with other settings than the first: a mixture
+    Raises ShardError if one was made by other code, by other makers or with other settings than the first: a mixture
     is no representation.
     """
     first: tuple[str, dict[str, Any]] | None = None
@@ -201,12 +201,12 @@ def read_rows(file: h5py.File, rows: Sequence[int]) -> NDArray[np.float32]:
 
 
 def fingerprint_of(path: Path) -> str | None:
-    """The fingerprint of a finished shard; None where there is none, or one that is not what was written."""
+    """Return the fingerprint of a finished shard; None if there is none, or one that is not what was written."""
     return marks_of(path)[0]
 
 
 def marks_of(path: Path) -> tuple[str | None, str | None]:
-    """Fingerprint and makers (as they are stored) of a shard; None, None where there is none or it is damaged."""
+    """Return the fingerprint and the makers of a shard, as they are stored; None, None if it is absent or damaged."""
     try:
         with open_shard(path) as file:
             return str(file.attrs.get("fingerprint")), file.attrs.get("makers")
@@ -215,18 +215,18 @@ def marks_of(path: Path) -> tuple[str | None, str | None]:
 
 
 def attribute(file: h5py.File, key: str) -> Any:
-    """A structured attribute of an open shard: settings, counts, lists."""
+    """Return a structured attribute of an open shard: settings, counts, lists."""
     return json.loads(file.attrs[key])
 
 
 def clip_ids(path: Path) -> list[str]:
-    """The clip ids of a shard, in the order of its rows."""
+    """Return the clip ids of a shard, in the order of its rows."""
     with open_shard(path) as file:
         return [i.decode() for i in file["clip_id"][:]]
 
 
 def open_shard(path: Path) -> h5py.File:
-    """Open a shard for reading; ShardError where the file is absent, no shard, or not what was written.
+    """Open a shard for reading. Raises ShardError if the file is absent, no shard, or not what was written.
 
     Checksums are verified at the first reading in a process, and again when the file has changed since.
     """
@@ -251,7 +251,7 @@ _VERIFIED: dict[Path, tuple[int, int, int]] = {}
 
 
 def _verify(path: Path) -> None:
-    """Compare all of a file with its checksums; DamageError where they differ."""
+    """Compare all of a file with its checksums. Raises DamageError if they differ."""
     found = verify_rest(path)
     with h5py.File(path, "r") as file:
         sums = file["crc32"][:]
@@ -259,7 +259,7 @@ def _verify(path: Path) -> None:
 
 
 def shard_files(folder: Path) -> list[Path]:
-    """The shards of a folder, sorted by name."""
+    """Return the shards of a folder, sorted by name."""
     files = sorted(folder.glob("*.h5"))
     if not files:
         raise ShardError(f"{folder} holds no shard; run the stage that makes it, or `dvc pull` it")

@@ -15,7 +15,7 @@ class Store:
         self.files, self.root = fsspec.core.url_to_fs(url)
 
     def has(self, name: str) -> bool:
-        """Whether a file is there now: another machine may have written it since the folder was last listed."""
+        """Tell whether a file is there now: another machine may have written it since the folder was last listed."""
         self.files.invalidate_cache()
         return bool(self.files.exists(f"{self.root}/{name}"))
 

@@ -1,3 +1,5 @@
+"""MagnaTagATune's annotations become clips and tags; what is wrong with them is named with its line."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -26,8 +26,8 @@ def read(
 
     splits: for each split a text file with one path a line (GTZAN's fault-filtered lists); files in none of them are
     left out. artists: a CSV of path,artist (Sturm's index of GTZAN), so that no artist need lie in two splits.
-    Raises CorpusError where no file is found, for a list that names a file which is not there, and for an index that
-    names no file which is.
+    Raises CorpusError if no file is found, if a list names a file that is not there, or if an index names no file that
+    is.
     """
     here = audio.glob("*/*") if audio.is_dir() else ()
     # hidden files are no clips: macOS puts a "._x.mp3" beside each x.mp3 on a foreign disk
@@ -58,7 +58,7 @@ def _rows(audio: Path, paths: list[str], chosen: dict[str, str], artists: dict[s
 
 
 def _split_lists(lists: Mapping[str, Path]) -> dict[str, str]:
-    """The split of every path that a list names; CorpusError where two lists name one."""
+    """Return the split of every path in the lists. Raises CorpusError if two lists have the same path."""
     found: dict[str, str] = {}
     for split, file in lists.items():
         for line in read_text(file).split("\n"):

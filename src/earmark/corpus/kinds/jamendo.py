@@ -29,8 +29,8 @@ def corpus(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
 def read(metadata: Path, split: int = 0, subset: str = "top50") -> tuple[list[Clip], TagTable]:
     """Read ``metadata``/splits/split-<split>/<subset>-{train,validation,test}.tsv, as the data set's repository has it.
 
-    A tag's name is what follows the category (``genre---rock`` is rock), with the category in brackets where two
-    categories have the name. Raises CorpusError for a missing file, a wrong header and a short line.
+    A tag's name is what follows the category (``genre---rock`` is rock). If two categories have the name, the category
+    follows in brackets. Raises CorpusError if a file is missing, a header is wrong, or a line is short.
     """
     if subset not in SUBSETS:
         raise CorpusError(f"corpus.jamendo.subset must be one of {', '.join(SUBSETS)}, got {subset!r}")

@@ -35,7 +35,7 @@ def read(audio: Path, annotations: Path) -> tuple[list[Clip], TagTable]:
     """Return the clips and their tags, in the order of the annotations.
 
     A clip whose file is absent stays in the manifest: decoding rejects it with a reason, so that it is counted.
-    Raises CorpusError where a column is missing, an id occurs twice, a path leaves the folder, or no MP3 is there.
+    Raises CorpusError if a column is missing, an id occurs twice, a path leaves the folder, or no MP3 is there.
     """
     if not audio.is_dir() or next(audio.glob("*/*.mp3"), None) is None:
         raise CorpusError(f"corpus.audio: {audio} holds no folder with MP3 files; is it the folder that holds 0 to f?")
@@ -75,7 +75,7 @@ def _rows(annotations: Path) -> Iterator[tuple[int, tuple[str, ...], str, list[s
 
 
 def _clip(clip_id: str, path: str, where: str) -> Clip:
-    """One manifest row from ``<folder>/<artist>-<album>-<track>-<title>-<start>-<end>.mp3``."""
+    """Return one manifest row from ``<folder>/<artist>-<album>-<track>-<title>-<start>-<end>.mp3``."""
     parts = PurePosixPath(path)
     if parts.is_absolute() or ".." in parts.parts or len(parts.parts) != 2 or "\\" in path:
         raise CorpusError(f"{where}: mp3_path must be <folder>/<name>.mp3 inside the audio folder, got {path!r}")
@@ -87,7 +87,7 @@ def _clip(clip_id: str, path: str, where: str) -> Clip:
 
 
 def folder_split(folder: str) -> str:
-    """The split that the literature uses: folders 0-b train, c valid, d-f test."""
+    """Return the split that the literature uses: folders 0-b train, c valid, d-f test."""
     position = FOLDERS.index(folder)
     return "train" if position < 12 else "valid" if position == 12 else "test"
 

@@ -1,4 +1,4 @@
-"""One's own music: a CSV with the columns path and tags, and, where known, clip_id, song, artist and split."""
+"""Your own music: a CSV with the columns path and tags, and, if known, clip_id, song, artist and split."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def corpus(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
 
 
 def read(table: Path) -> tuple[list[Clip], TagTable]:
-    """Read the table; tags are separated by ``|``. CorpusError names the line of whatever is wrong."""
+    """Read the table; tags are separated by ``|``. Raises CorpusError with the line of whatever is wrong."""
     return tabulate(_rows(table))
 
 
