@@ -56,7 +56,7 @@ MACHINES = (24, 25)  # the electronic kit and the TR-808
 
 @dataclass(frozen=True)
 class Line:
-    """What one instrument, or the drums where `voice` is None, plays in the excerpt."""
+    """What one instrument, or the drums if `voice` is None, plays in the excerpt."""
 
     events: Events
     program: int
@@ -152,7 +152,7 @@ def _into_techno(quarter_bpm: float, pulse: float, rng: np.random.Generator) -> 
 
 
 def _start(lead: Notes, score: Score, seconds: int, quarter_bpm: float) -> float:
-    """Return the excerpt's start in quarters, on a beat; later than planned where the lead would rest."""
+    """Return the excerpt's start in quarters, on a beat; later than planned if the lead would rest."""
     span = PLAYED * quarter_bpm / 60
     start = round(seconds * quarter_bpm / 60 / score.beat) * score.beat % score.length
     for _ in range(64):

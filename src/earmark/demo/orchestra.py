@@ -79,7 +79,7 @@ class Voice:
 def ensemble(rng: np.random.Generator, kind: str, era: str, low: bool, dealt: tuple[str, str]) -> tuple[Voice, ...]:
     """Draw the instruments of a clip; the first dealt one always plays, the second wherever two or more do.
 
-    `kind` is one of demo_plan.KINDS, `low` draws the further partners from instruments that reach down.
+    `kind` is one of plan.KINDS, `low` draws the further partners from instruments that reach down.
     """
     lead, second = dealt
     names = [lead] if kind == "solo" else [lead, second]

@@ -81,7 +81,7 @@ def split_of(folder: str) -> str:
 
 
 def plan(clips: int, seed: int) -> list[SongPlan]:
-    """Draw the songs in the order of their clips' indices; raises EarmarkError where `clips` is out of range."""
+    """Draw the songs in the order of their clips' indices. Raises EarmarkError if `clips` is out of range."""
     if not MIN_CLIPS <= clips <= MAX_CLIPS:
         raise EarmarkError(f"demo.clips must be in [{MIN_CLIPS}, {MAX_CLIPS}], got {clips}: music21 has no more scores")
     rng = np.random.default_rng([seed, clips])
@@ -163,7 +163,7 @@ def _cards(rng: np.random.Generator, eras: list[str]) -> list[dict[str, str]]:
 
 
 def _fitting(rng: np.random.Generator, deck: list[str], suits: set[str], unlike: str = "") -> str:
-    """Take the deck's top card or, FITTING of the time, the first that suits; never `unlike` where another is left."""
+    """Take the deck's top card or, FITTING of the time, the first that suits; never `unlike` if another is left."""
     allowed = [place for place, card in enumerate(deck) if card != unlike] or [0]
     places = [place for place in allowed if deck[place] in suits]
     return deck.pop(places[0] if places and rng.random() < FITTING else allowed[0])

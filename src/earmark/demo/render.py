@@ -1,7 +1,7 @@
 """Render the demo corpus: real compositions, re-orchestrated, in the layout of MagnaTagATune.
 
 The scores come from music21's corpus, the sounds from pretty_midi's soundfont; both packages belong to the extra
-`demo`. Each tag is true by construction (see demo_tags): it is read off what was rendered, never off a title.
+`demo`. Each tag is true by construction (see ``tags``): it is read off what was rendered, never off a title.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def tag_matrix(clips: Sequence[DemoClip]) -> np.ndarray[tuple[int, int], np.dtyp
 
 
 def check_counts(clips: Sequence[DemoClip]) -> None:
-    """Raise EarmarkError where a tag has too few clips in a split, or two tags mark the same clips."""
+    """Raise EarmarkError if a tag has too few clips in a split, or two tags mark the same clips."""
     matrix = tag_matrix(clips)
     splits = np.array([plan.split_of(clip.mp3_path[0]) for clip in clips])
     for tag, column in zip(TAG_NAMES, matrix.T, strict=True):
@@ -200,7 +200,7 @@ def write_annotations(clips: Sequence[DemoClip], path: Path) -> None:
 
 @contextlib.contextmanager
 def _replacing(target: Path) -> Iterator[Path]:
-    """Yield a new folder beside `target` that takes its place at the end, and vanishes where an error occurs."""
+    """Yield a new folder beside `target` that takes its place at the end, and vanishes if an error occurs."""
     _refuse_foreign(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     new, old = (target.parent / f".{target.name}.{state}" for state in ("partial", "old"))
@@ -218,7 +218,7 @@ def _replacing(target: Path) -> Iterator[Path]:
 
 
 def _refuse_foreign(target: Path) -> None:
-    """Raise EarmarkError where `target` holds anything that this module did not write: it would be deleted."""
+    """Raise EarmarkError if `target` holds anything that this module did not write: it would be deleted."""
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise EarmarkError(f"{target} must be a folder or absent for the demo corpus to be written there")
     if not target.exists() or not any(target.iterdir()):

@@ -73,7 +73,7 @@ ERAS = tuple(dict.fromkeys(source.era for source in SOURCES))
 
 
 def require(module: str) -> Any:
-    """Import a package of the extra `demo`; raises EarmarkError if it is not installed."""
+    """Import a package of the extra `demo`. Raises EarmarkError if it is not installed."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -89,7 +89,7 @@ def package_folder(package: str) -> Path:
 
 
 def catalogue() -> dict[str, list[Piece]]:
-    """List the pieces of each era in a fixed order; raises EarmarkError where the corpus lacks a source."""
+    """List the pieces of each era in a fixed order. Raises EarmarkError if the corpus lacks a source."""
     root = package_folder("music21") / "corpus"
     pieces: dict[str, list[Piece]] = {era: [] for era in ERAS}
     for source in SOURCES:
@@ -129,7 +129,7 @@ def _slug(text: str) -> str:
 
 
 def read(piece: Piece) -> Score:
-    """Parse a piece; raises EarmarkError where it holds no usable part."""
+    """Parse a piece. Raises EarmarkError if it holds no usable part."""
     converter = require("music21.converter").Converter()
     path = package_folder("music21") / "corpus" / piece.path
     with warnings.catch_warnings():

@@ -32,7 +32,7 @@ class DamageError(Exception):
 
 
 class RowSums:
-    """CRC-32 of every BLOCK rows of what is written, in order, in pieces of any size."""
+    """CRC-32 of every BLOCK rows of what is written, in order, however many come at a time."""
 
     def __init__(self) -> None:
         self._done: list[int] = []
@@ -73,7 +73,7 @@ class Seal:
 
     @classmethod
     def read(cls, file: BinaryIO) -> Seal:
-        """Read what ``encode`` made; DamageError for anything else."""
+        """Read what ``encode`` made. Raises DamageError for anything else."""
         raw = file.read(SEAL)
         if not raw.startswith(_FORMAT.encode() + b"\n"):
             raise DamageError("it is no shard of this version: it does not begin with its seal")
@@ -100,7 +100,7 @@ def seal(path: Path, name: str) -> None:
 
 
 def verify_rest(path: Path) -> Seal:
-    """Check all of a file but its rows; DamageError, or OSError where it cannot be read."""
+    """Check all of a file but its rows; raises DamageError, or OSError if it cannot be read."""
     with path.open("rb") as file:
         found = Seal.read(file)
         if _rest(file, found.offset, found.size) != found.sha256:

@@ -20,7 +20,7 @@ _GROUPS = (
 
 
 def keep() -> bool:
-    """Let this process keep what it frees; False where its C library cannot (no glibc), which changes speed alone."""
+    """Let this process keep what it frees; False if its C library cannot (no glibc), which changes speed alone."""
     library = _glibc()
     wanted = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: 2**31 - 1, _M_TOP_PAD: 2**26}
     return library is not None and all(library.mallopt(option, value) == 1 for option, value in wanted.items())
@@ -38,7 +38,7 @@ def _glibc() -> ctypes.CDLL | None:
 
 
 def available() -> int:
-    """Bytes that this process may still take: the system's, or those of a container or a job where these are fewer."""
+    """Bytes that this process may still take: the system's, or those of a container or a job if these are fewer."""
     try:
         import psutil  # not where earmark only computes features, on a machine lent for that
 

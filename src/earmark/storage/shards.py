@@ -4,7 +4,7 @@ A fingerprint tells what a shard was made of, its checksums (``checksums``) what
 
 The same inputs give the same bytes: one writer, rows in ascending order, attributes sorted, no time stamps. Contiguous
 data sets are read 30 times faster clip by clip than compressed chunks, which save a fifth of the space at most; float16
-saves half of it (``halves``).
+saves half of it (``float16``).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ShardWriter:
 
     ``shape`` is that of one row. ``capacity`` rows are allocated; a shard that stays shorter (rejected clips) is copied
     to its true size. With ``capacity`` None it grows as it must, and is copied in any case. A ``dtype`` of float16
-    stores ``halves`` where these lose little enough, and float32 otherwise. Nothing appears at ``path`` before the
+    stores ``Float16`` if that loses little enough, and float32 otherwise. Nothing appears at ``path`` before the
     block ends without an error.
     """
 
