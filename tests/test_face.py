@@ -18,6 +18,7 @@ import yaml
 from helpers import ROOT
 
 import earmark
+from earmark.config import CorpusConfig
 from earmark.corpus.manifest import CorpusError
 
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -134,6 +135,23 @@ def test_every_folder_of_the_package_has_its_line_in_contributing():
     assert not folders - set(named)
 
 
+def tree(folder: Path, depth: int, before: str = "") -> list[str]:
+    """What `tree -L <depth>` prints of a folder, without what Python leaves there."""
+    found = []
+    there = sorted(path for path in folder.iterdir() if path.name not in ("__pycache__", "__init__.py", "py.typed"))
+    for path in there:
+        last = path == there[-1]
+        found.append(f"{before}{'└── ' if last else '├── '}{path.name}")
+        if path.is_dir() and depth > 1:
+            found += tree(path, depth - 1, before + ("    " if last else "│   "))
+    return found
+
+
+def test_the_tree_in_contributing_is_that_of_the_package():
+    (shown,) = re.findall(r"^```\nsrc/earmark\n(.*?)^```$", CONTRIBUTING, re.M | re.S)
+    assert shown.splitlines() == tree(Path(earmark.__file__).parent, 2)
+
+
 def examples() -> dict[str, ModuleType]:
     """The modules that CONTRIBUTING.md shows, each under the heading that it stands below."""
     found = {}
@@ -148,13 +166,13 @@ def examples() -> dict[str, ModuleType]:
 def test_the_example_of_a_corpus_reads_one(tmp_path):
     table = tmp_path / "acme.csv"
     table.write_text("path,artist,tags\na/1.wav,Ann,slow;piano\nb/2.wav,Bob,fast\n", encoding="utf-8")
-    clips, tags = examples()["kind of corpus"].read(table)
+    clips, tags = examples()["kind of corpus"].corpus(CorpusConfig(kind="table", audio=tmp_path, annotations=table))
     assert [(clip.path, clip.artist) for clip in clips] == [("a/1.wav", "Ann"), ("b/2.wav", "Bob")]
     assert tags.tags == ("slow", "piano", "fast")
     np.testing.assert_array_equal(tags.values, [[1, 1, 0], [0, 0, 1]])
     table.write_text("path,artist,tags\na/1.wav,Ann\n", encoding="utf-8")
     with pytest.raises(CorpusError, match=r"acme\.csv, line 2: path, artist and tags expected, got 2 cells"):
-        examples()["kind of corpus"].read(table)
+        examples()["kind of corpus"].corpus(CorpusConfig(kind="table", audio=tmp_path, annotations=table))
 
 
 def test_the_example_of_a_representation_transforms():
