@@ -43,14 +43,20 @@ build = Loudness
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder whose modules count as modules of the package."""
-    plugins = provenance.plugins
+    own, plugins = tmp_path / "representations", provenance.plugins
+    own.mkdir()
 
     def those_and_ours(folder):
-        return sorted([*plugins(folder), *(provenance.builders(tmp_path) if folder == "representations" else [])])
+        found = plugins(folder)
+        if folder == own.name:
+            with monkeypatch.context() as elsewhere:
+                elsewhere.setattr(provenance, "PACKAGE", tmp_path)
+                found = sorted([*found, *plugins(folder)])
+        return found
 
     monkeypatch.setattr(provenance, "plugins", those_and_ours)
-    monkeypatch.setattr(representations, "__path__", [*representations.__path__, str(tmp_path)])
-    yield tmp_path
+    monkeypatch.setattr(representations, "__path__", [*representations.__path__, str(own)])
+    yield own
     for name in [name for name in sys.modules if name.startswith("earmark.representations.extra")]:
         del sys.modules[name]
 
