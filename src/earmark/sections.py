@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from earmark.errors import EarmarkError
 from earmark.storage import provenance
@@ -26,6 +26,11 @@ class Section(BaseModel):
     """Base of all sections: they are immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def in_one_line(error: ValidationError) -> str:
+    """Return what is wrong with settings that were stored, without pydantic's own words."""
+    return "; ".join(explain(each, "unknown here") for each in error.errors())
 
 
 def explain(error: Any, hint: str, *above: str) -> str:

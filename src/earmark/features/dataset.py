@@ -13,11 +13,13 @@ import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from torch import Tensor
 
 from earmark.config import RepresentationConfig, WaveformConfig
 from earmark.corpus.label_table import Labelled, read_labels
 from earmark.features.standardize import Standardizer
+from earmark.sections import in_one_line
 from earmark.storage import shards
 
 
@@ -85,9 +87,10 @@ def _origin_of(file: h5py.File) -> Origin:
     try:
         representation = RepresentationConfig.model_validate(shards.attribute(file, "config"))
         waveform = WaveformConfig.from_stored(shards.attribute(file, "waveform_config"))
-    except ValueError as error:
+    except ValidationError as error:
         raise shards.ShardError(
-            f"{file.filename} was made with settings that are unknown here ({error}); run the features stage again"
+            f"{file.filename} was made with settings that are unknown here ({in_one_line(error)}); run the features "
+            "stage again"
         ) from None
     return Origin(representation, waveform, str(file.attrs["code"]))
 

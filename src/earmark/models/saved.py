@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
@@ -25,6 +26,7 @@ from earmark.errors import EarmarkError
 from earmark.features.standardize import Standardizer
 from earmark.files import write_bytes
 from earmark.models import networks
+from earmark.sections import in_one_line
 
 FILE = "model.safetensors"  # in the folder of an experiment
 FORMAT = 2
@@ -98,8 +100,9 @@ class SavedModel:
             standardizer = Standardizer(mean, inverse_std, content["clips"])
         except (KeyError, TypeError) as error:
             raise ModelError(f"{path} lacks {error}, which a model of earmark has; train it again") from None
-        except ValueError as error:
-            raise ModelError(f"{path} hears by settings that are unknown here ({error}); train it again") from None
+        except ValidationError as error:
+            told = in_one_line(error)
+            raise ModelError(f"{path} hears by settings that are unknown here ({told}); train it again") from None
         return cls(
             **plain, representation=representation, waveform=waveform, standardizer=standardizer, weights=weights
         )
