@@ -25,7 +25,7 @@ from earmark.corpus import registry
 from earmark.corpus.manifest import Clip, CorpusError, read_manifest
 from earmark.decode import waveform_store
 from earmark.decode.audio import Decoded, RejectedError, decode, to_stored
-from earmark.decode.index import Entry, Index, Makers, Settings
+from earmark.decode.index import Entry, Index, Makers
 from earmark.environment import count
 from earmark.files import write_csv, write_json
 from earmark.storage import memory, provenance, shards
@@ -68,7 +68,7 @@ def decode_corpus(
         known[shard] = found
     entries = {shard.name: entry for shard, entry in known.items() if entry is not None}
     counts = _counts(entries, sum(map(len, by_shard.values())), rate, config, out, expected)
-    Index(_settings(rate, config), provenance.digest("decode"), entries).write(out)
+    Index(config.stored(rate), provenance.digest("decode"), entries).write(out)
     return counts | {"computed": sum(len(shard.clips) for shard in lacking)}
 
 
@@ -175,7 +175,7 @@ class WaveformShard:
         digests = pool.map(_digest, [audio / clip.path for clip in clips])
         inputs = list(zip((c.clip_id for c in clips), digests, strict=True))
         code = provenance.digest("decode")
-        fingerprint = provenance.fingerprint(inputs=inputs, settings=_settings(rate, config), code=code)
+        fingerprint = provenance.fingerprint(inputs=inputs, settings=config.stored(rate), code=code)
         return cls(name, clips, audio, rate, config, store, fingerprint)
 
     @property
@@ -205,7 +205,7 @@ class WaveformShard:
                 done(1)
             entry = Entry(self.fingerprint, rows, dict(found), rejected, makers())
             writer.attributes = asdict(entry) | {
-                "code": provenance.digest("decode"), "config": _settings(self.rate, self.config),
+                "code": provenance.digest("decode"), "config": self.config.stored(self.rate),
             }  # fmt: skip
         return entry
 
@@ -227,11 +227,6 @@ def recall(store: Path, fingerprint: str) -> Entry | None:
             return Entry(fingerprint, **told) if file.attrs["fingerprint"] == fingerprint else None
     except (shards.ShardError, KeyError):
         return None
-
-
-def _settings(rate: int, config: WaveformConfig) -> Settings:
-    """Return what a waveform depends on; how many may be rejected is none of it."""
-    return config.model_dump(mode="json", exclude={"max_rejected"}) | {"rate": rate}
 
 
 def _digest(path: Path) -> str:
