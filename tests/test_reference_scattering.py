@@ -34,7 +34,15 @@ def in_order(S):
 
 def both(x, T, Q, oversampling):
     """The transform's coefficients without ScatNet's gain, the reference's, and the order of each row."""
-    s = Scattering(len(x), T, Q, oversampling, padding="exact", dtype=torch.float64)
+    settings = {
+        "oversampling": oversampling,
+        "bank": "scatnet",
+        "padding": "exact",
+        "max_order": 2,
+        "J": None,
+        "rate": 1.0,
+    }
+    s = Scattering(len(x), T=T, Q=Q, **settings, dtype=torch.float64)
     ours = s(torch.tensor(x)[None])[0].numpy() / s.hop**0.5
     return ours, in_order(scattering(x, Q, T, s.hop)), s.paths.order
 

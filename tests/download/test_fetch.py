@@ -151,7 +151,7 @@ def test_nobody_at_the_address(tmp_path):
 
 
 def test_a_disk_that_is_too_small_is_named_before_anything_is_written(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(DownloadError, match=r"300000 bytes are to come, .* has room for 1000"):
         fetch(server.url, tmp_path / "x", QUICK)
     assert not (tmp_path / "x.part").exists()
