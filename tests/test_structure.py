@@ -28,7 +28,7 @@ ORDER = {
     "demo": ("orchestra", "scores", "plan", "tags", "arranging", "soundfont", "studio", "render"),
     "download": ("fetch", "archive", "magnatagatune"),
     "decode": ("audio", "waveform_store", "index", "corpus", "waveforms", "check"),
-    "representations": ("buffers", "base", "spectrum", "waveform", "mel", "cqt", "scattering"),
+    "representations": ("buffers", "base", "spectrum", "*"),
     "transforms": (),
     "features": ("cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "listener"),
     "models": ("layers", "networks", "*", "saved"),
