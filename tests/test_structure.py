@@ -20,7 +20,7 @@ from earmark.storage import provenance
 # A folder imports only from those above it, and so does a module within its folder.
 ORDER = {
     "errors": (), "progress": (), "environment": (), "files": (), "strict_yaml": (),
-    "storage": ("memory", "provenance", "digests", "float16", "checksums", "makers", "shards", "store"),
+    "storage": ("memory", "source", "provenance", "digests", "float16", "checksums", "makers", "shards", "store"),
     "devices": (), "sections": (), "config": (),
     "corpus": (
         "manifest", "splits", "text", "rows", "label_table", "labels", "published_counts", "kinds", "registry", "read"

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from earmark.storage import provenance
+from earmark.storage import provenance, source
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def package(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "NEUTRAL", {"quiet": "says nothing that a result could see"})
 
     def forget() -> None:
-        for cached in (provenance.digest, provenance.direct_imports, provenance.source_digest, provenance._strings):
+        for cached in (provenance.digest, provenance.direct_imports, provenance.source_digest, source.strings):
             cached.cache_clear()
 
     def write(consumer: str = "use", **modules: str) -> str:
@@ -135,8 +135,8 @@ def test_threads_that_ask_at_once_parse_one_after_the_other(monkeypatch):
         inside.pop()
         return parse(*arguments, **options)
 
-    monkeypatch.setattr(provenance.ast, "parse", watched)
-    for cached in (provenance.digest, provenance.direct_imports, provenance.source_digest, provenance._strings):
+    monkeypatch.setattr(source.ast, "parse", watched)
+    for cached in (provenance.digest, provenance.direct_imports, provenance.source_digest, source.strings):
         cached.cache_clear()
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(lambda _: provenance.digest("labels"), range(4))) == {expected}

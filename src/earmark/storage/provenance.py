@@ -9,18 +9,16 @@ functions too, so that nothing has to be executed; a module that is imported by 
 from __future__ import annotations
 
 import ast
-import contextlib
 import hashlib
 import importlib.metadata
-import io
 import json
 import re
 import threading
-import tokenize
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TypeGuard
+
+from earmark.storage.source import essence, read_source, strings, syntax_tree
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -35,6 +33,7 @@ NEUTRAL = {
     "decode.waveform_store": "where waveforms lie; what is in them is told by their fingerprints",
     "decode.waveforms": "brings back waveforms, which must have the fingerprints that their index tells",
     "storage.makers": "which shards are made once more; what is in them is not decided there",
+    "storage.source": "reads modules for the digests: a change of it that matters changes them itself",
     "storage.provenance": "makes the digests: a change of it that matters changes them itself",
 }
 # Folders whose modules are imported by a computed name, and what each of these modules is entered by.
@@ -78,7 +77,7 @@ def plugins(folder: str) -> list[str]:
 
 def _has(file: Path, door: str) -> bool:
     here = rf"^(?:def |class )?{door}\b *[=:(]|^from .* import .*\b{door}\b"
-    return re.search(here, _text(file), re.M) is not None
+    return re.search(here, read_source(file), re.M) is not None
 
 
 @cache
@@ -96,7 +95,7 @@ def digest_of(sources: Mapping[str, str]) -> str:
 def sources(consumer: str) -> dict[str, str]:
     """Return the files that a consumer runs, relative to the package, each with the SHA-256 of what matters of it."""
     files = closure(_roots(consumer))
-    named = "\n".join(text for file in files for text in _strings(file))
+    named = "\n".join(text for file in files for text in strings(file))
     data = [file for file in _data_files() if file.name in named]
     return {file.relative_to(PACKAGE).as_posix(): source_digest(file) for file in sorted([*files, *data])}
 
@@ -153,7 +152,7 @@ def direct_imports(file: Path) -> frozenset[Path]:
     string that is the full name of a module counts as its import.
     """
     found: set[Path | None] = set()
-    for node in ast.walk(_tree(_text(file), str(file))):
+    for node in ast.walk(syntax_tree(read_source(file), str(file))):
         if isinstance(node, ast.Import):
             found.update(module_file(alias.name) for alias in node.names if _own(alias.name))
         elif isinstance(node, ast.ImportFrom):
@@ -161,7 +160,7 @@ def direct_imports(file: Path) -> frozenset[Path]:
             if _own(origin):
                 modules = [module_file(f"{origin}.{alias.name}") for alias in node.names]
                 found.update(module or module_file(origin) for module in modules)
-    found.update(module_file(text) for text in _strings(file) if re.fullmatch(rf"{PACKAGE.name}(\.\w+)+", text))
+    found.update(module_file(text) for text in strings(file) if re.fullmatch(rf"{PACKAGE.name}(\.\w+)+", text))
     return frozenset(path for path in found if path is not None)
 
 
@@ -179,18 +178,6 @@ def _own(name: str) -> bool:
     return name.split(".")[0] == PACKAGE.name
 
 
-@cache
-def _strings(file: Path) -> tuple[str, ...]:
-    """Return the string constants of a module, docstrings left out."""
-    tree = _tree(_text(file), str(file))
-    idle = {id(node.value) for node in ast.walk(tree) if _is_docstring(node)}
-    return tuple(
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in idle
-    )
-
-
 def _data_files() -> list[Path]:
     """Return what lies in the package and is no code: a module that names such a file is taken to read it."""
     return [
@@ -205,81 +192,7 @@ def source_digest(file: Path) -> str:
     """SHA-256 of a file: of a module without what cannot matter, of another file whole; line ends do not count."""
     if file.suffix != ".py":
         return hashlib.sha256(file.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
-    return hashlib.sha256("\0".join(essence(_text(file))).encode()).hexdigest()
-
-
-def _tree(source: str, name: str = "<source>") -> ast.AST:
-    """Return the syntax tree of a source. Raises SyntaxError, which names the file ``name``."""
-    for _ in range(3):
-        with contextlib.suppress(SystemError):  # of Python 3.11's parser, where another thread makes trees, too
-            return ast.parse(source, name)
-    return ast.parse(source, name)
-
-
-def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8-sig")  # and with \n for every line end
-
-
-def essence(source: str) -> list[str]:
-    """Return the tokens of a module without comments, docstrings and layout, the same under every version of Python.
-
-    A statement that is only a string does nothing, wherever it stands: it is a docstring here. Since 3.12 the tokeniser
-    takes f-strings apart; they are put together again from the places where they begin and end.
-    """
-    lines = io.StringIO(source).readlines()  # str.splitlines knows more line ends than Python has
-    found: list[str] = []
-    idle = sorted(_docstrings(source, lines), reverse=True)
-    beginning: tuple[int, int] | None = None
-    depth = 0
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        kind = tokenize.tok_name[token.type]
-        while idle and token.start >= idle[-1][1]:
-            idle.pop()
-        if kind in ("COMMENT", "NL", "ENDMARKER") or (idle and idle[-1][0] <= token.start):
-            continue
-        if kind in ("FSTRING_START", "TSTRING_START"):
-            beginning = beginning if depth else token.start
-            depth += 1
-        elif kind in ("FSTRING_END", "TSTRING_END"):
-            depth -= 1
-            if not depth and beginning is not None:
-                found.append(_between(lines, beginning, token.end))
-        elif depth:
-            continue
-        elif kind in ("NEWLINE", "INDENT", "DEDENT"):
-            if kind != "NEWLINE" or (found and found[-1] not in ("<NEWLINE>", "<INDENT>", "<DEDENT>")):
-                found.append(f"<{kind}>")
-        else:
-            found.append(token.string)
-    return found
-
-
-def _docstrings(source: str, lines: list[str]) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Yield where statements that are only a string begin and end: (line from 1, character) as the tokeniser counts."""
-    for node in ast.walk(_tree(source)):
-        if _is_docstring(node):
-            assert node.end_lineno is not None
-            assert node.end_col_offset is not None
-            first = _characters(lines[node.lineno - 1], node.col_offset)
-            last = _characters(lines[node.end_lineno - 1], node.end_col_offset)
-            yield (node.lineno, first), (node.end_lineno, last)
-
-
-def _is_docstring(node: ast.AST) -> TypeGuard[ast.Expr]:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-def _characters(line: str, offset: int) -> int:
-    """Return the place in a line that the parser gives in bytes of UTF-8, in characters."""
-    return len(line.encode()[:offset].decode())
-
-
-def _between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
-    """Return the source from one place to another."""
-    if start[0] == end[0]:
-        return lines[start[0] - 1][start[1] : end[1]]
-    middle = lines[start[0] : end[0] - 1]
-    return "".join([lines[start[0] - 1][start[1] :], *middle, lines[end[0] - 1][: end[1]]])
+    return hashlib.sha256("\0".join(essence(read_source(file))).encode()).hexdigest()
 
 
 def makers(*distributions: str, **more: str) -> dict[str, str]:
