@@ -174,7 +174,7 @@ def _type(annotation: Any) -> Any:
 class ExperimentConfig(Section):
     """One trained system: a representation, a model family, a published system (the key's name by default).
 
-    ``preset`` chooses the training rule: ``published`` as in the paper, ``demo`` for a few minutes on two cores;
+    ``preset`` chooses the recipe: ``published`` as in the paper, ``demo`` for a few minutes on two cores;
     the remaining keys override single values of it.
     """
 

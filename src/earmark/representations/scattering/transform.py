@@ -34,7 +34,7 @@ class Scattering(nn.Module):
     n_samples: samples per clip. T: averaging time in samples. Q: wavelets per octave of both orders.
     oversampling: every signal keeps 2^oversampling times the critical number of samples.
     bank: "scatnet", or "kymatio" (then J, log2(T) unless given, sets the widest wavelet: 2^J).
-    padding: "exact" pads as the toolbox does, "fast" to the next good FFT length past three widths of phi.
+    padding: "exact" pads as the toolbox does, "fast" to the next good FFT length past the filters.
     max_order: 1 or 2. rate: Hz, for `paths` only. dtype: of the filters, the input and the output.
 
     Attributes:
