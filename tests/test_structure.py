@@ -86,6 +86,8 @@ def test_every_stage_depends_on_the_digest_of_its_own_code():
     assert set(stages) == set(provenance.CONSUMERS)
     for name, stage in stages.items():
         code = [dep for dep in stage.get("do", stage)["deps"] if dep.startswith(("data/code", "src", "stages"))]
+        if name == "decode":  # which files are known to be broken comes with the corpus
+            code.remove("data/code/corpus")
         item = {"features": "-${item.kind}"}.get(name, "-${item.model}" if f"{name}-linear" in consumers() else "")
         assert code == [f"data/code/{name}{item}"]
 

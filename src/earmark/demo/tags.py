@@ -19,7 +19,7 @@ class Facts:
 
     era: str
     instruments: frozenset[str]
-    drums: str  # one of demo_plan.DRUMS, or "techno"
+    drums: str  # one of plan.DRUMS, or "techno"
     machine: bool
     pulse_bpm: float
     onset_rate: float

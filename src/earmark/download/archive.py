@@ -40,11 +40,11 @@ class Joined(io.RawIOBase):
         self._place = 0
 
     def readable(self) -> bool:
-        """Yes."""
+        """Tell that it can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Yes."""
+        """Tell that a place in it can be gone to."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:

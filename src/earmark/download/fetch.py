@@ -75,7 +75,7 @@ def fetch(url: str, target: Path, patience: Patience = Patience()) -> Path:
 
 
 def _continue(url: str, part: Path) -> None:
-    """Ask for what is missing of ``part`` and append it; _AgainError or OSError where it breaks off."""
+    """Ask for what is missing of ``part`` and append it. Raises _AgainError or OSError if it breaks off."""
     have = _size(part)
     try:
         request = urllib.request.Request(url)
