@@ -91,10 +91,11 @@ def test_exclusive_classes_have_their_accuracy_and_folds(tmp_path):
 
 
 def test_an_experiment_on_another_input_than_the_systems_own_says_which(tmp_path):
-    for name in ("mel-2d-cnn", "cqt-2d-cnn", "scat-5l-512h-gru", "linear"):
+    names = ("mel-2d-cnn", "cqt-2d-cnn", "scat-5l-512h-gru", "linear")
+    for name in names:
         (tmp_path / f"{name}.json").write_text(json.dumps(content(0.8)))
     config = load(ROOT / "params.yaml")
-    runs = read_experiments(tmp_path, list(config.experiments), config, "demo")
+    runs = read_experiments(tmp_path, names, config, "demo")
     assert {run.system: run.corpus for run in runs} == {
         "mel-2d-cnn": "demo", "cqt-2d-cnn": "demo by cqt-song", "scat-5l-512h-gru": "demo", "linear": "demo",
     }  # fmt: skip

@@ -62,15 +62,19 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_the_kinds_are_the_files_that_build_and_helpers_are_none():
-    assert representations.kinds() == ("cqt", "mel", "scattering", "waveform")
+    kinds = representations.kinds()
+    assert {"cqt", "mel", "scattering", "waveform"} <= set(kinds)
+    assert not {"base", "buffers", "spectrum"} & set(kinds)
+    assert list(kinds) == sorted(kinds)
 
 
 def test_a_new_file_is_a_new_kind_without_a_line_elsewhere(folder):
+    before = representations.kinds()
     (folder / "extra_loudness.py").write_text(NEW)
     (folder / "extra_helper.py").write_text("class A:\n    def build(self): ...\n")
     (folder / "extra_packed").mkdir()
     (folder / "extra_packed" / "__init__.py").write_text("def build(**_):\n    return 'packed'\n")
-    assert representations.kinds() == ("cqt", "extra_loudness", "extra_packed", "mel", "scattering", "waveform")
+    assert representations.kinds() == tuple(sorted([*before, "extra_loudness", "extra_packed"]))
     transform = build("extra_loudness", rate=100, n_samples=40, hop=20)
     assert transform(torch.ones(2, 40)).tolist() == [[[1], [1]]] * 2
     assert build("extra_packed", rate=1, n_samples=1) == "packed"
@@ -102,7 +106,7 @@ def test_the_options_of_a_new_kind_are_settings_without_a_line_elsewhere(folder)
         ({"hop": "x"}, "representations.quiet.hop: input should be a valid integer"),
         ({"shape": "round"}, "representations.quiet.shape: input should be 'mean' or 'peak', got 'round'"),
         ({"hop": 0}, "representations.quiet.hop must be positive, got 0"),
-        ({"kind": "extra"}, "representations.quiet.kind: must be one of cqt, extra_loudness, mel, .*, got 'extra'"),
+        ({"kind": "extra"}, "representations.quiet.kind: must be one of cqt, .*extra_loudness, .*mel, .*, got 'extra'"),
     ],
 )
 def test_a_wrong_option_of_a_new_kind_is_refused_with_those_that_it_takes(folder, options, told):
@@ -114,9 +118,9 @@ def test_a_wrong_option_of_a_new_kind_is_refused_with_those_that_it_takes(folder
 
 @pytest.mark.parametrize("kind", ["chroma", "base", "spectrum", "__init__", "../mel", ""])
 def test_what_is_no_kind_is_refused_with_those_that_are(kind):
-    with pytest.raises(ValueError, match=f"representation kind must be one of cqt, mel, .*, waveform, got '{kind}'"):
+    with pytest.raises(ValueError, match=f"representation kind must be one of cqt, .*mel, .*waveform, got '{kind}'"):
         build(kind, rate=16_000, n_samples=100)
-    with pytest.raises(ValueError, match=r"^representations\.x\.kind must be one of cqt, mel"):
+    with pytest.raises(ValueError, match=r"^representations\.x\.kind must be one of cqt, .*mel"):
         build(kind, rate=16_000, n_samples=100, name="x")
 
 
@@ -146,7 +150,7 @@ def test_an_option_that_there_is_not_is_named_by_its_entry():
 
 def test_the_kinds_are_known_without_torch():
     code = (
-        "import sys; from earmark.representations import kinds as k; sys.exit(len(k()) != 4 or 'torch' in sys.modules)"
+        "import sys; from earmark.representations import kinds as k; sys.exit(len(k()) < 4 or 'torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
