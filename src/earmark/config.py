@@ -1,7 +1,7 @@
-"""The settings of params.yaml, validated once, at the edge: one frozen model per section.
+"""The settings of params.yaml, one frozen model per section. They are validated once, when the file is loaded.
 
-Inside the library values are trusted. What is not a result is not a setting here: device, workers and addresses are
-``EARMARK_*`` environment variables, so that another machine invalidates no cached result.
+After that, values are trusted. Only what may change a result is a setting: device, workers and addresses are
+``EARMARK_*`` environment variables, so that cached results stay valid on another machine.
 """
 
 from __future__ import annotations
@@ -20,34 +20,36 @@ from earmark.sections import Section, explain, one_of
 
 T = TypeVar("T")
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # every random generator takes these
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 SplitPolicy = Literal["corpus", "artist", "song", "panwar-random"]
 Rate = Annotated[int, Field(ge=1_000, le=192_000, description="samples per second")]
 
 
 class DemoConfig(Section):
-    """The rendered demo corpus: how many clips, and the seed of its plan."""
+    """The demo corpus: the number of its clips, and the seed of its plan."""
 
     clips: int = Field(ge=320, le=600)
     seed: Seed
 
 
 class JamendoConfig(Section):
-    """Which of MTG-Jamendo's five splits, and which of its sets of tags."""
+    """The choice among MTG-Jamendo's five splits and its sets of tags."""
 
     split: int = Field(default=0, ge=0, le=4)
     subset: Literal["all", "top50", "genre", "instrument", "moodtheme"] = "top50"
 
 
 class CorpusConfig(Section):
-    """Where the music and its annotations lie. Those of ``demo`` are rendered; those of other kinds exist already.
+    """The corpus: its kind, where its music and annotations lie, and how its clips are split.
 
-    annotations: by kind, ``magnatagatune``: annotations_final.csv; ``table``: a CSV with path and tags; ``folders``: a
-    folder that may hold artists.csv, train.txt, valid.txt and test.txt; ``jamendo``: the repository's data folder.
-    split: ``corpus`` takes the corpus's own (MagnaTagATune's folders); ``artist`` and ``song`` keep these together,
-    ``panwar-random`` deals clips in the shares of Panwar et al., whatever their songs. ``name``
-    is what reports call the corpus if the kind does not say it.
+    name: what reports call the corpus, if its kind does not say it.
+    audio: the folder of the music. The kind ``demo`` renders its music there; other kinds find theirs there.
+    annotations: for ``magnatagatune``, annotations_final.csv; for ``table``, a CSV with path and tags; for ``folders``,
+    a folder that may hold artists.csv, train.txt, valid.txt and test.txt; for ``jamendo``, the data folder of the
+    data set's repository.
+    split: ``corpus`` takes the corpus's own splits (MagnaTagATune's folders); ``artist`` and ``song`` keep the clips of
+    an artist or a song together; ``panwar-random`` deals clips in the shares of Panwar et al., whatever their songs.
     """
 
     kind: str
@@ -72,9 +74,10 @@ class CorpusConfig(Section):
 
 
 class LabelsConfig(Section):
-    """Which tags are learnt: the ``top`` most frequent ones; ``clean`` leaves out clips that have none of them.
+    """The tags that are learnt: the ``top`` most frequent ones.
 
-    ``synonyms``: a YAML file with groups of tags that are merged first.
+    clean: whether clips without any of them are left out. synonyms: a YAML file with groups of tags, which are merged
+    before the tags are counted.
     """
 
     top: Positive
@@ -83,11 +86,13 @@ class LabelsConfig(Section):
 
 
 class WaveformConfig(Section):
-    """How clips are decoded to one rate: exact length in samples, storage type, and what is refused.
+    """How clips are decoded to one rate.
 
-    policy: what becomes of files of another length: ``pad`` and ``center`` keep the beginning or the middle,
-    ``segments`` all of it, as several clips that share the file's tags and song: so many as ``segments`` says, evenly
-    spaced, or one after the other. Scores are then averaged over a file's segments.
+    samples: the length of every decoded clip or segment. dtype: how samples are stored.
+    policy: what is kept of a longer file; a shorter one is padded with zeros. ``pad`` keeps the beginning, ``center``
+    the middle; ``segments`` cuts all of it into segments, which share its tags and song. Scores are averaged over them.
+    segments: the number of segments of a longer file, evenly spaced; without it, they follow one another.
+    min_seconds: shorter files are rejected. max_rejected: the stage fails if a larger share of the files is rejected.
     """
 
     samples: Positive
@@ -104,22 +109,26 @@ class WaveformConfig(Section):
         return self
 
     def stored(self, rate: int) -> dict[str, Any]:
-        """Return what shards and models hold of waveforms at ``rate`` Hz: all that changes them, as JSON."""
+        """Return the settings that shards and models keep: all that change waveforms at ``rate`` Hz, ready for JSON."""
         return self.model_dump(mode="json", exclude={"max_rejected"}) | {"rate": rate}
 
     @classmethod
     def from_stored(cls, settings: Mapping[str, Any]) -> WaveformConfig:
-        """Return what ``stored`` was made of, but for ``max_rejected``; ValueError if it is something else."""
+        """Return the settings from what ``stored`` returned; ``max_rejected`` gets its default.
+
+        Raises ValueError if ``settings`` are anything else.
+        """
         return cls.model_validate({key: value for key, value in settings.items() if key != "rate"})
 
 
 class RepresentationConfig(Section):
-    """Settings of a representation: its kind, its waveform's rate, and how many samples of a clip it sees.
+    """The settings of a representation.
 
+    kind: the name of its transform. rate: that of its waveforms in Hz. samples: how many samples of a clip it takes.
     dtype: how features are stored; float16 takes half the space and keeps standardised values to 0.001.
 
-    All other keys are options of the kind. They are kept as they are here: the signature of the kind's transform says
-    what they are, and ``representations.resolve`` validates and completes them.
+    All other keys are options of the kind. Here they are kept as they are: the signature of the kind's transform
+    declares them, and ``representations.resolve`` validates and completes them.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -135,14 +144,14 @@ class RepresentationConfig(Section):
         return one_of("representations", kind)
 
     def options(self) -> dict[str, Any]:
-        """Return the options of the kind: all but kind, rate, samples and dtype."""
+        """Return the options of the kind: all keys but kind, rate, samples and dtype."""
         return dict(self.model_extra or {})
 
     def completed(self, name: str, takes: Mapping[str, inspect.Parameter], rare: object) -> RepresentationConfig:
-        """Return these settings with every option that the kind takes, validated by its type.
+        """Return these settings with all options that the kind takes, each validated by its type.
 
-        name: the entry of params.yaml, for errors. takes: the kind's options; one without a default is required.
-        rare: the mark of options that are left out if they have their defaults.
+        name: the entry of params.yaml, for errors. takes: the options of the kind; an option without a default is
+        required. rare: the mark of the options that are left out if they have their defaults.
 
         Raises ConfigError if an option is unknown, missing or of another type.
         """
@@ -165,17 +174,18 @@ class RepresentationConfig(Section):
 
 
 def _type(annotation: Any) -> Any:
-    """Return the type that validates an option of that annotation: anything if it has none, 32 bits for an int."""
+    """Return the type that validates an option: its annotation, with int limited to 32 bits, or Any without one."""
     if annotation is inspect.Parameter.empty:
         return Any
     return Annotated[int, Field(gt=-(2**31), lt=2**31)] if annotation is int else annotation
 
 
 class ExperimentConfig(Section):
-    """One trained system: a representation, a model family, a published system (the key's name by default).
+    """One trained system: a representation and a family of models.
 
-    ``preset`` chooses the recipe: ``published`` as in the paper, ``demo`` for a few minutes on two cores;
-    the remaining keys override single values of it.
+    system: the published system that it reproduces (by default, the one of the experiment's name).
+    preset: the recipe, ``published`` as in the paper or ``demo`` for a few minutes on two cores.
+    epochs, batch, learning_rate, patience: override single values of the recipe.
     """
 
     representation: str
@@ -192,7 +202,7 @@ class ExperimentConfig(Section):
 class CrossValidationConfig(ExperimentConfig):
     """A system on exclusive classes, by k-fold cross-validation that keeps groups together.
 
-    ``classes``: tags of which a clip that counts has exactly one. ``groups``: what may not lie in two folds.
+    classes: tags; only clips that have exactly one of them count. groups: what must not lie in two folds.
     """
 
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
@@ -200,12 +210,12 @@ class CrossValidationConfig(ExperimentConfig):
     groups: Literal["artist", "song"] = "artist"
 
     def experiment(self) -> ExperimentConfig:
-        """Return what one fold trains."""
+        """Return the settings of the training of one fold."""
         return ExperimentConfig(**self.model_dump(exclude={"classes", "folds", "groups"}))
 
 
 class EvaluationConfig(Section):
-    """Bootstrap over songs: how many resamples, and their seed."""
+    """The bootstrap over songs: the number of resamples, and their seed."""
 
     resamples: Positive
     seed: Seed
@@ -245,9 +255,9 @@ class Config(Section):
 
 
 def load(path: Path) -> Config:
-    """Read and validate params.yaml, but for the options of representations (``RepresentationConfig``).
+    """Return the settings of params.yaml, validated, except for the options of representations.
 
-    Raises ConfigError, which names every key that is wrong, its limit and its value.
+    Raises ConfigError if the file cannot be read, or if a key is wrong; it names every such key, its limit and value.
     """
     hint = ": run this in the root of the project, where params.yaml lies, or name another file with --params"
     try:
@@ -265,7 +275,7 @@ def load(path: Path) -> Config:
 
 
 def entry(section: str, entries: Mapping[Any, T], name: object) -> T:
-    """Return the entry of that name. Raises ConfigError, with the names that come close, if there is none.
+    """Return the entry of that name. Raises ConfigError, with similar names, if there is none.
 
     >>> entry("experiments", {"linear": 1, "crnn": 2}, "crnn")
     2

@@ -1,1 +1,1 @@
-"""Corpora: each module yields the same manifest and tag table."""
+"""Corpora of any kind, read into one form: a manifest and a tag table."""

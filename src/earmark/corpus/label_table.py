@@ -32,7 +32,10 @@ def write_labels(path: Path, clips: Sequence[Clip], table: TagTable) -> None:
 
 
 def read_labels(path: Path) -> tuple[list[Labelled], TagTable]:
-    """Read what ``write_labels`` wrote: the clips, and the tag table in the same order."""
+    """Return the clips and the tag table that ``write_labels`` wrote, both in the order of the rows.
+
+    Raises EarmarkError if the file is missing or damaged, or if a tag's value is not 0 or 1.
+    """
     header, rows = read_csv(path, _COLUMNS)
     tags, start = header[len(_COLUMNS) :], len(_COLUMNS)
     clips = [Labelled(*row[:start]) for row in rows]

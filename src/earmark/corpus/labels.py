@@ -1,4 +1,4 @@
-"""Raw tags become learnable labels: the most frequent tags, the clips that carry them, and the leak between splits."""
+"""Turn raw tags into labels: merge synonyms, choose the most frequent tags and their clips, count leaks."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from earmark.files import write_csv, write_json
 
 
 def read_synonyms(path: Path) -> list[list[str]]:
-    """Return groups of tags that mean the same, read from a YAML list of lists.
+    """Return the groups of tags that mean the same, read from a YAML file with a list of lists.
 
-    Raises CorpusError if the file holds something else, or if a tag is in two groups.
+    Raises CorpusError if the file holds anything else, or if a tag occurs twice.
     """
     try:
         groups = strict_yaml.read(path)
@@ -40,7 +40,12 @@ def read_synonyms(path: Path) -> list[list[str]]:
 def merge(table: TagTable, groups: Sequence[Sequence[str]]) -> TagTable:
     """Merge each group into its first tag: a clip has the merged tag if it has any tag of its group.
 
-    Raises CorpusError if the corpus does not have a tag of a group: a typing mistake, or another corpus's groups.
+    Raises CorpusError if the corpus lacks a tag of a group: a typing mistake, or the groups of another corpus.
+
+    >>> table = TagTable(("1", "2"), ("rock", "jazz", "rocky"), np.array([[0, 1, 1], [0, 1, 0]], np.uint8))
+    >>> merged = merge(table, [["rock", "rocky"]])
+    >>> merged.tags, merged.values.tolist()
+    (('rock', 'jazz'), [[1, 1], [0, 1]])
     """
     columns = {tag: i for i, tag in enumerate(table.tags)}
     values, gone = table.values.copy(), set[int]()
@@ -58,10 +63,10 @@ def merge(table: TagTable, groups: Sequence[Sequence[str]]) -> TagTable:
 
 
 def top_tags(table: TagTable, top: int) -> TagTable:
-    """Keep the ``top`` most frequent tags, most frequent first; ties keep the order of the columns.
+    """Return the table of the ``top`` most frequent tags, most frequent first; ties keep the order of the columns.
 
-    Frequencies are counted over all clips, as the literature's lists are: the choice of the vocabulary is part of the
-    task, not a fitted quantity.
+    Frequencies are counted over all clips, test clips included, as in the literature: the choice of the tags is part
+    of the task, not fitted to the training data.
     """
     counts = table.values.sum(axis=0, dtype=np.int64)
     order = np.argsort(-counts, kind="stable")[:top]
@@ -73,7 +78,9 @@ def select(
 ) -> tuple[list[Clip], TagTable]:
     """Return the labelled clips and their tags; ``clean`` leaves out clips that have none of the top tags.
 
-    Raises CorpusError if a split is left without a clip. policy: how the clips were dealt to the splits, for that text.
+    policy: how the clips were dealt to the splits; it only serves the text of the error.
+
+    Raises CorpusError if a split is left without a clip.
     """
     kept, chosen = labelled(clips, table, top, clean)
     require_splits(clips, kept, chosen, policy)
@@ -107,7 +114,7 @@ def _without_tags(clips: int, tags: int) -> str:
 
 
 def _not_dealt(clips: Sequence[Clip], policy: SplitPolicy) -> str:
-    """Explain why dealing left a split empty, and what would fill it."""
+    """Return why a split got no clip, and what would fill it."""
     numbers = {"artist": len({c.artist for c in clips}), "song": len({c.song for c in clips})}
     useful = [
         f"`corpus.split: {group}`" for group, number in numbers.items() if number >= len(SPLITS) and group != policy
@@ -129,7 +136,10 @@ def _not_dealt(clips: Sequence[Clip], policy: SplitPolicy) -> str:
 
 
 def summary(clips: Sequence[Clip], table: TagTable, total: int) -> dict[str, Any]:
-    """Return the counts for the metrics: clips and songs of every split, leaks between them, tags without positives."""
+    """Return the counts for the metrics: each split's clips, songs and tags without positives, and all leaks.
+
+    total: the number of clips before any was left out.
+    """
     by_split = {s: np.array([c.split == s for c in clips]) for s in SPLITS}
     result: dict[str, Any] = {"clips": len(clips), "without_tags": total - len(clips), "tags": len(table.tags)}
     for split, mask in by_split.items():
@@ -143,7 +153,7 @@ def summary(clips: Sequence[Clip], table: TagTable, total: int) -> dict[str, Any
 
 
 def warnings(clips: Sequence[Clip], table: TagTable) -> list[str]:
-    """Return a line per split in which tags have no positive: such tags are not learnt, or have no ROC-AUC there."""
+    """Return one line for each split in which a tag has no positive: the tag is not learnt, or has no ROC-AUC there."""
     rows = positives_per_tag(clips, table)
     absent = {split: [str(row[0]) for row in rows if not row[1 + i]] for i, split in enumerate(SPLITS)}
     return [
@@ -154,18 +164,19 @@ def warnings(clips: Sequence[Clip], table: TagTable) -> list[str]:
 
 
 def positives_per_tag(clips: Sequence[Clip], table: TagTable) -> list[list[object]]:
-    """Return one row per tag: its name and its positives in train, valid and test."""
+    """Return one row per tag: its name and the number of its positives in train, valid and test."""
     split = np.array([c.split for c in clips])
     counts = [table.values[split == s].sum(axis=0, dtype=np.int64) for s in SPLITS]
     return [[tag, *(int(c[i]) for c in counts)] for i, tag in enumerate(table.tags)]
 
 
 def choose_labels(params: Path, corpus: Path, out: Path, metrics: Path, positives: Path) -> None:
-    """Do what the stage does: choose the tags and clips that ``labels`` of params.yaml asks for.
+    """Run the stage: choose the tags and clips that the section ``labels`` of params.yaml asks for.
 
-    corpus: a folder with manifest.csv and tags.csv. out: the table of labelled clips. metrics: counts and leaks, as
-    JSON. positives: a CSV with the positives of every tag in each split. Raises CorpusError if a split is left without
-    a clip, or if the synonyms do not fit the corpus.
+    corpus: the folder of manifest.csv and tags.csv. Written are out: the table of labelled clips; metrics: counts and
+    leaks, as JSON; positives: a CSV with the number of each tag's positives in each split.
+
+    Raises CorpusError if a split is left without a clip, or if the synonyms do not fit the corpus.
     """
     config = load(params)
     watch = progress.Stopwatch()
@@ -185,7 +196,7 @@ def choose_labels(params: Path, corpus: Path, out: Path, metrics: Path, positive
 def make_labels(
     manifest: Path, tags: Path, top: int, clean: bool, synonyms: Path | None = None, policy: SplitPolicy = "corpus"
 ) -> tuple[list[Clip], TagTable, dict[str, Any]]:
-    """Read a corpus's two tables and return the labelled clips, their tags and the summary."""
+    """Read the two tables of a corpus. Return the labelled clips, their tags and the summary."""
     clips = read_manifest(manifest)
     groups = [] if synonyms is None else read_synonyms(synonyms)
     kept, table = select(clips, merge(read_tags(tags), groups), top, clean, policy)

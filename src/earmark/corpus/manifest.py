@@ -1,4 +1,4 @@
-"""The clip table and the tag table: what every corpus yields and every later stage reads."""
+"""The manifest and the tag table: every kind of corpus yields them, every later stage reads them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ class CorpusError(EarmarkError):
 
 @dataclass(frozen=True)
 class Clip:
-    """One row of the manifest; ``path`` is relative to the corpus's audio folder, with forward slashes."""
+    """One row of the manifest.
+
+    path: relative to the corpus's audio folder, with forward slashes. shard: the name of the shard that stores it.
+    split: one of SPLITS.
+    """
 
     clip_id: str
     path: str
@@ -33,7 +37,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class TagTable:
-    """Binary tags: ``values`` is (clips, tags) in {0, 1}, rows in the order of ``clip_ids``."""
+    """The tags of all clips. values: (clips, tags) in {0, 1}, rows in the order of ``clip_ids``."""
 
     clip_ids: tuple[str, ...]
     tags: tuple[str, ...]
@@ -41,7 +45,7 @@ class TagTable:
 
 
 def leaks(clips: Sequence[Clip]) -> dict[str, int]:
-    """Count the songs and artists that lie in several splits, and the test clips that share theirs with training."""
+    """Count the songs and artists in several splits, and the test clips whose song or artist is also in training."""
     found: dict[str, int] = {}
     for group in ("song", "artist"):
         splits: dict[str, set[str]] = {}
@@ -55,35 +59,41 @@ def leaks(clips: Sequence[Clip]) -> dict[str, int]:
 
 
 def described(clips: Sequence[Clip]) -> str:
-    """Describe in words what leaks between the splits."""
+    """Return in words what leaks between the splits."""
     found = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in leaks(clips).items() if count)
     return found or "no song and no artist is in two splits"
 
 
 def write_manifest(path: Path, clips: Sequence[Clip]) -> None:
-    """Write the clip table in the order given."""
+    """Write one row per clip, in the order given."""
     write_csv(path, [f.name for f in fields(Clip)], (astuple(clip) for clip in clips))
 
 
 def read_manifest(path: Path) -> list[Clip]:
-    """Read the clip table that ``write_manifest`` wrote."""
+    """Return the clips that ``write_manifest`` wrote.
+
+    Raises EarmarkError if the file is missing or damaged.
+    """
     return [Clip(*row) for row in read_csv(path, [f.name for f in fields(Clip)])[1]]
 
 
 def write_tags(path: Path, table: TagTable) -> None:
-    """Write clip_id and one 0/1 column per tag."""
+    """Write one row per clip: clip_id and the 0/1 tags."""
     rows = ([clip_id, *values] for clip_id, values in zip(table.clip_ids, table.values.tolist(), strict=True))
     write_csv(path, ["clip_id", *table.tags], rows)
 
 
 def read_tags(path: Path) -> TagTable:
-    """Read the table that ``write_tags`` wrote."""
+    """Return the table that ``write_tags`` wrote.
+
+    Raises EarmarkError if the file is missing or damaged, or if a value is not 0 or 1.
+    """
     header, rows = read_csv(path, ["clip_id"])
     return TagTable(tuple(row[0] for row in rows), tuple(header[1:]), binary(path, header[1:], [r[1:] for r in rows]))
 
 
 def binary(path: Path, tags: Sequence[str], rows: Sequence[Sequence[str]]) -> NDArray[np.uint8]:
-    """Return cells of 0 and 1 as an array (rows, tags). Raises EarmarkError, which names the first other value."""
+    """Return the cells as an array (rows, tags) in {0, 1}. Raises EarmarkError at the first cell that is not 0 or 1."""
     for number, row in enumerate(rows, 2):
         if not set(row) <= {"0", "1"}:
             place = next(i for i, cell in enumerate(row) if cell not in ("0", "1"))

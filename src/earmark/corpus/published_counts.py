@@ -1,7 +1,7 @@
-"""The counts that MagnaTagATune must have: to compare with the literature you must have its clips.
+"""The published counts of MagnaTagATune: results compare with the literature only if they are of the same clips.
 
-Law et al. 2009 published 25,863 rows; Song et al. 2018 use the 21,108 with one of the 50 most frequent tags; Panwar et
-al. and Dalla Longa et al. merge synonyms first, which gives 21,358.
+Law et al. 2009 published 25,863 rows. Song et al. 2018 use the 21,108 that have any of the 50 most frequent tags.
+Panwar et al. and Dalla Longa et al. merge synonyms first, which gives 21,358.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from earmark.corpus.labels import merge, read_synonyms, top_tags
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
 
-BROKEN = frozenset(  # no decoder reads them: clips 35644, 55753 and 57881, all in the training split
+BROKEN = frozenset(  # clips 35644, 55753 and 57881, all in the training split: no decoder can read them
     {
         "6/norine_braun-now_and_zen-08-gently-117-146.mp3",
         "8/jacob_heringman-josquin_des_prez_lute_settings-19-gintzler__pater_noster-204-233.mp3",
@@ -26,7 +26,7 @@ BROKEN = frozenset(  # no decoder reads them: clips 35644, 55753 and 57881, all 
 ROWS = 25_863
 RAW_TAGS = 188
 SYNONYMS = Path(__file__).parent / "synonyms/magnatagatune.yaml"
-EXPECTED = {  # train, valid and test by folders
+EXPECTED = {  # clips in train, valid and test, if the folders decide the split
     "all rows": (18_709, 1_825, 5_329),
     "without the broken files": (18_706, 1_825, 5_329),
     "with a top-50 tag": (15_247, 1_529, 4_332),
@@ -37,7 +37,10 @@ SONGS, ARTISTS = 5_405, 230
 
 
 def counts(clips: Sequence[Clip], table: TagTable) -> dict[str, tuple[int, ...]]:
-    """Count the clips in train, valid and test, by the names of EXPECTED, as far as the table's tags tell."""
+    """Return the number of clips in train, valid and test, by the names of EXPECTED.
+
+    Names whose count needs other tags than the table has are left out.
+    """
     everything: NDArray[np.bool_] = np.ones(len(clips), bool)
     whole = np.array([clip.path not in BROKEN for clip in clips])
     found: dict[str, NDArray[Any]] = {"all rows": everything, "without the broken files": whole}
@@ -53,16 +56,16 @@ def counts(clips: Sequence[Clip], table: TagTable) -> dict[str, tuple[int, ...]]
 
 
 def _tagged(table: TagTable) -> NDArray[np.bool_]:
-    """Return which clips have a tag at all."""
+    """Return a mask (clips,) of the clips that have any tag."""
     return np.asarray(table.values.max(axis=1) > 0)
 
 
 def verify(clips: Sequence[Clip], table: TagTable) -> list[str]:
-    """Compare a full-size MagnaTagATune in its split by folders with the published counts: return a line per count.
+    """Compare MagnaTagATune, split by its folders, with the published counts. Return the lines of a table of them.
 
-    For a table of another size nothing is published: no line is returned.
+    Returns no line if the corpus does not have 25,863 clips, because nothing is published of another size.
 
-    Raises CorpusError if a count is not the published one: rows that were edited, or moved between folders.
+    Raises CorpusError if a count differs: rows were edited, or moved to another folder.
     """
     if len(clips) != ROWS:
         return []

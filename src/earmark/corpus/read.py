@@ -1,4 +1,4 @@
-"""The configured corpus, whatever its kind, as clips and a tag table."""
+"""Read the corpus of params.yaml, whatever its kind, as clips and a tag table."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from earmark.corpus.manifest import Clip, TagTable, described, write_manifest, w
 
 
 def read_corpus(params: Path, out: Path) -> None:
-    """Do what the stage does: read the corpus of params.yaml, and write ``out``/manifest.csv and tags.csv.
+    """Run the stage: read the corpus of params.yaml, and write manifest.csv and tags.csv into the folder ``out``.
 
-    Raises CorpusError with the file and line of whatever is wrong.
+    Raises CorpusError, with the file and line, if the corpus cannot be used.
     """
     config = load(params).corpus
     watch = progress.Stopwatch()
@@ -29,15 +29,18 @@ def read_corpus(params: Path, out: Path) -> None:
 
 
 def read(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
-    """Read the corpus and split it as asked for. Raises CorpusError with the file and line of whatever is wrong."""
+    """Return the clips, split as ``corpus.split`` says, and their tags.
+
+    Raises CorpusError, with the file and line, if the corpus cannot be used.
+    """
     clips, tags = registry.module(config.kind).corpus(config)
     return split(clips, config.split, config.seed, registry.broken(config.kind)), tags
 
 
 def split(clips: list[Clip], policy: SplitPolicy, seed: int, aside: Collection[str] = ()) -> list[Clip]:
-    """Deal the clips to the splits by a policy of ``corpus.split``.
+    """Return the clips, dealt to the splits by a policy of ``corpus.split``.
 
-    aside: paths of files that ``panwar-random`` leaves where they are, because they cannot be decoded.
+    aside: paths of files that cannot be decoded; ``panwar-random`` leaves them in their split.
     """
     if policy == "corpus":
         return clips
@@ -47,9 +50,9 @@ def split(clips: list[Clip], policy: SplitPolicy, seed: int, aside: Collection[s
 
 
 def verify(config: CorpusConfig, clips: list[Clip], table: TagTable) -> list[str]:
-    """Compare with the published counts of the kind, if it has any: return a line per count.
+    """Compare the corpus with the published counts of its kind, if there are any. Return lines to print.
 
-    Raises CorpusError if one of them differs.
+    Raises CorpusError if a count differs.
     """
     kind = registry.module(config.kind)
     return kind.verify(config, clips, table) if hasattr(kind, "verify") else []

@@ -1,8 +1,8 @@
-"""The one registry of kinds of corpora: a name in, a module of ``kinds`` out.
+"""The registry of kinds of corpora: it turns the name of a kind into its module in ``kinds``.
 
-A kind is a module there with a function ``corpus``, which reads the clips and tags that params.yaml names: a new file
-is a new kind. It may have two things more. ``BROKEN``: paths of files that are known to be unreadable. ``verify``:
-compares what was read with published counts.
+A kind is a module with a function ``corpus``, which reads the clips and tags that params.yaml names. To add a kind, add
+a file. A kind may also have ``BROKEN``, the paths of files that are known to be unreadable, and ``verify``, a function
+that compares the corpus with published counts.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from earmark.storage import provenance
 
 
 def kinds() -> list[str]:
-    """Return the names of all kinds, sorted; read from the files, so that none is imported for it."""
+    """Return the sorted names of all kinds, taken from the names of the files: no kind is imported."""
     return provenance.plugins("corpus.kinds")
 
 
 def module(kind: str) -> ModuleType:
-    """Return the module of a kind, one of ``kinds()``."""
+    """Return the module of a kind. kind: one of ``kinds()``."""
     return import_module(f"earmark.corpus.kinds.{kind}")
 
 
 def broken(kind: str) -> frozenset[str]:
-    """Return the paths of files that the corpora of a kind are known to have broken: nobody need be warned of them."""
+    """Return the paths of the files that are known to be broken in corpora of a kind: they need no warning."""
     return getattr(module(kind), "BROKEN", frozenset())

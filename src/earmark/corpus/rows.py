@@ -1,4 +1,4 @@
-"""What the readers of other corpora share: safe paths, shards, and rows of tags as a table."""
+"""What most kinds of corpora share: rows become clips and a tag table, paths are checked, shards are named."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AUDIO = (".mp3", ".wav", ".flac", ".ogg", ".au")
 
 @dataclass(frozen=True)
 class Row:
-    """One clip as a reader finds it; empty if the source does not say."""
+    """One clip as its corpus describes it; a text is empty if the corpus does not say."""
 
     where: str  # file and line, for errors
     path: str
@@ -30,10 +30,10 @@ class Row:
 
 
 def tabulate(rows: Iterable[Row]) -> tuple[list[Clip], TagTable]:
-    """Turn rows into clips and a tag table; tags in the order in which they first occur.
+    """Return the clips and the tag table of the rows, with the tags in the order in which they first occur.
 
-    If a row does not say otherwise, a clip's id and song are its path, its artist is its song, and the artist's name
-    decides its split (``splits.hashed``).
+    Unless its row says otherwise, a clip's id and song are its path, its artist is its song, and its split follows from
+    the artist's name (``splits.hashed``).
 
     Raises CorpusError if a path leaves the folder, an id occurs twice, a split is unknown, or there is no row.
     """
@@ -63,7 +63,13 @@ def tabulate(rows: Iterable[Row]) -> tuple[list[Clip], TagTable]:
 
 
 def safe(path: str, where: str) -> str:
-    """Return ``path`` without detours. Raises CorpusError if it is absolute, leaves its folder, or is not text."""
+    """Return ``path`` in its simplest form. where: file and line, for errors.
+
+    Raises CorpusError if the path is empty or absolute, leaves the audio folder, has backslashes, or is not UTF-8.
+
+    >>> safe("rock//./one.mp3", "music.csv, line 2")
+    'rock/one.mp3'
+    """
     parts = PurePosixPath(path)
     if "\\" in path:
         forward = path.replace("\\", "/")
@@ -76,13 +82,18 @@ def safe(path: str, where: str) -> str:
 
 
 def shard_of(path: str) -> str:
-    """Return the shard of a clip: its folder, or one of sixteen, by its name, if it lies in none.
+    """Return the name of a clip's shard: its folder or, if it lies in none, one of sixteen, chosen by a hash.
 
-    Folders are how corpora grow, so a clip that is added changes one shard.
+    Corpora grow by folders, so a new clip changes a single shard.
+
+    >>> shard_of("rock/one.mp3")
+    'rock'
+    >>> shard_of("Rock & Roll/one.mp3")
+    'Rock_Roll-9d47f1'
     """
     folder = PurePosixPath(path).parent.as_posix()
     if folder == ".":
         return hashlib.sha256(path.encode()).hexdigest()[0]
     plain = re.sub(r"[^A-Za-z0-9_-]+", "_", folder)
-    # two folders must not share a shard because their names differ in what a file name cannot hold
+    # a digest keeps two folders apart whose names differ only in the characters that were replaced
     return plain if plain == folder else f"{plain}-{hashlib.sha256(folder.encode()).hexdigest()[:6]}"

@@ -1,4 +1,4 @@
-"""Which clips train, validate and test: the literature's splits, and splits that keep songs and artists together."""
+"""Deal clips to train, valid and test: as in the literature, or with songs or artists kept together."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Group = Literal["song", "artist"]
 def random_clips(
     clips: Sequence[Clip], seed: int, shares: Sequence[float] = PANWAR, aside: Collection[str] = ()
 ) -> list[Clip]:
-    """Shuffle clips into splits in proportion to ``shares``, whatever their songs: clips of one song leak.
+    """Return the clips, dealt at random to the splits in proportion to ``shares``, whatever their songs: songs leak.
 
-    Clips whose path is in ``aside`` keep their split and do not count. With MagnaTagATune's 25,860 readable clips and
-    the default shares the sizes are those of Panwar et al.
+    Clips whose path is in ``aside`` keep their split and do not count. For MagnaTagATune's 25,860 readable clips, the
+    default shares give the sizes of Panwar et al.
     """
     drawn = [row for row, clip in enumerate(clips) if clip.path not in aside]
     ends = np.rint(np.cumsum(shares) / np.sum(shares) * len(drawn)).astype(int)
@@ -34,7 +34,10 @@ def random_clips(
 
 
 def grouped(clips: Sequence[Clip], group: Group, seed: int, shares: Sequence[float] = FOLDERS) -> list[Clip]:
-    """Deal whole songs or artists to the splits in a shuffled order, each to the split that lacks most of its share."""
+    """Return the clips, with whole songs or artists dealt to the splits.
+
+    The groups come in a shuffled order; each goes to the split that lacks the largest part of its share.
+    """
     sizes = Counter(getattr(clip, group) for clip in clips)
     names = sorted(sizes)
     wanted = np.asarray(shares) / np.sum(shares) * len(clips)
@@ -49,7 +52,7 @@ def grouped(clips: Sequence[Clip], group: Group, seed: int, shares: Sequence[flo
 
 
 def hashed(name: str, shares: Sequence[float] = FOLDERS) -> str:
-    """Return the split of a song or artist by its name alone: a corpus that grows moves no clip to another split.
+    """Return the split of a song or artist, decided by its name alone: no clip changes its split if the corpus grows.
 
     >>> hashed("Ann", shares=(0, 0, 1))
     'test'

@@ -1,1 +1,1 @@
-"""The demo corpus: real compositions, re-orchestrated and rendered; tags are true by construction."""
+"""The demo corpus: real compositions, re-orchestrated and rendered, with tags that are true by construction."""

@@ -12,15 +12,15 @@ from earmark.demo.plan import ClipPlan
 from earmark.demo.scores import Notes, Score
 
 Events = NDArray[np.float64]  # (n, 4): onset and duration in seconds, MIDI pitch, gain; sorted by onset
-PLAYED = 28.6  # seconds within which notes begin; the rest of the clip lets them ring
-TOGETHER = 0.04  # onsets closer than this count as one
-ONSETS = {"slow": (0.6, 1.25), "medium": (2.0, 3.8), "fast": (6.0, 9.0)}  # aimed at, per second
+PLAYED = 28.6  # seconds in which notes begin; during the rest of the clip they only ring
+TOGETHER = 0.04  # seconds; onsets closer than this count as one
+ONSETS = {"slow": (0.6, 1.25), "medium": (2.0, 3.8), "fast": (6.0, 9.0)}  # the tempo aims at so many per second
 TECHNO_BPM = (118.0, 148.0)
-PULSE_BPM = 75.0  # the pulse lies between this and its double
-LOW_CENTRE = 40.0  # MIDI pitch around which low arrangements are laid
+PULSE_BPM = 75.0  # the pulse lies between this and twice this
+LOW_CENTRE = 40.0  # MIDI pitch around which low arrangements lie
 SOFT = 0.5  # gain of an unaccented note
 
-# (place in a bar of four beats, General MIDI percussion note, gain)
+# strokes of a bar of four beats: (place in beats, General MIDI percussion note, gain)
 PATTERNS: dict[str, tuple[tuple[float, int, float], ...]] = {
     "techno": (
         *((float(b), 36, 1.0) for b in range(4)),
@@ -56,7 +56,7 @@ MACHINES = (24, 25)  # the electronic kit and the TR-808
 
 @dataclass(frozen=True)
 class Line:
-    """What one instrument, or the drums if `voice` is None, plays in the excerpt."""
+    """The notes of one instrument in the excerpt, or of the drums if `voice` is None."""
 
     events: Events
     program: int
@@ -66,15 +66,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """The lines of an excerpt and its pulse in beats a minute."""
+    """The lines of an excerpt, and its pulse in beats per minute."""
 
     lines: tuple[Line, ...]
     pulse_bpm: float
-    machine: bool  # whether the drums are a drum machine's
+    machine: bool  # whether a drum machine plays the drums
 
 
 def arrange(score: Score, clip: ClipPlan, rng: np.random.Generator) -> Arrangement:
-    """Give each voice its parts, set the tempo that reaches the planned pace, and cut the excerpt."""
+    """Return the excerpt's arrangement: each voice gets its parts, at a tempo that gives the planned pace."""
     parts = _parts(score)
     playing = _assign(parts, clip, rng)
     used = sorted({p for mine in playing for p in mine})
@@ -99,13 +99,13 @@ def arrange(score: Score, clip: ClipPlan, rng: np.random.Generator) -> Arrangeme
 
 
 def onset_rate(lines: list[Line]) -> float:
-    """Count the distinct onsets a second of the pitched lines; the drums are left out."""
+    """Return the number of distinct onsets per second; the drums are left out."""
     onsets = np.sort(np.concatenate([line.events[:, 0] for line in lines if line.voice is not None]))
     return float(1 + np.sum(np.diff(onsets) > TOGETHER)) / PLAYED if onsets.size else 0.0
 
 
 def median_pitch(lines: list[Line]) -> float:
-    """Return the MIDI pitch below which half of the sounding time of the pitched lines lies."""
+    """Return the median MIDI pitch, weighted by the notes' durations; the drums are left out."""
     events = np.concatenate([line.events for line in lines if line.voice is not None])
     events = events[np.argsort(events[:, 2], kind="stable")]
     time = np.cumsum(events[:, 1])
@@ -113,7 +113,7 @@ def median_pitch(lines: list[Line]) -> float:
 
 
 def _parts(score: Score) -> list[Notes]:
-    """At most five parts; a lone tune gets a bass that holds the note found at every second beat."""
+    """Return at most five parts. A single tune gets a bass, which holds the tune's note of every second beat."""
     parts = list(score.parts)
     if len(parts) == 1:
         tune, step = parts[0], 2 * score.beat
@@ -125,7 +125,10 @@ def _parts(score: Score) -> list[Notes]:
 
 
 def _assign(parts: list[Notes], clip: ClipPlan, rng: np.random.Generator) -> list[list[int]]:
-    """Deal the parts to the voices, high ones to high instruments; one that plays chords may take two or all."""
+    """Return the parts that each voice plays, by number: high parts go to high instruments.
+
+    An instrument that can play chords may get two parts, or all of them if it is alone.
+    """
     voices = [INSTRUMENTS[voice.instrument] for voice in clip.voices]
     if len(voices) == 1:
         return [list(range(len(parts))) if voices[0].chords else [int(rng.integers(0, max(1, len(parts) - 1)))]]
@@ -140,19 +143,19 @@ def _assign(parts: list[Notes], clip: ClipPlan, rng: np.random.Generator) -> lis
 
 
 def _tempo(parts: list[Notes], used: list[int], score: Score, clip: ClipPlan, rng: np.random.Generator) -> float:
-    """Return the quarters a minute at which the parts in use have the planned number of onsets a second."""
+    """Return the tempo, in quarters per minute, that gives the used parts the planned number of onsets per second."""
     onsets = np.unique(np.concatenate([parts[p][:, 0] for p in used]).round(3)).size
     return float(60 * rng.uniform(*ONSETS[clip.pace]) * score.length / onsets)
 
 
 def _into_techno(quarter_bpm: float, pulse: float, rng: np.random.Generator) -> tuple[float, float]:
-    """Scale tempo and pulse together so that the pulse is a techno beat."""
+    """Return tempo and pulse, scaled together so that the pulse lies in TECHNO_BPM."""
     wanted = float(rng.uniform(*TECHNO_BPM))
     return quarter_bpm * wanted / pulse, wanted
 
 
 def _start(lead: Notes, score: Score, seconds: int, quarter_bpm: float) -> float:
-    """Return the excerpt's start in quarters, on a beat; later than planned if the lead would rest."""
+    """Return the start of the excerpt in quarters, on a beat. It is later than planned if the lead would rest there."""
     span = PLAYED * quarter_bpm / 60
     start = round(seconds * quarter_bpm / 60 / score.beat) * score.beat % score.length
     for _ in range(64):
@@ -163,7 +166,7 @@ def _start(lead: Notes, score: Score, seconds: int, quarter_bpm: float) -> float
 
 
 def _cut(part: Notes, length: float, start: float, quarter_bpm: float) -> Notes:
-    """Cut an excerpt out of the endlessly repeated part; times become seconds from the excerpt's start."""
+    """Return an excerpt of the endlessly repeated part, in seconds from the start of the excerpt."""
     span = PLAYED * quarter_bpm / 60
     turns = np.arange(int((start + span) // length) + 1)
     notes = np.concatenate([part + np.array([turn * length, 0.0, 0.0]) for turn in turns])
@@ -174,14 +177,17 @@ def _cut(part: Notes, length: float, start: float, quarter_bpm: float) -> Notes:
 
 
 def _line(voice: Voice, parts: list[Notes], low: bool, key: int, rng: np.random.Generator) -> Line:
-    """Fit the notes to the instrument's range, articulate and accent them."""
+    """Return the line of an instrument: its notes in its range, with articulation and accents.
+
+    key: semitones by which the notes are transposed.
+    """
     notes = np.concatenate(parts)
     instrument = INSTRUMENTS[voice.instrument]
     events = np.empty((len(notes), 4))
     events[:, 0] = np.maximum(notes[:, 0] + rng.normal(0, 0.006, len(notes)).clip(-0.012, 0.012), 0)
     events[:, 1] = np.clip(notes[:, 1] * rng.uniform(0.55, 1.0), 0.06, 12.0)
     events[:, 2] = _fit(notes[:, 2] + key, instrument, low, rng)
-    swell = np.interp(events[:, 0], np.linspace(0, PLAYED, 9), rng.uniform(-3.0, 3.0, 9))  # dB, as in phrases
+    swell = np.interp(events[:, 0], np.linspace(0, PLAYED, 9), rng.uniform(-3.0, 3.0, 9))  # dB: phrases rise and fall
     events[:, 3] = rng.uniform(SOFT, 1.0, len(notes)) * 10 ** (swell / 20)
     return Line(events[np.argsort(events[:, 0], kind="stable")], voice.program, voice.gain_db, voice)
 
@@ -189,7 +195,7 @@ def _line(voice: Voice, parts: list[Notes], low: bool, key: int, rng: np.random.
 def _fit(
     pitch: NDArray[np.float64], instrument: Instrument, low: bool, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Move a line by whole octaves to where the instrument plays it best, then fold in what still sticks out."""
+    """Return the pitches, moved by octaves: first all together to fit the range, then each that is still outside."""
     if not pitch.size:
         return pitch
     middle = float(np.median(pitch))
@@ -208,7 +214,7 @@ def _fit(
 
 
 def _drums(kind: str, pulse: float, machine: bool, rng: np.random.Generator) -> Line:
-    """Repeat a pattern that marks every beat, or strike hand drums at random moments (`free`)."""
+    """Return the drums' line: a pattern that marks every beat or, for `free`, hand drums struck at random times."""
     beats = int(PLAYED * pulse / 60)
     if kind == "free":
         times = np.sort(rng.uniform(0, PLAYED, int(PLAYED * rng.uniform(0.5, 1.6))))

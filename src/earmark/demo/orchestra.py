@@ -1,4 +1,4 @@
-"""The instruments of the demo corpus and the ensembles they are drawn into."""
+"""The instruments of the demo corpus, and the ensembles that are drawn from them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Instrument:
-    """A line of the General MIDI sound set: programs, range in MIDI pitch, and what it counts as.
+    """An instrument of the General MIDI sound set.
 
-    `tags` are the tags that its sound makes true; `family` serves to build ensembles.
+    programs: its sounds, of which a clip uses one. low, high: its range in MIDI pitch. family: serves to build
+    ensembles. tags: the tags that hold if the instrument is heard. chords: whether it can play several parts.
     """
 
     name: str
@@ -22,8 +23,8 @@ class Instrument:
     family: str
     tags: tuple[str, ...] = ()
     chords: bool = False
-    eras: tuple[str, ...] = ()  # where it is drawn more often
-    dealt: bool = True  # dealt evenly over the clips, not only drawn as a further partner
+    eras: tuple[str, ...] = ()  # in which it is drawn more often
+    dealt: bool = True  # whether it is also dealt evenly over the clips, not only drawn as a further partner
 
 
 INSTRUMENTS = {
@@ -64,12 +65,12 @@ INSTRUMENTS = {
 DEALT = tuple(i.name for i in INSTRUMENTS.values() if i.dealt)
 ACOUSTIC = tuple(i.name for i in INSTRUMENTS.values() if i.family != "electronic")
 LOW = ("cello", "double bass", "bassoon", "trombone", "organ", "piano", "electric bass", "guitar", "choir", "horn")
-ERA_WEIGHT = 6.0  # how much likelier an instrument is where it belongs to the era: a hint, never a rule
+ERA_WEIGHT = 6.0  # an instrument is so many times likelier in its eras: a hint, never a rule
 
 
 @dataclass(frozen=True)
 class Voice:
-    """An instrument of an ensemble: its program and its level against the others in dB."""
+    """An instrument of an ensemble: its program, and its level in dB relative to the loudest possible."""
 
     instrument: str
     program: int
@@ -77,9 +78,10 @@ class Voice:
 
 
 def ensemble(rng: np.random.Generator, kind: str, era: str, low: bool, dealt: tuple[str, str]) -> tuple[Voice, ...]:
-    """Draw the instruments of a clip; the first dealt one always plays, the second wherever two or more do.
+    """Draw the voices of a clip.
 
-    `kind` is one of plan.KINDS, `low` draws the further partners from instruments that reach down.
+    kind: one of plan.KINDS. low: whether the further partners of a group are drawn from low instruments. dealt: two
+    instruments; the first always plays, the second plays unless the kind is solo.
     """
     lead, second = dealt
     names = [lead] if kind == "solo" else [lead, second]
@@ -107,7 +109,7 @@ def ensemble(rng: np.random.Generator, kind: str, era: str, low: bool, dealt: tu
 
 
 def _partners(rng: np.random.Generator, names: Iterable[str], era: str, count: int) -> list[str]:
-    """Draw distinct instruments, those of the era ERA_WEIGHT times as often."""
+    """Draw distinct instruments; those of the era weigh ERA_WEIGHT times as much."""
     pool = list(names)
     weights = np.array([ERA_WEIGHT if era in INSTRUMENTS[name].eras else 1.0 for name in pool])
     return [str(name) for name in rng.choice(pool, size=count, replace=False, p=weights / weights.sum())]
@@ -120,5 +122,5 @@ def _family(rng: np.random.Generator, family: str, count: int) -> list[str]:
 
 
 def _voice(rng: np.random.Generator, name: str, depth: float) -> Voice:
-    """Pick the sound of an instrument and its level, down to `depth` dB below the loudest."""
+    """Draw the program of an instrument, and its level between -`depth` and 0 dB."""
     return Voice(name, int(rng.choice(INSTRUMENTS[name].programs)), -float(rng.uniform(0.0, depth)))

@@ -1,4 +1,4 @@
-"""Which score, ensemble, tempo and effects each clip of the demo corpus gets: fixed by the seed alone, no audio."""
+"""Plan the demo corpus: the seed alone decides the score, ensemble, pace and effects of each clip."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from earmark.demo.scores import Piece, catalogue
 from earmark.errors import EarmarkError
 
 SPLITS: dict[str, tuple[str, float]] = {"train": ("0123456789ab", 0.69), "valid": ("c", 0.13), "test": ("def", 0.18)}
-MIN_CLIPS = 4  # what a plan can be drawn for; the counts of the tags need about 320
-MAX_CLIPS = 600  # beyond it the scores of the classic era would run out
+MIN_CLIPS = 4  # enough for a plan; for enough clips of every tag, about 320 are needed
+MAX_CLIPS = 600  # with more, the scores of the classic era would run out
 SECONDS = 29  # end - start in every file name, as in MagnaTagATune
 
 ERA_SHARE = {"folk": 0.24, "medieval": 0.17, "renaissance": 0.17, "baroque": 0.23, "classic": 0.19}
@@ -41,12 +41,15 @@ ERA_ROOMS = {
     "baroque": ("hall", "room"),
     "classic": ("room",),
 }
-DRUMLESS = ("solo", "duet", "ambient")  # kinds that are defined by the absence of drums
+DRUMLESS = ("solo", "duet", "ambient")  # kinds that have no drums by definition
 
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """All that is decided about a clip before a note is read; `start` is in seconds of the looped performance."""
+    """What is decided about a clip before its score is read.
+
+    start: in seconds of the performance, which repeats the score without end.
+    """
 
     index: int
     start: int
@@ -62,7 +65,7 @@ class ClipPlan:
 
 @dataclass(frozen=True)
 class SongPlan:
-    """A score and the clips taken from it, all in one folder."""
+    """A piece and the clips that are taken from it, all in one folder."""
 
     piece: Piece
     folder: str
@@ -76,12 +79,15 @@ class SongPlan:
 
 
 def split_of(folder: str) -> str:
-    """Return the split of a folder: 0-b train, c valid, d-f test."""
+    """Return the split of a folder: train for 0 to b, valid for c, test for d to f."""
     return next(split for split, (folders, _) in SPLITS.items() if folder in folders)
 
 
 def plan(clips: int, seed: int) -> list[SongPlan]:
-    """Draw the songs in the order of their clips' indices. Raises EarmarkError if `clips` is out of range."""
+    """Draw the songs of a corpus of `clips` clips, in the order of the clips' indices.
+
+    Raises EarmarkError if `clips` is not in [MIN_CLIPS, MAX_CLIPS], or if an era has too few scores.
+    """
     if not MIN_CLIPS <= clips <= MAX_CLIPS:
         raise EarmarkError(f"demo.clips must be in [{MIN_CLIPS}, {MAX_CLIPS}], got {clips}: music21 has no more scores")
     rng = np.random.default_rng([seed, clips])
@@ -96,7 +102,7 @@ def plan(clips: int, seed: int) -> list[SongPlan]:
     for place in order:
         folder, piece, cards = songs[place]
         tracks[piece.artist] = tracks.get(piece.artist, 0) + 1
-        first = int(rng.integers(0, 31))  # MagnaTagATune's excerpts of a song follow each other
+        first = int(rng.integers(0, 31))  # in MagnaTagATune, too, the clips of a song follow each other
         planned = tuple(_clip(seed, index + j, first + SECONDS * j, piece.era, card) for j, card in enumerate(cards))
         result.append(SongPlan(piece, folder, tracks[piece.artist], planned))
         index += len(cards)
@@ -104,7 +110,7 @@ def plan(clips: int, seed: int) -> list[SongPlan]:
 
 
 def _shuffled_catalogue(rng: np.random.Generator) -> dict[str, list[Piece]]:
-    """Shuffle each era's pieces, its sources taking turns so that a large one does not drown the others."""
+    """Return the pieces of each era, shuffled. Its sources take turns, so that a large one cannot drown the others."""
     shelves: dict[str, list[Piece]] = {}
     for era, pieces in catalogue().items():
         stacks: dict[str, list[Piece]] = {}
@@ -118,7 +124,10 @@ def _shuffled_catalogue(rng: np.random.Generator) -> dict[str, list[Piece]]:
 def _songs(
     rng: np.random.Generator, clips: int, folders: str, shelves: dict[str, list[Piece]]
 ) -> list[tuple[str, Piece, list[dict[str, str]]]]:
-    """Deal one split's clips into songs of two to four, taking the pieces off the shelves."""
+    """Return the songs of one split: the folder, the piece and the clips' cards of each.
+
+    The pieces are taken off the shelves, so that no other split gets them.
+    """
     sizes = _sizes(rng, clips)
     eras = _deck(rng, len(sizes), ERA_SHARE)
     cards = _cards(rng, [era for era, size in zip(eras, sizes, strict=True) for _ in range(size)])
@@ -132,7 +141,7 @@ def _songs(
 
 
 def _sizes(rng: np.random.Generator, clips: int) -> list[int]:
-    """Cut `clips` into songs of 2 to 4 clips, or a single smaller one if there are fewer than 2."""
+    """Return sizes of songs that add up to `clips`: 2 to 4 clips each, or a single song of 1 if there is only 1."""
     sizes: list[int] = []
     while (left := clips - sum(sizes)) > 4:
         size = int(rng.integers(2, 5))
@@ -141,9 +150,10 @@ def _sizes(rng: np.random.Generator, clips: int) -> list[int]:
 
 
 def _cards(rng: np.random.Generator, eras: list[str]) -> list[dict[str, str]]:
-    """Deal each property from its own shuffled deck: shares hold in every split, properties are independent.
+    """Return one card per clip, with a value of each property.
 
-    Only instruments and rooms lean towards the eras of the clips, so that an era can be heard at all.
+    Each property is dealt from its own shuffled deck, so that its shares hold in every split and properties are
+    independent. Only instruments and rooms lean towards the eras of the clips: otherwise no era could be heard.
     """
     clips = len(eras)
     even = dict.fromkeys(DEALT, 1 / len(DEALT))
@@ -153,7 +163,7 @@ def _cards(rng: np.random.Generator, eras: list[str]) -> list[dict[str, str]]:
     suits = {era: {name for name in DEALT if era in INSTRUMENTS[name].eras} | {*ERA_ROOMS[era]} for era in ERA_SHARE}
     for name in ("lead", "room"):
         dealt[name] = [_fitting(rng, dealt[name], suits[era]) for era in eras]
-    # only a clip that has room for a second instrument uses up one; the values that the leads left over come first
+    # a solo clip uses up no second instrument; reversed, so that rounding favours those it passed over for the leads
     spare = _deck(rng, clips - dealt["kind"].count("solo"), dict(reversed(even.items())))
     dealt["second"] = [
         lead if kind == "solo" else _fitting(rng, spare, suits[era], lead)
@@ -163,14 +173,17 @@ def _cards(rng: np.random.Generator, eras: list[str]) -> list[dict[str, str]]:
 
 
 def _fitting(rng: np.random.Generator, deck: list[str], suits: set[str], unlike: str = "") -> str:
-    """Take the deck's top card or, FITTING of the time, the first that suits; never `unlike` if another is left."""
+    """Take a card off the deck: with probability FITTING the first one that suits, otherwise the top one.
+
+    `unlike` is only taken if no other card is left.
+    """
     allowed = [place for place, card in enumerate(deck) if card != unlike] or [0]
     places = [place for place in allowed if deck[place] in suits]
     return deck.pop(places[0] if places and rng.random() < FITTING else allowed[0])
 
 
 def _clip(seed: int, index: int, start: int, era: str, card: dict[str, str]) -> ClipPlan:
-    """Complete a card: what a kind is defined by overrides what was dealt."""
+    """Return the plan of a clip; the definition of its kind overrides what was dealt."""
     rng = np.random.default_rng([seed, index, 0])
     card = dict(card)
     if card["kind"] in DRUMLESS:
@@ -184,13 +197,17 @@ def _clip(seed: int, index: int, start: int, era: str, card: dict[str, str]) -> 
 
 
 def _deck(rng: np.random.Generator, size: int, shares: Mapping[str, float]) -> list[str]:
-    """Return `size` shuffled cards that hold each value in proportion to its share."""
+    """Return `size` shuffled cards, with each value in proportion to its share."""
     cards = [value for value, count in _apportion(size, shares).items() for _ in range(count)]
     return [cards[i] for i in rng.permutation(size)]
 
 
 def _apportion(size: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """Split `size` by largest remainder, so that the counts add up to it."""
+    """Return counts that add up to `size`, in proportion to the shares, by the method of largest remainders.
+
+    >>> _apportion(4, {"solo": 0.5, "duet": 0.3, "group": 0.2})
+    {'solo': 2, 'duet': 1, 'group': 1}
+    """
     exact = {value: size * share for value, share in shares.items()}
     counts = {value: int(amount + 1e-9) for value, amount in exact.items()}
     rest: Sequence[str] = sorted(exact, key=lambda value: counts[value] - exact[value])

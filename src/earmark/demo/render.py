@@ -1,7 +1,7 @@
 """Render the demo corpus: real compositions, re-orchestrated, in the layout of MagnaTagATune.
 
 The scores come from music21's corpus, the sounds from pretty_midi's soundfont; both packages belong to the extra
-`demo`. Each tag is true by construction (see ``tags``): it is read off what was rendered, never off a title.
+`demo`. Each tag is true by construction (see ``tags``): it follows from what was rendered, never from a title.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from earmark.storage import provenance
 
 ANNOTATIONS = "annotations_final.csv"
 AUDIO = "audio"
-MADE = "made.json"  # by which settings and code
+MADE = "made.json"  # the settings and the code that made the corpus
 MIN_POSITIVES = {"train": 10, "valid": 2, "test": 3}
 PACKAGES = ("music21", "pretty_midi")
 
@@ -49,7 +49,7 @@ class DemoClip:
 
 
 def render_configured(params: Path, out: Path) -> None:
-    """Do what the stage does: render the demo corpus of params.yaml into ``out``, for other corpora nothing."""
+    """Run the stage: render the demo corpus of params.yaml into ``out``, or nothing for another kind of corpus."""
     config = load(params).corpus
     watch = progress.Stopwatch()
     if config.kind == "demo" and config.demo is not None:
@@ -61,9 +61,9 @@ def render_configured(params: Path, out: Path) -> None:
 
 
 def update(target: Path, clips: int, seed: int) -> int:
-    """Render into ``target`` unless it holds this very corpus already. Return how many clips were rendered.
+    """Render into ``target`` unless it holds this very corpus already. Return the number of clips rendered.
 
-    DVC runs the stage for a change of any setting of the corpus, of which few concern the demo.
+    DVC runs the stage whenever a setting of the corpus changes, but few of these settings concern the demo.
     """
     made = {"clips": clips, "seed": seed, "code": provenance.digest("demo")}
     note = target / MADE
@@ -76,7 +76,7 @@ def update(target: Path, clips: int, seed: int) -> int:
 
 
 def _content(folder: Path) -> str:
-    """SHA-256 of all that lies in the folder but the note itself: a damaged file is rendered again, not kept."""
+    """Return the SHA-256 of all files in the folder except MADE, so that a damaged file is noticed."""
     summary = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MADE):
         summary.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode())
@@ -85,11 +85,12 @@ def _content(folder: Path) -> str:
 
 
 def render(target: Path, clips: int, seed: int, workers: int | None = None) -> list[DemoClip]:
-    """Write `clips` MP3s and their annotations into the folder `target`. Return them in the order of their ids.
+    """Write `clips` MP3s and their annotations into the folder `target`. Return the clips in the order of their ids.
 
-    The same clips and seed give the same bytes whatever the number of workers (default: one per core).
-    Raises EarmarkError if a tag would have too few clips in a split, a package of the extra `demo` is missing, or
-    `target` holds something other than an older demo corpus; `target` is then left as it was.
+    The same clips and seed give the same bytes, whatever the number of workers (default: one per core).
+
+    Raises EarmarkError if a tag would have too few clips in a split, if a package of the extra `demo` is missing, or if
+    `target` holds anything but a demo corpus. `target` then stays as it was.
     """
     for package in PACKAGES:
         scores.package_folder(package)
@@ -102,7 +103,10 @@ def render(target: Path, clips: int, seed: int, workers: int | None = None) -> l
 
 
 def render_songs(songs: Sequence[SongPlan], seed: int, folder: Path, workers: int | None = None) -> list[DemoClip]:
-    """Render songs of a plan into `folder`/audio, in `workers` processes; 1 stays in this process."""
+    """Render songs of a plan into `folder`/audio. Return their clips in the order of their ids.
+
+    workers: the number of processes (default: one per core); with 1, no process is started.
+    """
     for name in sorted({song.folder for song in songs}):
         (folder / AUDIO / name).mkdir(parents=True, exist_ok=True)
     work = partial(render_song, seed=seed, audio=folder / AUDIO)
@@ -116,8 +120,8 @@ def render_songs(songs: Sequence[SongPlan], seed: int, folder: Path, workers: in
 
 
 def _in_pool(work: partial[list[DemoClip]], songs: Sequence[SongPlan], workers: int) -> Iterator[list[DemoClip]]:
-    """Map over the songs in fresh processes; a failure cancels what has not begun."""
-    # spawned, not forked: a caller that has threads running (torch, tqdm) cannot deadlock the workers
+    """Yield the clips of each song, rendered in new processes; a failure cancels the songs that have not begun."""
+    # spawned, not forked: threads of the caller (torch, tqdm) cannot deadlock the workers
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
     try:
         yield from pool.map(work, songs)
@@ -126,18 +130,18 @@ def _in_pool(work: partial[list[DemoClip]], songs: Sequence[SongPlan], workers: 
 
 
 def _cores() -> int:
-    """Count the cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def render_song(song: SongPlan, seed: int, audio: Path) -> list[DemoClip]:
-    """Parse one score and render its clips; nothing depends on which other songs this process rendered."""
+    """Read one score and return its clips, rendered. They do not depend on what this process rendered before."""
     score = scores.read(song.piece)
     return [_render_clip(song, score, clip, seed, audio) for clip in song.clips]
 
 
 def _render_clip(song: SongPlan, score: scores.Score, clip: ClipPlan, seed: int, audio: Path) -> DemoClip:
-    """Arrange, play and record one clip, write its MP3 and note down the facts."""
+    """Arrange, play and record one clip, write its MP3, and return it with its facts."""
     rng = np.random.default_rng([seed, clip.index, 1])
     arrangement = arranging.arrange(score, clip, rng)
     wave, heard = studio.mix(arrangement.lines)
@@ -148,7 +152,7 @@ def _render_clip(song: SongPlan, score: scores.Score, clip: ClipPlan, seed: int,
     if clip.echo == "echo":
         wave = studio.echo(wave, rng)
     wave, T60 = studio.place(wave, clip.room, clip.level, rng)
-    # 32 kbit/s at a constant rate, as MagnaTagATune's files
+    # a constant rate of 32 kbit/s, as in MagnaTagATune
     sf.write(audio / path, wave, studio.RATE, format="MP3", bitrate_mode="CONSTANT", compression_level=0.84)
     drummed = len(pitched) < len(heard)
     facts = Facts(
@@ -167,13 +171,13 @@ def _render_clip(song: SongPlan, score: scores.Score, clip: ClipPlan, seed: int,
 
 
 def tag_matrix(clips: Sequence[DemoClip]) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
-    """Return (clips, tags) with 1 where the tag holds, columns as in TAG_NAMES."""
+    """Return an array (clips, tags) that is 1 if the tag holds, with the columns of TAG_NAMES."""
     rows = [[tag in clip.tags for tag in TAG_NAMES] for clip in clips]
     return np.array(rows, np.uint8).reshape(len(clips), len(TAG_NAMES))
 
 
 def check_counts(clips: Sequence[DemoClip]) -> None:
-    """Raise EarmarkError if a tag has too few clips in a split, or two tags mark the same clips."""
+    """Raise EarmarkError if a tag has too few clips in a split, or if two tags mark the same clips."""
     matrix = tag_matrix(clips)
     splits = np.array([plan.split_of(clip.mp3_path[0]) for clip in clips])
     for tag, column in zip(TAG_NAMES, matrix.T, strict=True):
@@ -190,7 +194,7 @@ def check_counts(clips: Sequence[DemoClip]) -> None:
 
 
 def write_annotations(clips: Sequence[DemoClip], path: Path) -> None:
-    """Write MagnaTagATune's table: TAB-separated, every value in quotes, ids ascending."""
+    """Write a table in MagnaTagATune's form: TAB-separated, with every value in quotes."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n")
         writer.writerow(["clip_id", *TAG_NAMES, "mp3_path"])
@@ -200,11 +204,11 @@ def write_annotations(clips: Sequence[DemoClip], path: Path) -> None:
 
 @contextlib.contextmanager
 def _replacing(target: Path) -> Iterator[Path]:
-    """Yield a new folder beside `target` that takes its place at the end, and vanishes if an error occurs."""
+    """Yield a new folder beside `target`. It replaces `target` at the end, or is removed if an error occurs."""
     _refuse_foreign(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     new, old = (target.parent / f".{target.name}.{state}" for state in ("partial", "old"))
-    for leftover in (new, old):  # of a run that was killed
+    for leftover in (new, old):  # a run that was killed leaves them
         shutil.rmtree(leftover, ignore_errors=True)
     new.mkdir()
     try:
@@ -218,7 +222,7 @@ def _replacing(target: Path) -> Iterator[Path]:
 
 
 def _refuse_foreign(target: Path) -> None:
-    """Raise EarmarkError if `target` holds anything that this module did not write: it would be deleted."""
+    """Raise EarmarkError if `target` holds anything but a demo corpus: it would be deleted."""
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise EarmarkError(f"{target} must be a folder or absent for the demo corpus to be written there")
     if not target.exists() or not any(target.iterdir()):

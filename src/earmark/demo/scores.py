@@ -1,4 +1,4 @@
-"""Read compositions out of music21's bundled corpus into plain arrays of notes."""
+"""Read compositions from the corpus that music21 brings into plain arrays of notes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from earmark.errors import EarmarkError
 
 Notes = NDArray[np.float64]  # (n, 3): onset and duration in quarters, MIDI pitch; sorted by onset
-MIN_NOTES = 8  # a part with fewer is left out: it rests nearly all the time
+MIN_NOTES = 8  # a part with fewer is left out: it rests most of the time
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where in the corpus scores of one composer or collection lie."""
+    """The scores of one composer or collection: where they lie in the corpus, and how they are named."""
 
     era: str
     artist: str
@@ -32,7 +32,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Piece:
-    """One composition: a file below the corpus folder, or one numbered tune of an ABC file."""
+    """One composition: a file of music21's corpus, or one numbered tune of an ABC file."""
 
     era: str
     artist: str
@@ -44,7 +44,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Score:
-    """The notes of a piece: parts from high to low, the length of a beat and of the whole in quarters."""
+    """The notes of a piece: its parts from high to low, and the lengths of a beat and of the whole, in quarters."""
 
     parts: tuple[Notes, ...]
     beat: float
@@ -81,7 +81,10 @@ def require(module: str) -> Any:
 
 
 def package_folder(package: str) -> Path:
-    """Return the folder of an installed package of the extra `demo` without importing it."""
+    """Return the folder of a package of the extra `demo`, without importing it.
+
+    Raises EarmarkError if it is not installed.
+    """
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise EarmarkError(f"the demo corpus needs {package}: install earmark[demo]")
@@ -89,7 +92,7 @@ def package_folder(package: str) -> Path:
 
 
 def catalogue() -> dict[str, list[Piece]]:
-    """List the pieces of each era in a fixed order. Raises EarmarkError if the corpus lacks a source."""
+    """Return the pieces of each era in a fixed order. Raises EarmarkError if the corpus lacks a source."""
     root = package_folder("music21") / "corpus"
     pieces: dict[str, list[Piece]] = {era: [] for era in ERAS}
     for source in SOURCES:
@@ -106,7 +109,7 @@ def catalogue() -> dict[str, list[Piece]]:
 
 
 def _pieces(source: Source, path: Path, root: Path) -> list[Piece]:
-    """Return the file as one piece, or the tunes of an ABC file that holds many."""
+    """Return the file as one piece, or each tune as a piece if it is an ABC file of several tunes."""
     where = path.relative_to(root)
     tunes: list[tuple[int, str]] = []
     if path.suffix == ".abc":
@@ -124,17 +127,21 @@ def _pieces(source: Source, path: Path, root: Path) -> list[Piece]:
 
 
 def _slug(text: str) -> str:
-    """Lower-case letters and digits joined by underscores, as in MagnaTagATune's file names."""
+    """Return at most 60 lower-case letters, digits and underscores, as in MagnaTagATune's file names.
+
+    >>> _slug("The Devil's Dream")
+    'the_devil_s_dream'
+    """
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:60]
 
 
 def read(piece: Piece) -> Score:
-    """Parse a piece. Raises EarmarkError if it holds no usable part."""
+    """Return the notes of a piece. Raises EarmarkError if no part has MIN_NOTES notes, or if music21 is missing."""
     converter = require("music21.converter").Converter()
     path = package_folder("music21") / "corpus" / piece.path
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # overfull measures and the like: the notes are used as they stand
-        # the method that never looks at, nor leaves, pickles in the temporary folder
+        warnings.simplefilter("ignore")  # of overfull measures and the like; the notes are used all the same
+        # this method neither reads nor writes pickles in the temporary folder
         converter.parseFileNoPickle(path, piece.number, None, True)
         stream = converter.stream
         parts = [_notes(part) for part in stream.parts]
@@ -152,7 +159,7 @@ def read(piece: Piece) -> Score:
 
 
 def _notes(part: Any) -> Notes:
-    """Collect a part's notes with ties joined; grace notes and chord symbols, which have no length, are left out."""
+    """Return a part's notes, with tied notes joined; grace notes and chord symbols have no length and are left out."""
     rows: list[list[float]] = []
     open_ties: dict[int, list[float]] = {}
     for element in part.flatten().notes:

@@ -1,7 +1,8 @@
-"""A small player of SoundFont 2 files: the parts of the format (version 2.04) that a General MIDI set of sounds needs.
+"""A small player of SoundFont 2 files. It knows what a General MIDI set of sounds needs of the format (version 2.04).
 
-Left out: modulators, low-frequency oscillators, the modulation envelope, resonance, panning. The same call gives the
-same samples in every process, every note is in tune, and every note may have its own gain.
+It ignores modulators, low-frequency oscillators, the modulation envelope, resonance and panning. The same call gives
+the same samples in every process, every note is in tune, and every note may have its own gain. Sections are those of
+the format's specification.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from earmark.errors import EarmarkError
 
 Wave = NDArray[np.float64]
 DRUM_BANK = 128
-VELOCITY = 100  # picks the layer of a sound; loudness is the caller's gain
+VELOCITY = 100  # chooses the layer of a sound only; the caller's gain sets the loudness
 MAX_RELEASE = 1.5  # seconds
 DRUM_SECONDS = 1.5
-OPEN_FILTER = 13_500  # cents above 8.176 Hz: the default cut-off, as good as none
-DECAY_DB = 100.0  # section 8.1.3: decay and release times are those of a fall by 100 dB
+OPEN_FILTER = 13_500  # cents above 8.176 Hz: the default cut-off, which is as good as no filter
+DECAY_DB = 100.0  # section 8.1.3: in the decay or release time, the sound falls by 100 dB
 
 # generators, section 8.1.2
 (START, END, LOOP_START, LOOP_END, START_COARSE) = range(5)
@@ -32,7 +33,7 @@ FILTER, END_COARSE, ATTACK, HOLD, DECAY, SUSTAIN, RELEASE = 8, 12, 34, 35, 36, 3
 INSTRUMENT, KEYS, VELOCITIES, LOOP_START_COARSE, ATTENUATION = 41, 43, 44, 45, 48
 LOOP_END_COARSE, TUNE_COARSE, TUNE_FINE, SAMPLE, LOOPS, SCALE, ROOT = 50, 51, 52, 53, 54, 56, 58
 DEFAULTS = {FILTER: OPEN_FILTER, ATTACK: -12000, HOLD: -12000, DECAY: -12000, RELEASE: -12000, SCALE: 100, ROOT: -1}
-# what a preset may add to an instrument's value
+# generators whose value in a preset is added to that of its instrument
 ADDED = (FILTER, ATTACK, HOLD, DECAY, SUSTAIN, RELEASE, ATTENUATION, TUNE_COARSE, TUNE_FINE, SCALE)
 
 Generators = dict[int, int]
@@ -40,14 +41,17 @@ Generators = dict[int, int]
 
 @dataclass(frozen=True)
 class Zone:
-    """A recording and how it is played for a range of keys; places are indices into the font's samples."""
+    """A recording, and how it is played for a range of keys.
+
+    start, end, loop: indices into the font's samples. attack, hold, decay, release: seconds.
+    """
 
     keys: tuple[int, int]
     start: int
     end: int
     loop: tuple[int, int] | None
-    rate: float  # of the recording, times what its own tuning adds
-    root: float
+    rate: float  # Hz: that of the recording, changed by its tuning
+    root: float  # the recording's MIDI pitch
     scale: float  # semitones per key
     gain: float
     cutoff: float | None  # Hz
@@ -59,7 +63,10 @@ class Zone:
 
 
 class Soundfont:
-    """A font held in memory; `play` renders notes of one of its programs."""
+    """A font in memory; `play` renders notes with one of its programs.
+
+    Raises EarmarkError if the file is not a SoundFont 2 file.
+    """
 
     def __init__(self, path: Path) -> None:
         chunks = _chunks(path.read_bytes())
@@ -75,9 +82,12 @@ class Soundfont:
         self._found: dict[tuple[int, int], list[Zone]] = {}
 
     def play(self, events: Wave, program: int, drums: bool, rate: int, size: int) -> Wave:
-        """Render (onset s, duration s, MIDI pitch, gain) rows at `rate` Hz into `size` samples.
+        """Return the sound of the notes, as `size` samples at `rate` Hz.
 
-        A drum rings to its end. Raises EarmarkError if the font has no such program.
+        events: (notes, 4): onset and duration in seconds, MIDI pitch, gain. A drum rings for DRUM_SECONDS, whatever its
+        duration.
+
+        Raises EarmarkError if the font has no such program.
         """
         wave = np.zeros(size)
         zones = self._program(DRUM_BANK if drums else 0, program)
@@ -90,7 +100,10 @@ class Soundfont:
         return wave
 
     def _repeat(self, wave: Wave, zone: Zone, pitch: float, notes: Wave, rate: int) -> None:
-        """Add all notes of one pitch: the longest is computed once, each takes its beginning and its own release."""
+        """Add all notes of one pitch to `wave`.
+
+        The longest note is computed once; each note is its beginning, with a release of its own.
+        """
         longest = self._held(zone, pitch, float(notes[:, 1].max()) + zone.release, rate)
         fading = 10 ** (-np.arange(int(zone.release * rate) + 1) / rate / zone.release * DECAY_DB / 20)
         for onset, duration, gain in notes:
@@ -102,7 +115,7 @@ class Soundfont:
             wave[first : first + note.size] += note
 
     def _program(self, bank: int, program: int) -> list[Zone]:
-        """Return the zones of a program, its presets and instruments resolved."""
+        """Return the zones of a program: those of its preset combined with those of the preset's instruments."""
         if (bank, program) not in self._presets:
             raise EarmarkError(f"the soundfont has no program {program} in bank {bank}")
         if (bank, program) not in self._found:
@@ -116,7 +129,7 @@ class Soundfont:
         return self._found[bank, program]
 
     def _zone(self, inner: Generators, outer: Generators) -> Zone:
-        """Combine an instrument's generators, which set values, with a preset's, which add to them."""
+        """Return the zone of an instrument's generators, which set values, and a preset's, which add to them."""
         g = {**dict.fromkeys(ADDED, 0), **DEFAULTS, **inner}
         g |= {key: g[key] + outer.get(key, 0) for key in ADDED}
         _, start, end, loop_start, loop_end, rate, pitch, cents, _, _ = self._headers[g[SAMPLE]]
@@ -145,9 +158,9 @@ class Soundfont:
         )
 
     def _held(self, zone: Zone, pitch: float, seconds: float, rate: int) -> Wave:
-        """Play a note that is never released: read the recording at the speed that gives the pitch.
+        """Return a note that is never released: the recording, played at the speed that gives the pitch.
 
-        It is read at twice the rate, by linear interpolation, then decimated: high notes would alias otherwise.
+        It is read at twice the rate by linear interpolation, then decimated; otherwise high notes would alias.
         """
         step = zone.rate / (2 * rate) * 2 ** ((pitch - zone.root) * zone.scale / 12)
         size = int(2 * seconds * rate) + 2
@@ -158,7 +171,7 @@ class Soundfont:
             first, last = zone.loop
             turned = min(max(int(np.ceil((last - zone.start) / step)), 0), size)
             place[turned:] = first + np.fmod(place[turned:] - first, last - first)
-        before = place.astype(np.int64)  # what follows a loop's end equals what follows its start (section 7.10)
+        before = place.astype(np.int64)  # the sample after a loop's end equals the one after its start (section 7.10)
         low = self._samples[before]
         note = low + (self._samples[before + 1] - low) * (place - before)
         if zone.cutoff is not None:
@@ -171,7 +184,7 @@ class Soundfont:
 
 
 def _low_pass(wave: Wave, cutoff: float, rate: int) -> Wave:
-    """Second-order Butterworth low-pass by the bilinear transform."""
+    """Return the wave behind a second-order Butterworth low-pass, made by the bilinear transform. cutoff, rate: Hz."""
     k = np.tan(np.pi * cutoff / rate)
     a0 = 1 + np.sqrt(2) * k + k**2
     b = np.array([1.0, 2.0, 1.0]) * k**2 / a0
@@ -185,7 +198,7 @@ def _seconds(timecents: int) -> float:
 
 
 def _range(generators: Generators, key: int) -> tuple[int, int]:
-    """Return the lower and upper end that two bytes of a generator hold; the whole range if it is absent."""
+    """Return the ends of a range, which a generator holds in two bytes; 0 and 127 if it is absent."""
     value = generators.get(key, 0x7F00) & 0xFFFF
     return value & 0xFF, value >> 8
 
@@ -196,7 +209,7 @@ def _covers(generators: Generators) -> bool:
 
 
 def _chunks(data: bytes, start: int = 12) -> dict[bytes, bytes]:
-    """Collect the chunks of a RIFF file, those inside its lists included."""
+    """Return the chunks of a RIFF file by name, those inside its lists included."""
     found: dict[bytes, bytes] = {}
     place = start
     while place + 8 <= len(data):
@@ -208,7 +221,10 @@ def _chunks(data: bytes, start: int = 12) -> dict[bytes, bytes]:
 
 
 def _zones(first_bags: list[int], bags: bytes, generators: bytes) -> list[list[Generators]]:
-    """Return the zones of each preset or instrument, its global zone's values filled in; the last one is a sentinel."""
+    """Return the zones of each preset or instrument, with the values of its global zone filled in.
+
+    The last preset or instrument only marks the end of the list.
+    """
     rows = list(struct.iter_unpack("<Hh", generators))
     bounds = [first for first, _ in struct.iter_unpack("<2H", bags)]
     result = []
@@ -221,5 +237,5 @@ def _zones(first_bags: list[int], bags: bytes, generators: bytes) -> list[list[G
 
 @cache
 def load(path: Path) -> Soundfont:
-    """Read a font once per process."""
+    """Return a font, which is read once per process."""
     return Soundfont(path)

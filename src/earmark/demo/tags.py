@@ -1,4 +1,4 @@
-"""The demo corpus's tags: names as in MagnaTagATune, each with the definition that makes it true by construction."""
+"""The tags of the demo corpus: each has a name as in MagnaTagATune, and a definition that decides whether it holds."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from earmark.demo.orchestra import INSTRUMENTS
 
-SLOW, FAST = 1.5, 5.0  # distinct onsets a second of the pitched instruments; between them neither tag holds
+SLOW, FAST = 1.5, 5.0  # distinct onsets per second of the pitched instruments; between them neither tag holds
 QUIET_DB, LOUD_DB = -30.0, -18.0  # RMS in dB re full scale; between them neither tag holds
-LOW_PITCH = 50.0  # MIDI pitch (D3) below which half of the sounding time lies
+LOW_PITCH = 50.0  # MIDI pitch (D3); a clip is low if its median pitch is below it
 LONG_T60 = 2.0  # seconds
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What was measured on a rendered clip: only instruments that are heard in it, only notes that were played."""
+    """What is known of a rendered clip. Only instruments that are heard and notes that were played count."""
 
     era: str
     instruments: frozenset[str]
@@ -33,12 +33,12 @@ class Facts:
         return [INSTRUMENTS[name].family for name in self.instruments]
 
     def electronic(self) -> bool:
-        """Tell whether at least half of the sources of sound, drums included, are electronic."""
+        """Return whether at least half of the sources of sound, drums included, are electronic."""
         sources = len(self.instruments) + (self.drums != "none")
         return 2 * (self.families().count("electronic") + self.machine) >= sources
 
     def orchestral(self) -> bool:
-        """Tell whether six instruments sound, bowed strings, woodwind and brass among them."""
+        """Return whether six instruments or more are heard, with bowed strings, woodwind and brass among them."""
         found = set(self.families())
         bowed = bool(found & {"strings", "section"})
         return len(self.instruments) >= 6 and bowed and {"woodwind", "brass"} <= found
@@ -46,7 +46,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Tag:
-    """A tag, its definition in words and the same as a predicate."""
+    """A tag with its definition, in words and as a function of the facts."""
 
     name: str
     definition: str
@@ -54,7 +54,7 @@ class Tag:
 
 
 def _sounds(tag: str, definition: str) -> Tag:
-    """Return a tag that holds if an instrument is heard that counts as it."""
+    """Return a tag that holds if any instrument with this tag is heard."""
     names = frozenset(i.name for i in INSTRUMENTS.values() if tag in i.tags)
     return Tag(tag, definition, lambda facts: bool(names & facts.instruments))
 
@@ -122,5 +122,5 @@ TAG_NAMES = tuple(tag.name for tag in TAGS)
 
 
 def tags_of(facts: Facts) -> tuple[str, ...]:
-    """Return the names of the tags that hold, in the table's order."""
+    """Return the names of the tags that hold, in the order of TAGS."""
     return tuple(tag.name for tag in TAGS if tag.holds(facts))

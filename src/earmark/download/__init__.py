@@ -1,1 +1,1 @@
-"""Fetching and unpacking MagnaTagATune."""
+"""Fetch and unpack MagnaTagATune."""

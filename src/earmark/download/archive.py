@@ -1,4 +1,4 @@
-"""Unpack a zip that came in parts: sizes and CRCs checked, no path outside the target, no bomb, and resumable."""
+"""Unpack a zip that came in parts, safely: everything is checked before it is written, and a stopped run can go on."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from typing import Any
 from earmark.errors import EarmarkError, reason
 from earmark.progress import bar
 
-MAX_RATIO = 100  # of unpacked to packed size; music hardly shrinks at all
+MAX_RATIO = 100  # of unpacked to packed size; MP3s hardly shrink at all
 BLOCK = 1 << 20
-ENCRYPTED = 0x1  # of a member's flags
+ENCRYPTED = 0x1  # a bit of a member's flags
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
@@ -30,7 +30,7 @@ class ArchiveError(EarmarkError):
 
 
 class Joined(io.RawIOBase):
-    """Files read one after the other as if they were one, without a copy."""
+    """A file that reads several files one after the other, without a copy."""
 
     def __init__(self, parts: Sequence[Path]) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Joined(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place in the whole."""
+        """Go to a place in the whole. Return it. Raises OSError if it is before the beginning."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._starts[-1]}[whence]
         if base + offset < 0:
             raise OSError(f"cannot seek to {base + offset}")
@@ -60,7 +60,7 @@ class Joined(io.RawIOBase):
         return self._place
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer as far as the current part goes."""
+        """Fill the buffer as far as the current part goes. Return the number of bytes read."""
         number = bisect.bisect_right(self._starts, self._place) - 1
         if number >= len(self._files):
             return 0
@@ -78,7 +78,10 @@ class Joined(io.RawIOBase):
 
 
 def parts_of(first: Path) -> list[Path]:
-    """``x.zip.001`` and all that follow it. Raises ArchiveError if one between them is missing."""
+    """Return all parts of an archive in order. first: the path of the first part, ``x.zip.001``.
+
+    Raises ArchiveError if there is no part, or if a part before the last is missing.
+    """
     numbered = {int(p.suffix[1:]): p for p in first.parent.glob(f"{first.stem}.*") if p.suffix[1:].isdigit()}
     if not numbered:
         raise ArchiveError(f"{first} does not exist")
@@ -89,10 +92,13 @@ def parts_of(first: Path) -> list[Path]:
 
 
 def unpack(parts: Sequence[Path], target: Path) -> dict[str, int]:
-    """Extract a zip that lies in one or more parts into the folder ``target``. Return how many files came and stayed.
+    """Unpack a zip in one or more parts into the folder ``target``. Return the numbers of files written and kept.
 
     Nothing is written before every name and size has been checked. A file that is there with the right size and CRC
-    stays; the others are written beside their place and renamed, so that a second run goes on where one was stopped.
+    is kept. The others are written beside their place and renamed, so that a second run goes on if the first stopped.
+
+    Raises ArchiveError if the zip is damaged, encrypted or compressed by an unknown method, if a file would lie outside
+    ``target``, is a link, occurs twice or is suspiciously small when packed, or if the disk is full.
     """
     name = f"{parts[0]}" + (f" and {len(parts) - 1} more" if len(parts) > 1 else "")
     with (
@@ -120,21 +126,21 @@ def unpack(parts: Sequence[Path], target: Path) -> dict[str, int]:
 
 @contextlib.contextmanager
 def _damage_explained(name: str) -> Iterator[None]:
-    """Turn what zipfile and its decompressors raise on damaged bytes into an ArchiveError."""
+    """Raise ArchiveError in place of the errors that zipfile and its decompressors raise on damaged bytes."""
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error) as error:
         raise ArchiveError(
             f"{name}: {error or 'it ends too early'}; a part is missing, cut short or damaged: fetch it again"
         ) from None
-    except (NotImplementedError, RuntimeError) as error:  # a later version of the format, another disk of several
+    except (NotImplementedError, RuntimeError) as error:  # a later version of the format, or one of several disks
         raise ArchiveError(
             f"{name}: {error}; this archive cannot be unpacked here, unpack it with another tool"
         ) from None
 
 
 def _require_safe(member: zipfile.ZipInfo, name: str) -> None:
-    """Refuse what cannot be read, would leave the target, link elsewhere, or unpack to far more than it takes."""
+    """Raise ArchiveError if a member cannot be read, lies outside the target, is a link, or would grow too much."""
     if member.flag_bits & ENCRYPTED:
         raise ArchiveError(f"{name}: {member.filename!r} is encrypted and needs a password; nothing was unpacked")
     if member.compress_type not in METHODS:
@@ -172,7 +178,10 @@ def _is_there(member: zipfile.ZipInfo, target: Path) -> bool:
 
 
 def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
-    """Write one file beside its place and rename it; its CRC is checked on the way."""
+    """Write one file beside its place and rename it; zipfile checks its CRC while reading.
+
+    Raises BadZipFile if its bytes are damaged, and ArchiveError if it cannot be written.
+    """
     path = target / member.filename
     temporary = path.with_name(path.name + ".part")
     try:
@@ -181,7 +190,7 @@ def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> N
             shutil.copyfileobj(source, file, BLOCK)
         temporary.replace(path)
     except OSError as error:
-        if error.errno is None:  # bz2's word for damaged bytes
+        if error.errno is None:  # so bz2 reports damaged bytes
             raise zipfile.BadZipFile(f"{member.filename!r}: {error}") from None
         raise ArchiveError(
             f"{path}: {reason(error)}; what was unpacked stays, and a second run goes on after it"

@@ -1,4 +1,4 @@
-"""Fetch large files over HTTP: resumed where they broke off, tried again, compared with what came the first time."""
+"""Fetch large files over HTTP: a broken download is tried again and resumed, and checksums are kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from earmark.progress import bar
 CHECKSUMS = "SHA256SUMS"  # as `sha256sum` writes and checks it
 BLOCK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte
-FINAL = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EISDIR, errno.ENOTDIR)  # no use to try again
+FINAL = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EISDIR, errno.ENOTDIR)  # another try cannot help
 
 
 class DownloadError(EarmarkError):
@@ -28,22 +28,27 @@ class DownloadError(EarmarkError):
 
 @dataclass(frozen=True)
 class Patience:
-    """How often a file is tried without any progress, and the seconds before the second try; they double each time."""
+    """When to give up.
+
+    attempts: how many tries in a row may bring no byte. wait: seconds before the second try; they double each time.
+    """
 
     attempts: int = 6
     wait: float = 1.0
 
 
 class _AgainError(Exception):
-    """What may go better the next time."""
+    """A failure that may not occur at the next try."""
 
 
 def fetch(url: str, target: Path, patience: Patience = Patience()) -> Path:
     """Download ``url`` to ``target`` unless it is there already. Return ``target``.
 
-    What has arrived stays in ``target``.part and is continued by a range request, now or in the next call. The first
-    success is noted in SHA256SUMS beside the file; any later copy must have that checksum. Raises DownloadError where
-    the address is wrong, the disk too small, the checksum another, or nothing arrived in ``patience.attempts`` tries.
+    What has arrived stays in ``target``.part, and a range request continues it, in this call or the next. The first
+    complete download is noted in SHA256SUMS beside the file; every later copy must have that checksum.
+
+    Raises DownloadError if the address is wrong, if the disk is too small, if the checksum differs, or if nothing
+    arrived in ``patience.attempts`` tries.
     """
     if target.is_file():
         _verify(target, target)
@@ -75,7 +80,10 @@ def fetch(url: str, target: Path, patience: Patience = Patience()) -> Path:
 
 
 def _continue(url: str, part: Path) -> None:
-    """Ask for what is missing of ``part`` and append it. Raises _AgainError or OSError if it breaks off."""
+    """Ask for the bytes that ``part`` lacks and append them.
+
+    Raises _AgainError, OSError or HTTPException if another try may help, and DownloadError if none can.
+    """
     have = _size(part)
     try:
         request = urllib.request.Request(url)
@@ -83,7 +91,7 @@ def _continue(url: str, part: Path) -> None:
         raise DownloadError(f"--base-url: {error}; it begins with https:// or http://") from None
     if have:
         request.add_header("Range", f"bytes={have}-")
-        if _tag(part).is_file():  # another version of the file must not be appended to this one
+        if _tag(part).is_file():  # bytes of another version of the file must not be appended
             request.add_header("If-Range", _tag(part).read_text())
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT)
@@ -116,7 +124,10 @@ def _continue(url: str, part: Path) -> None:
 
 
 def _verify(file: Path, target: Path) -> None:
-    """Compare ``file`` with the checksum noted for ``target``, or note it. Raises DownloadError if they differ."""
+    """Compare ``file`` with the checksum that is noted for ``target``; if there is none, note it.
+
+    Raises DownloadError if they differ.
+    """
     sums = target.parent / CHECKSUMS
     lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
     noted = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
@@ -144,12 +155,12 @@ def _size(path: Path) -> int:
 
 
 def _tag(part: Path) -> Path:
-    """Return where the version of an unfinished file is noted."""
+    """Return the path of the file that notes the version of an unfinished download."""
     return part.with_name(part.name + ".tag")
 
 
 def _length(headers: Message) -> int | None:
-    """Return the size of a whole answer in bytes, None if the server does not say."""
+    """Return the size of the whole answer in bytes, from Content-Length; None if the server does not say."""
     value = headers.get("Content-Length")
     return int(value) if value is not None and value.isdigit() else None
 

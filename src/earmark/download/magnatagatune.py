@@ -1,4 +1,4 @@
-"""MagnaTagATune as its makers distribute it: three parts of a zip, two tables."""
+"""MagnaTagATune as its authors distribute it: a zip in three parts, and two tables."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ PATIENCE = Patience()
 
 
 def prepare(folder: Path, download: bool, base_url: str | None = None) -> str:
-    """Fetch what is missing, if asked to, and unpack the parts into ``folder``/audio. Return what params.yaml needs.
+    """Unpack the parts in ``folder`` into ``folder``/audio. Return a report, with the lines that params.yaml needs.
 
-    Every step that is done is skipped, so that a stopped run goes on. Raises EarmarkError if a file is missing.
+    download: whether missing files are fetched first. What is already done is skipped, so that a stopped run can go on.
+
+    Raises EarmarkError if a file is missing, cannot be fetched, or cannot be unpacked.
     """
     if download:
         for name in (*TABLES, *PARTS):

@@ -1,1 +1,1 @@
-"""Kinds of corpora, a module each."""
+"""Kinds of corpora, one module each."""

@@ -1,4 +1,4 @@
-"""A folder per class, as GTZAN is distributed: the folder's name is the tag of every file in it."""
+"""One folder per class, as in GTZAN: the name of the folder is the tag of every file in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from earmark.corpus.text import csv_rows, read_text
 
 
 def corpus(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
-    """Read the folders below ``corpus.audio``, and what there is of lists and artists in ``corpus.annotations``."""
+    """Return the clips and tags of the folders below ``corpus.audio``.
+
+    The lists train.txt, valid.txt and test.txt, and artists.csv, are used if they are in ``corpus.annotations``.
+    """
     lists = {split: config.annotations / f"{split}.txt" for split in SPLITS}
     artists = config.annotations / "artists.csv"
     given = {split: file for split, file in lists.items() if file.is_file()}
@@ -22,15 +25,17 @@ def corpus(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
 def read(
     audio: Path, splits: Mapping[str, Path] | None = None, artists: Path | None = None
 ) -> tuple[list[Clip], TagTable]:
-    """Read <class>/<file> below ``audio``, sorted.
+    """Return the clips and tags of the files <class>/<file> below ``audio``, sorted by path.
 
-    splits: for each split a text file with one path a line (GTZAN's fault-filtered lists); files in none of them are
-    left out. artists: a CSV of path,artist (Sturm's index of GTZAN), so that no artist need lie in two splits.
-    Raises CorpusError if no file is found, if a list names a file that is not there, or if an index names no file that
-    is.
+    splits: for each split, a text file with one path per line (GTZAN's fault-filtered lists). If there are lists, files
+    in none of them are left out. artists: a CSV of path,artist (Sturm's index of GTZAN); with it, splits can keep
+    artists together.
+
+    Raises CorpusError if there is no audio file, if a list names a file that is not there, if two lists name the same
+    file, or if no path in the CSV of artists is that of a file.
     """
     here = audio.glob("*/*") if audio.is_dir() else ()
-    # hidden files are no clips: macOS puts a "._x.mp3" beside each x.mp3 on a foreign disk
+    # hidden files are not clips: macOS writes "._x.mp3" beside each x.mp3 on disks of other systems
     files = sorted(path for path in here if path.suffix.lower() in AUDIO and not path.name.startswith("."))
     if not files:
         raise CorpusError(f"corpus.audio: {audio} holds no folder with audio files ({', '.join(AUDIO)})")
@@ -58,7 +63,7 @@ def _rows(audio: Path, paths: list[str], chosen: dict[str, str], artists: dict[s
 
 
 def _split_lists(lists: Mapping[str, Path]) -> dict[str, str]:
-    """Return the split of every path in the lists. Raises CorpusError if two lists have the same path."""
+    """Return the split of every path in the lists. Raises CorpusError if two lists name the same path."""
     found: dict[str, str] = {}
     for split, file in lists.items():
         for line in read_text(file).split("\n"):

@@ -1,4 +1,4 @@
-"""MTG-Jamendo (Bogdanov et al. 2019): autotagging tables of tracks with tags of genre, instrument and mood or theme."""
+"""MTG-Jamendo (Bogdanov et al. 2019): tables of tracks, with tags for genre, instrument, and mood or theme."""
 
 from __future__ import annotations
 
@@ -22,15 +22,20 @@ COLUMNS = ["TRACK_ID", "ARTIST_ID", "ALBUM_ID", "PATH", "DURATION", "TAGS"]
 
 
 def corpus(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
-    """Read the split and the set of tags that ``corpus.jamendo`` names."""
+    """Return the clips and tags of the split and the subset that ``corpus.jamendo`` names."""
     return read(config.annotations, config.jamendo.split, config.jamendo.subset)
 
 
 def read(metadata: Path, split: int = 0, subset: str = "top50") -> tuple[list[Clip], TagTable]:
-    """Read ``metadata``/splits/split-<split>/<subset>-{train,validation,test}.tsv, as the data set's repository has it.
+    """Return the clips and tags of a split and a subset of tags.
 
-    A tag's name is what follows the category (``genre---rock`` is rock). If two categories have the name, the category
-    follows in brackets. Raises CorpusError if a file is missing, a header is wrong, or a line is short.
+    metadata: the folder ``data`` of the data set's repository, which holds
+    splits/split-<split>/<file of the subset>-{train,validation,test}.tsv.
+
+    A tag is named without its category: ``genre---rock`` becomes rock. If two categories have a tag of that name, the
+    category is added in brackets.
+
+    Raises CorpusError if a file is missing, a header is wrong, or a line has too few columns.
     """
     if subset not in SUBSETS:
         raise CorpusError(f"corpus.jamendo.subset must be one of {', '.join(SUBSETS)}, got {subset!r}")

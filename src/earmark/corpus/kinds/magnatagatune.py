@@ -1,4 +1,4 @@
-"""MagnaTagATune's layout: folders 0-f of MP3s and a TAB-separated annotations_final.csv (Law et al. 2009)."""
+"""MagnaTagATune (Law et al. 2009): folders 0 to f of MP3s, and a TAB-separated annotations_final.csv."""
 
 from __future__ import annotations
 
@@ -15,27 +15,32 @@ from earmark.corpus.published_counts import BROKEN
 from earmark.corpus.text import csv_rows, read_text
 
 FOLDERS = "0123456789abcdef"
-_EXCERPT = re.compile(r"-\d+-\d+$")  # start and end in seconds, the last two parts of a clip's name
+_EXCERPT = re.compile(r"-\d+-\d+$")  # the end of a clip's name: where it starts and ends in its song, in seconds
 
 
 __all__ = ["BROKEN", "corpus", "read", "verify"]
 
 
 def corpus(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
-    """Read the clips below ``corpus.audio`` and the tags in ``corpus.annotations``."""
+    """Return the clips below ``corpus.audio`` and the tags in ``corpus.annotations``."""
     return read(config.audio, config.annotations)
 
 
 def verify(config: CorpusConfig, clips: list[Clip], table: TagTable) -> list[str]:
-    """Compare with the published counts, which are of the split by folders."""
+    """Compare with the published counts, if the folders decide the split. Return lines to print.
+
+    Raises CorpusError if a count differs.
+    """
     return published_counts.verify(clips, table) if config.split == "corpus" else []
 
 
 def read(audio: Path, annotations: Path) -> tuple[list[Clip], TagTable]:
     """Return the clips and their tags, in the order of the annotations.
 
-    A clip whose file is absent stays in the manifest: decoding rejects it with a reason, so that it is counted.
-    Raises CorpusError if a column is missing, an id occurs twice, a path leaves the folder, or no MP3 is there.
+    A clip whose file is absent stays in the manifest, so that decoding rejects it with a reason and counts it.
+
+    Raises CorpusError if a column is missing, a value is not 0 or 1, an id occurs twice, a path leads out of the
+    folders 0 to f, or there is no MP3.
     """
     if not audio.is_dir() or next(audio.glob("*/*.mp3"), None) is None:
         raise CorpusError(f"corpus.audio: {audio} holds no folder with MP3 files; is it the folder that holds 0 to f?")
@@ -56,7 +61,7 @@ def read(audio: Path, annotations: Path) -> tuple[list[Clip], TagTable]:
 
 
 def _rows(annotations: Path) -> Iterator[tuple[int, tuple[str, ...], str, list[str], str]]:
-    """Yield line number, tag names, clip id, tag values and path of every row."""
+    """Yield the line number, the names of the tags, the clip id, the tags' values and the path of every row."""
     lines = csv_rows(read_text(annotations), annotations, delimiter="\t")
     _, header = next(lines, (0, []))
     for column, place in (("clip_id", 0), ("mp3_path", -1)):
@@ -75,7 +80,7 @@ def _rows(annotations: Path) -> Iterator[tuple[int, tuple[str, ...], str, list[s
 
 
 def _clip(clip_id: str, path: str, where: str) -> Clip:
-    """Return one manifest row from ``<folder>/<artist>-<album>-<track>-<title>-<start>-<end>.mp3``."""
+    """Return the clip of a path ``<folder>/<artist>-<album>-<track>-<title>-<start>-<end>.mp3``."""
     parts = PurePosixPath(path)
     if parts.is_absolute() or ".." in parts.parts or len(parts.parts) != 2 or "\\" in path:
         raise CorpusError(f"{where}: mp3_path must be <folder>/<name>.mp3 inside the audio folder, got {path!r}")
@@ -87,7 +92,11 @@ def _clip(clip_id: str, path: str, where: str) -> Clip:
 
 
 def folder_split(folder: str) -> str:
-    """Return the split that the literature uses: folders 0-b train, c valid, d-f test."""
+    """Return the split of a folder in the literature: train for 0 to b, valid for c, test for d to f.
+
+    >>> folder_split("c")
+    'valid'
+    """
     position = FOLDERS.index(folder)
     return "train" if position < 12 else "valid" if position == 12 else "test"
 

@@ -1,4 +1,4 @@
-"""Your own music: a CSV with the columns path and tags, and, if known, clip_id, song, artist and split."""
+"""Your own music: a CSV with the columns path and tags and, if you know them, clip_id, song, artist and split."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ KNOWN = (*NEEDED, "clip_id", "song", "artist", "split")
 
 
 def corpus(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
-    """Read the table that ``corpus.annotations`` names."""
+    """Return the clips and tags of the table that ``corpus.annotations`` names."""
     return read(config.annotations)
 
 
 def read(table: Path) -> tuple[list[Clip], TagTable]:
-    """Read the table; tags are separated by ``|``. Raises CorpusError with the line of whatever is wrong."""
+    """Return the clips and tags of a table, in which ``|`` separates the tags.
+
+    Raises CorpusError, with the line, if a column is missing, unknown or there twice, or if a row cannot be used.
+    """
     return tabulate(_rows(table))
 
 
