@@ -1,4 +1,4 @@
-"""What params.yaml may hold, and how what is wrong with it is named."""
+"""The settings of params.yaml: which are valid, and errors that name the key, the limit and the value."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_wrong_value_is_named_with_its_key_and_limit(tmp_path, path, value, me
     ],
 )
 def test_an_option_of_a_representation_is_refused_where_it_is_used(tmp_path, kind, options, message):
-    """What options there are is known to the kind alone."""
+    """Only the kind knows its options."""
     section = {"mine": {"kind": kind, "rate": 16000, "samples": 20_000} | options}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params() | {"representations": section, "experiments": {}}))
     found = load(tmp_path / "params.yaml")
@@ -122,7 +122,7 @@ def test_a_default_that_is_spelled_out_is_no_other_setting():
 
 
 def test_shards_and_models_hold_all_options_of_a_kind():
-    """As they did when the options stood here; a new option is rare, or features are computed anew."""
+    """Stored settings must not change. A new option must be marked as rare, or all features are computed again."""
     common = {"rate": 16_000, "samples": 464_000}
     scattering = {
         "T": 8192, "Q": [8, 1], "oversampling": 1, "bank": "scatnet", "padding": "fast", "max_order": 2,
@@ -143,7 +143,7 @@ def test_shards_and_models_hold_all_options_of_a_kind():
 
 
 def test_settings_are_read_without_torch():
-    """By every stage, also by those that need no transform."""
+    """Every stage reads them, and some need no transform."""
     code = (
         "import sys; from pathlib import Path; from earmark.config import load; "
         f"load(Path({str(ROOT / 'params.yaml')!r})); sys.exit('torch' in sys.modules)"

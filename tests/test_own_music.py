@@ -1,4 +1,4 @@
-"""The example of docs/own-music.md runs as it stands there, and the other kinds run through the same stage."""
+"""The example of docs/own-music.md runs as written, and the other kinds of corpora run through the same stage."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def stage(folder, name, *arguments):
 
 @pytest.fixture
 def project(tmp_path):
-    """params.yaml with the page's corpus section, and music that fits the page's table with more artists."""
+    """Return a project with the corpus section of the page, and with the page's table and music for more artists."""
     (example,) = blocks("csv")
     header, *rows = example.strip().splitlines()
     for i in range(40):

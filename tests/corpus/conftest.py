@@ -1,4 +1,4 @@
-"""Small corpora of other layouts than MagnaTagATune's."""
+"""Small corpora in the layouts of GTZAN and MTG-Jamendo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw tags become labels: synonyms merged, the most frequent chosen, leaks and empty splits told."""
+"""Labels: synonyms are merged, the most frequent tags are chosen, leaks and empty splits are reported."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_the_raw_top_50_of_valid_and_test_has_its_published_counts_and_merges_in
         split: sum(bool(s) for row, s in zip(rows, some, strict=True) if row[1] == split) for split in ("valid", "test")
     }
     assert counts == {"valid": 1_529, "test": 4_332}
-    # 21,108 clips have one of them: 15,247 in train with the broken three
+    # 21,108 clips have any of them: 15,247 in train, the three broken ones included
     assert 15_247 + sum(counts.values()) == 21_108
     groups = [[t for t in g if t in tags] for g in read_synonyms(SHIPPED / "magnatagatune.yaml")]
     raw = TagTable(tuple(row[0] for row in rows), tuple(tags), values)
@@ -165,14 +165,14 @@ def test_the_raw_top_50_of_valid_and_test_has_its_published_counts_and_merges_in
     for column, tag in enumerate(merged.tags):
         name = first.get(tag, tag)
         if name in next(iter(full.values())):
-            # what the fifty raw tags know of a group is part of what all its tags know
+            # the fifty hold only a part of each group: if the tag merged from them holds, the whole group's does
             assert all(
                 full[clip][name] == "1" for clip, v in zip(merged.clip_ids, merged.values[:, column], strict=True) if v
             )
 
 
 def dealt(artists: int, policy: str = "corpus", own: str = "") -> list[Clip]:
-    """Two clips of a song by each artist, dealt as the corpus stage deals them; ``own`` is a split column."""
+    """Return two clips of one song by each artist, dealt as the corpus stage deals them; own: their split column."""
     rows = [
         Row("table", f"x/{i}.wav", ["a"], artist=f"artist{i // 2}", song=f"song{i // 2}", split=own)
         for i in range(2 * artists)

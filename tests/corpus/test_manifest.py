@@ -1,4 +1,4 @@
-"""The manifest and the tag table survive the way to a file and back, and name what is wrong with them."""
+"""Files that stages write, such as manifest and tag table: they are read as written, and errors name what is wrong."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_what_cannot_be_written_is_explained_and_what_stood_there_stays(tmp_path
     write_text(tmp_path / "x.txt", "old")
 
     def full(_):
-        raise OSError(28, "No space left on device")  # as a write has it: without a name
+        raise OSError(28, "No space left on device")  # as of a write: without the name of the file
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(EarmarkError, match=r"x\.txt cannot be written: No space left on device; free some space"):

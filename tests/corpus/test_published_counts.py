@@ -1,4 +1,4 @@
-"""MagnaTagATune is told from a corpus that only looks like it."""
+"""The published counts: MagnaTagATune has them, an edited copy is refused, and other corpora are not compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A kind of corpus is one file of corpus/kinds: it is found, read, and told apart by its name."""
+"""The registry: a new kind of corpus needs one file in corpus/kinds, and generic code names no kind."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_only_magnatagatune_has_broken_files_and_published_counts(kind: str) -> 
 
 
 def test_generic_code_names_no_corpus() -> None:
-    """But for params.yaml's own sections, demo and jamendo, which the configuration has."""
+    """The configuration may: params.yaml has the sections demo and jamendo."""
     generic = [*(ROOT / "src/earmark/decode").glob("*.py"), *(ROOT / "src/earmark/corpus").glob("*.py")]
     for file in generic:
         if file.name != "published_counts.py":

@@ -1,4 +1,4 @@
-"""Rows become clips and a tag table: every folder is a shard of its own."""
+"""Rows become clips and a tag table, and every folder becomes a shard."""
 
 from __future__ import annotations
 

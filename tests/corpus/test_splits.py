@@ -1,4 +1,4 @@
-"""Splits: sizes, whole groups, stability, and the leaks between them."""
+"""Splits: their sizes, whole groups, stability if a corpus grows, and the leaks between them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANNOTATIONS = ROOT.parent / "shared" / "mtat" / "annotations_merged50.csv"
 
 
 def corpus(songs: list[int]) -> list[Clip]:
-    """Songs of so many clips each; three songs an artist."""
+    """Return the clips of songs with so many clips each; every artist has three songs."""
     return [
         Clip(f"{song}-{part}", f"0/{song}-{part}.mp3", "0", f"song {song}", f"artist {song // 3}", "train")
         for song, parts in enumerate(songs)

@@ -1,4 +1,4 @@
-"""Text that users bring, whatever the kind of corpus: absent or in another encoding, it is named."""
+"""Text files that users bring: an error names a file that is absent, unreadable or not UTF-8, for every kind."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_text_that_is_not_utf8_is_named_whatever_the_corpus(gtzan, metadata, tmp
 
 
 def test_a_name_may_hold_a_line_separator_of_unicode(tmp_path, metadata):
-    """U+2028 and its like end a line for ``str.splitlines``, and for no CSV."""
+    """U+2028 and the like end a line for ``str.splitlines``, but not in a CSV."""
     name = "Sigur\u2028Rós\x0b\x85"
     clips, _ = table.read(write(tmp_path / "t.csv", f"path,tags,artist\r\na.mp3,x,{name}\r\nb.mp3,x,Ann\r\n"))
     assert [c.artist for c in clips] == [name.strip(), "Ann"]

@@ -1,4 +1,4 @@
-"""The demo corpus: the same bytes from the same seed, tags that are true, and what stops rendering."""
+"""The demo corpus: the same seed gives the same bytes, tags are true, and errors leave the old corpus in place."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def songs() -> list[SongPlan]:
 
 @pytest.fixture(scope="module")
 def few(songs: list[SongPlan]) -> list[SongPlan]:
-    """Four short songs of different eras, seven clips or so, a loud and a quiet one among them."""
+    """Return four short songs of different eras: about seven clips, a loud and a quiet one among them."""
     chosen: dict[str, SongPlan] = {}
     for song in songs:
         levels = {clip.level for clip in song.clips[:2]}

@@ -1,4 +1,4 @@
-"""Archives in parts: whole, damaged, dangerous, and half unpacked."""
+"""Archives in parts: whole, damaged, dangerous and half unpacked ones."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_full_disk_is_named_and_nothing_is_left_half_written(tmp_path, monkeyp
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_damaged_bytes_are_told_whatever_the_compression_and_what_was_good_stays(tmp_path, method):
-    """Sixty places of one member are destroyed in turn: the decompressors differ in what they raise, and where."""
+    """Sixty bytes of one member are damaged in turn: the decompressors raise different errors at different places."""
     name = "1/clip 1 'quoted'.mp3"
     plain = {**FILES, name: np.random.default_rng(9).integers(0, 16, 3000, np.uint8).tobytes()}
     data = packed(plain, method)
@@ -147,7 +147,7 @@ def test_an_archive_cut_short_is_told_wherever_it_ends(tmp_path):
 
 
 def with_field(data, offset, value):
-    """``data`` with two bytes of the first member's entry in the zip's directory set to another value."""
+    """Return the zip ``data`` with another two-byte value in the directory's entry of the first member."""
     place = data.index(b"PK\x01\x02") + offset
     return data[:place] + value.to_bytes(2, "little") + data[place + 2 :]
 

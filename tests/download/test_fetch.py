@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine that does what real ones do wrong."""
+"""Downloads from a local server that makes the mistakes of real ones: resuming, trying again, checksums."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ QUICK = Patience(attempts=3, wait=0.001)
 
 
 class Server(ThreadingHTTPServer):
-    """Serves ``content`` at any address, after the troubles that ``answers`` lists, one per request."""
+    """A server that gives ``content`` at any address, after the failures that ``answers`` lists, one per request."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -133,7 +133,7 @@ def test_a_wrong_file_is_refused_with_both_checksums(server, tmp_path):
     with pytest.raises(DownloadError, match=hashlib.sha256(CONTENT).hexdigest()):
         fetch(server.url, tmp_path / "x", QUICK)
     assert not (tmp_path / "x").exists()
-    (tmp_path / "x.part").rename(tmp_path / "x")  # nor is one taken that somebody put there
+    (tmp_path / "x.part").rename(tmp_path / "x")  # a wrong file that was put there is refused, too
     with pytest.raises(DownloadError, match=hashlib.sha256(server.content).hexdigest()):
         fetch(server.url, tmp_path / "x", QUICK)
 

@@ -1,4 +1,4 @@
-"""MagnaTagATune from its parts: fetched, joined, unpacked, and what params.yaml needs."""
+"""MagnaTagATune is fetched, joined and unpacked, and the lines for params.yaml are shown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def mirror(tmp_path, monkeypatch):
-    """A server with all files, and their folder."""
+    """Return the address of a server with all files, and their folder."""
     monkeypatch.setattr(magnatagatune, "PATIENCE", Patience(2, 0.001))
     folder = tmp_path / "mirror"
     folder.mkdir()
