@@ -64,7 +64,7 @@ def merge_lock(base: Path, ours: Path, theirs: Path) -> bool:
 
 
 def merge_params(base: Path, ours: Path, theirs: Path) -> bool:
-    """Merge settings into ``ours``: as git does, or else with the lines of both sides where they stand side by side.
+    """Merge settings into ``ours``: as git does, or else with the lines of both sides if they stand side by side.
 
     Both sides' lines are taken only where they say what each side changed and nothing else: a key that both set, or a
     value that both changed, stays git's conflict.
@@ -122,7 +122,7 @@ def install(python: str = sys.executable) -> bool:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the command line and run one driver; the exit code is 1 where a conflict is left, as git expects it."""
+    """Parse the command line and run one driver; the exit code is 1 if a conflict is left, as git expects it."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m earmark.merge")
     kinds = parser.add_subparsers(required=True, metavar="KIND")
     for name, driver in (("lock", merge_lock), ("params", merge_params)):

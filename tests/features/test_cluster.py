@@ -18,10 +18,6 @@ import pytest
 from helpers import ROOT
 from helpers.features import MEL, extract
 
-from earmark.config import WaveformConfig
-from earmark.corpus.kinds.magnatagatune import read
-from earmark.decode.corpus import decode_corpus
-from earmark.decode.waveforms import Waveforms
 from earmark.errors import EarmarkError
 from earmark.features import cluster, cluster_worker
 from earmark.storage.shards import ShardWriter
@@ -59,14 +55,6 @@ makers = extract.makers()
 print("as", makers["torch"], flush=True)
 extract.makers = lambda: makers | {"torch": "9.9"}
 """
-
-
-@pytest.fixture
-def waveforms(make_corpus, tmp_path):
-    audio, annotations = make_corpus()
-    clips = read(audio, annotations)[0]
-    decode_corpus(clips, audio, 16_000, WaveformConfig(samples=24_000), tmp_path / "waves")
-    return Waveforms(tmp_path / "waves", clips, audio)
 
 
 class Processes:

@@ -20,10 +20,8 @@ from helpers.music import tone
 
 from earmark import representations
 from earmark.config import WaveformConfig
-from earmark.corpus.kinds.magnatagatune import read
 from earmark.corpus.manifest import Clip
 from earmark.decode.corpus import decode_corpus
-from earmark.decode.waveforms import Waveforms
 from earmark.errors import EarmarkError
 from earmark.features import extract as module
 from earmark.features.dataset import read_features
@@ -35,14 +33,6 @@ from earmark.storage.shards import attribute, clip_ids, open_shard
 def write_wave(path: Path, seconds: float, hz: float) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, tone(seconds, hz), 16_000)
-
-
-@pytest.fixture
-def waveforms(make_corpus, tmp_path):
-    audio, annotations = make_corpus()
-    clips = read(audio, annotations)[0]
-    decode_corpus(clips, audio, 16_000, WaveformConfig(samples=24_000), tmp_path / "waves")
-    return Waveforms(tmp_path / "waves", clips, audio)
 
 
 def test_features_are_the_transform_of_each_wave_in_the_shards_order(waveforms, tmp_path):

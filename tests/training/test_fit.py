@@ -6,23 +6,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from helpers.splits import split
 
 from earmark.config import ConfigError, ExperimentConfig
-from earmark.corpus.label_table import Labelled
 from earmark.errors import EarmarkError
 from earmark.features.dataset import Split
 from earmark.models import networks
 from earmark.models.networks import SelfFitting
 from earmark.systems import published
 from earmark.training import fit as training
-
-
-def split(clips=24, seed=0) -> Split:
-    generator = torch.Generator().manual_seed(seed)
-    features = torch.randn(clips, 4, 3, generator=generator)
-    targets = torch.stack([features.mean((1, 2)) > 0, features[:, 0, 0] > 0], 1).float()
-    who = tuple(Labelled(str(i), f"song{i}", "artist", "train") for i in range(clips))
-    return Split(features, targets, who, ("sum", "first"), 0)
 
 
 def test_a_model_of_another_family_is_refused():

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.splits import split
 from torch import nn
 
-from earmark.corpus.label_table import Labelled
 from earmark.evaluation.metrics import macro_roc_auc
-from earmark.features.dataset import Split
 from earmark.training import gradient
 from earmark.training.gradient import Task
 from earmark.training.recipes import Recipe
@@ -23,14 +22,6 @@ class Small(nn.Module):
 
     def forward(self, features):
         return self.net(features)
-
-
-def split(clips=24, seed=0) -> Split:
-    generator = torch.Generator().manual_seed(seed)
-    features = torch.randn(clips, 4, 3, generator=generator)
-    targets = torch.stack([features.mean((1, 2)) > 0, features[:, 0, 0] > 0], 1).float()
-    who = tuple(Labelled(str(i), f"song{i}", "artist", "train") for i in range(clips))
-    return Split(features, targets, who, ("sum", "first"), 0)
 
 
 RECIPE = Recipe("adam", 1e-2, "constant", batch=8, epochs=4, patience=4)

@@ -78,7 +78,7 @@ class Waveforms:
         for clip in self.clips:
             if clip.shard in by_shard:
                 by_shard[clip.shard].append(clip)
-        config = WaveformConfig(**{key: value for key, value in self.index.settings.items() if key != "rate"})
+        config = WaveformConfig.from_stored(self.index.settings)
         found = list(decode.hashed(by_shard, self.audio, self._rate, config, self.store))
         for shard in found:
             if shard.fingerprint != self.shards[shard.name].fingerprint:

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.corpus.manifest import SPLITS
 from earmark.errors import EarmarkError
 from earmark.features import dataset
-
-SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)

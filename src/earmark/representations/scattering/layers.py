@@ -44,7 +44,7 @@ class Mirror:
 class LowPass(nn.Module):
     """Averages signals of M samples by a low pass and keeps every `step`-th sample, from `first` on, `frames` of them.
 
-    The kernel is short against the signal, so that where it covers few blocks of `step` samples it is applied
+    The kernel is short against the signal, so that if it covers few blocks of `step` samples it is applied
     in time: blocks times a (taps, step) matrix, then a sum along the diagonals. Elsewhere it is applied to
     the spectrum, whose few bins are folded to M / step.
     """
@@ -64,7 +64,7 @@ class LowPass(nn.Module):
         self.register_buffer("kernel", None if kernel is None else torch.tensor(kernel, dtype=dtype), persistent=False)
 
     def _kernel(self, band: Band, gain: float, tail: float) -> Floats | None:
-        """Return the impulse response as (taps, step), or None where it is too long or the margins are too short."""
+        """Return the impulse response as (taps, step), or None if it is too long or the margins are too short."""
         spectrum = np.zeros(self.M)
         np.add.at(spectrum, np.arange(band.start, band.stop) % self.M, band.values)
         h = gain * np.fft.ifft(spectrum).real
