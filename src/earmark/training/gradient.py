@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ import pytorch_lightning as pl
 from torch import nn
 
 from earmark import devices
+from earmark.experiments import Recipe
 from earmark.features.dataset import Batches, Split
 from earmark.storage import provenance
 from earmark.training import distributed
 from earmark.training.checkpoints import Found, Keeper, find, mark, misfit
-from earmark.training.recipes import Recipe
 from earmark.training.tagger import CURVES, STATE, BestWeights, Tagger
 
 
@@ -28,8 +28,7 @@ from earmark.training.tagger import CURVES, STATE, BestWeights, Tagger
 class Task:
     """A network to train, by which recipe, from which seed, on which clips.
 
-    n_excerpts: how many excerpts of a clip are scored; None for as many as overlap by half. exclusive: the targets are
-    exclusive classes. about: what else the result depends on, such as the code.
+    exclusive: the targets are exclusive classes. about: what else the result depends on, such as the code.
     """
 
     model: nn.Module
@@ -37,7 +36,6 @@ class Task:
     seed: int
     train: Split
     valid: Split
-    n_excerpts: int | None = None
     exclusive: bool = False
     about: Mapping[str, str] | None = None
 
@@ -46,9 +44,8 @@ class Task:
         return mark(
             self.train,
             self.valid,
-            recipe=asdict(self.recipe),
+            recipe=self.recipe.model_dump(mode="json"),
             seed=self.seed,
-            n_excerpts=self.n_excerpts,
             exclusive=self.exclusive,
             about=dict(self.about or {}),
             makers=makers(),
@@ -86,8 +83,10 @@ def train(task: Task, checkpoints: Path | None = None) -> Learnt:
     Raises DivergedError if a loss is not finite.
     """
     recipe = task.recipe
-    batches = Batches(task.train, recipe.batch, task.seed, recipe.excerpt)
-    tagger = Tagger(task.model, recipe, batches, task.valid, task.n_excerpts, task.exclusive)
+    frames = recipe.frames(task.train.features.shape[1])
+    places = recipe.excerpts if recipe.places == "fixed" else None
+    batches = Batches(task.train, recipe.batch, task.seed, frames, places)
+    tagger = Tagger(task.model, recipe, batches, task.valid, task.exclusive)
     best = BestWeights(recipe, task.seed)
     folder = None if checkpoints is None else checkpoints / task.mark()[:16]
     found = None if folder is None else find(folder, partial(_misfit, tagger, best))
@@ -133,7 +132,8 @@ def _misfit(tagger: Tagger, best: BestWeights, finished: bool, state: Mapping[st
     here = tagger.model.state_dict()
     if finished:
         return misfit(here, kept["weights"])
-    there = {name.removeprefix("model."): weights for name, weights in state["state_dict"].items()}
+    trained = {name: weights for name, weights in state["state_dict"].items() if name.startswith("model.")}
+    there = {name.removeprefix("model."): weights for name, weights in trained.items()}
     return misfit(here, there) or misfit(here, kept["weights"])
 
 
