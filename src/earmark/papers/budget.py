@@ -60,9 +60,7 @@ def _largest_batch(name: str, model: nn.Module, recipe: Recipe, pairs: Batches) 
     features, targets = pairs[0]
     free = devices.free_bytes(device)
     each = TIMES_KEPT * kept_bytes(model, features.to(device), targets.to(device)) // len(features)
-    least = (
-        2 + len(pairs.split.targets) % 2
-    )  # batches of two would leave one of an odd number alone, without a deviation
+    least = 2 + len(pairs.split.targets) % 2  # of an odd number, batches of two would leave one alone
     batch = recipe.batch
     while batch > least and batch * each > free:
         batch = max(least, batch // 2)

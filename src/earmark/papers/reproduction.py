@@ -36,7 +36,7 @@ COLUMNS = (
 CLASS_COLUMNS = tuple(
     {"ROC-AUC, ours": "accuracy, ours", "95 % interval": "folds"}.get(column, column) for column in COLUMNS
 )
-OTHERS = {  # by the key of a published figure: what it is called, and where ours stands in the metrics of the test split
+OTHERS = {  # by the key of a published figure: its name, and where ours stands in the metrics of the test split
     "pr_auc": ("PR-AUC", ("pr_auc", "macro")),
     "tpr": ("TPR", ("equal_error", "chosen_on_test", "tpr")),
     "fpr": ("FPR", ("equal_error", "chosen_on_test", "fpr")),
@@ -50,12 +50,12 @@ row says what data ours was measured on, and which labels: how many tags, raw or
 or only those with a tag ("clean"), and how the clips were split. Where the corpus is small, ours cannot be compared
 with the paper's, but the rows with each other can.
 
-"Parameters, ours" is the count for the paper's number of outputs, which the tests hold to the paper's; a network that is
-not the published one has the count that was trained, for the corpus's number of outputs. "Training" says by which recipe
-and for how many epochs, and the batch where the recipe's did not fit into memory. True and false positive rates are
-those at the thresholds where recall equals specificity on the test split, as Dalla Longa et al. have them; accuracy and
-loss are those at a threshold of 0.5. Exclusive classes are judged by the accuracy normalised by class, its mean over the
-folds, and the lowest and the highest fold.
+"Parameters, ours" is the count for the paper's number of outputs, which the tests hold to the paper's; a network that
+is not the published one has the count that was trained, for the corpus's number of outputs. "Training" says by which
+recipe and for how many epochs, and the batch where the recipe's did not fit into memory. True and false positive rates
+are those at the thresholds where recall equals specificity on the test split, as Dalla Longa et al. have them; accuracy
+and loss are those at a threshold of 0.5. Exclusive classes are judged by the accuracy normalised by class, its mean
+over the folds, and the lowest and the highest fold.
 """
 
 
@@ -104,7 +104,7 @@ def label_rule(config: Config, name: str) -> dict[str, Any]:
 def read_runs(
     config: Config, metrics: Path, experiments: Sequence[str], crossvalidations: Sequence[str] = ()
 ) -> list[Run]:
-    """Return what claims to be a published system: entries of params.yaml, and all that `earmark papers` has trained."""
+    """Return what claims to be a published system: entries of params.yaml, and what `earmark papers` has trained."""
     found = []
     for section, names in (("experiments", experiments), ("crossvalidations", crossvalidations)):
         folder = metrics / ("details" if section == "experiments" else section)

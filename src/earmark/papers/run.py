@@ -205,17 +205,13 @@ class Papers:
         """Write a result and how it was trained; the batch is told only if it is not that of the recipe."""
         about = {
             "corpus": self.corpus,
-            "labels": self._labels(),
+            "labels": label_rule(self.config, self.labels),
             "rule": self.rule,
             "budget_minutes": self.minutes,
             "fingerprint": row.mark,
         }
         batch = {"batch": fitting["batch"]} if "batch" in fitting else {}
         write_json(row.path, {**about, **batch, **found})
-
-    def _labels(self) -> dict[str, Any]:
-        """Return which labels they are, for the report."""
-        return label_rule(self.config, self.labels)
 
     def _checkpoints(self, row: Row) -> Path:
         return self.data / "papers/checkpoints" / row.stem

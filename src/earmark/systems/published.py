@@ -50,8 +50,9 @@ class System:
     ``frames`` x ``dims`` at one time. If n_excerpts is above 1, it is trained on excerpts of a clip, with the clip's
     labels, and the clip's scores are the mean over so many excerpts.
 
-    recipe: the name of its recipe in ``systems.recipes``, None if the network fits itself. parameters: their exact number for ``outputs``
-    tags or classes; if counting is "keras", it includes batch norm's running statistics, as Keras' summary does.
+    recipe: the name of its recipe in ``systems.recipes``, None if the network fits itself. parameters: their exact
+    number for ``outputs`` tags or classes; if counting is "keras", it includes batch norm's running statistics, as
+    Keras' summary does.
     printed: that number as the paper prints it, None if it does not. published: the figures that the paper prints.
     """
 

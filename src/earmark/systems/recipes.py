@@ -1,9 +1,9 @@
 """The recipes of the papers, and two that learn in a few minutes on two cores.
 
-What a paper does not print, we chose. Song et al.: the decay (0.99 per epoch, which leaves 5 % after 300 epochs) and the
-batch (32); they stop after 300 epochs, without patience. Dalla Longa et al.: both decays (0.5 per cut, 0.0005 per
-iteration), the batch (32), the patience (5) and the epochs (100). Panwar et al.: the patience (10) and the learning rate
-(Adam's default). Choi et al.: all but the optimizer. Won et al.: nothing; they keep the best of all epochs.
+What a paper does not print, we chose. Song et al.: the decay (0.99 per epoch, which leaves 5 % after 300 epochs) and
+the batch (32); they stop after 300 epochs, without patience. Dalla Longa et al.: both decays (0.5 per cut, 0.0005 per
+iteration), the batch (32), the patience (5) and the epochs (100). Panwar et al.: the patience (10) and the learning
+rate (Adam's default). Choi et al.: all but the optimizer. Won et al.: nothing; they keep the best of all epochs.
 """
 
 from __future__ import annotations

@@ -68,7 +68,8 @@ class Plan:
         except Exception as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             raise ConfigError(
-                f"{told} (frames, dims) and failed: {type(error).__name__}: {error} ({last.filename}, line {last.lineno})"
+                f"{told} (frames, dims) and failed: {type(error).__name__}: {error} "
+                f"({last.filename}, line {last.lineno})"
             ) from error
         finally:
             network.train(training)

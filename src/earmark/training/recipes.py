@@ -58,12 +58,18 @@ def factor(recipe: Recipe, batches: int) -> Callable[[int, int, int], float]:
         if recipe.schedule == "one-cycle":
             return _one_cycle(step, total)
         if recipe.schedule == "adam-then-sgd" and epoch >= (recipe.switch or 0):
-            assert recipe.switch is not None and recipe.sgd_learning_rate is not None and recipe.cut_every is not None
-            cut = recipe.decay ** ((epoch - recipe.switch) // recipe.cut_every)
-            return cut * recipe.sgd_learning_rate / recipe.learning_rate
+            return _of_sgd(recipe, epoch) / recipe.learning_rate
         return 1.0
 
     return multiplier
+
+
+def _of_sgd(recipe: Recipe, epoch: int) -> float:
+    """Return the learning rate of SGD after Adam; the recipe is one that switches."""
+    assert recipe.switch is not None
+    assert recipe.cut_every is not None
+    assert recipe.sgd_learning_rate is not None
+    return recipe.sgd_learning_rate * recipe.decay ** ((epoch - recipe.switch) // recipe.cut_every)
 
 
 def _cosine(place: float) -> float:
@@ -83,7 +89,7 @@ def averaged(recipe: Recipe, model: nn.Module) -> AveragedModel | None:
     """Return the model whose weights are the mean that the recipe asks for, None if it asks for none."""
     if recipe.average == "none":
         return None
-    mean = get_ema_multi_avg_fn(recipe.ema_decay) if recipe.average == "ema" else get_swa_multi_avg_fn()
+    mean = get_ema_multi_avg_fn(recipe.ema_decay) if recipe.average == "ema" else get_swa_multi_avg_fn()  # type: ignore[no-untyped-call]
     return AveragedModel(model, multi_avg_fn=mean, use_buffers=True)
 
 
@@ -111,7 +117,7 @@ def augment(recipe: Recipe, features: Tensor, targets: Tensor, draws: np.random.
 
 
 def _stretches(clips: int, size: int, share: float, draws: np.random.Generator) -> Tensor:
-    """Return a mask (clips, size): of each clip one stretch at a random place, of a length up to ``share`` of the size."""
+    """Return a mask (clips, size): one stretch per clip, at a random place, of a length up to ``share`` of the size."""
     lengths = draws.integers(0, int(share * size) + 1, (clips, 1))
     starts = draws.integers(0, size - lengths + 1)
     places = np.arange(size)

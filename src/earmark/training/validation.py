@@ -36,15 +36,15 @@ def load(path: Path) -> Config:
 def judge(path: Path, out: Path) -> None:
     """Run the stage ``settings``: raise ConfigError if a setting is wrong, else write what the others depend on.
 
-    DVC removes the outs of a stage before it runs it, so that a later stage would refuse a setting too late. ``verdict``
-    in the folder ``out`` always has the same text, so that an edit of params.yaml alone runs no other stage. A file
-    per entry, ``experiments/<name>.json`` and ``crossvalidations/<name>.json``, holds the recipe that it names, so that
-    a stage depends on the values of its own recipe and of no other.
+    DVC removes the outs of a stage before it runs it, so that a later stage would refuse a setting too late. In the
+    folder ``out``, ``verdict`` always has the same text, so that an edit of params.yaml alone runs no other stage. A
+    file per entry, ``experiments/<name>.json`` or ``crossvalidations/<name>.json``, holds the recipe that it names, so
+    that a stage depends on the values of its own recipe and of no other.
     """
     config, _ = _read(path, representations.of)
     for section in get_args(Section):
         for name, entry in getattr(config, section).items():
-            named = None if entry.recipe is None else config.recipes[entry.recipe].model_dump(mode="json")
+            named = None if entry.recipe is None else config.recipes[entry.recipe].model_dump(mode="json", exclude_unset=True)
             write_json(out / section / f"{name}.json", {"recipe": named})
     write_text(out / "verdict", "can be used\n")
     progress.say("settings", f"{path} can be used")
