@@ -32,7 +32,7 @@ def model(**changes) -> SavedModel:
     network = published.build("mel-2d-cnn", 3, 64, 48)
     made = SavedModel(
         experiment="cnn",
-        system={"name": "mel-2d-cnn", "family": "convolutional", "options": {"network": "2d-cnn"}},
+        system={"name": "mel-2d-cnn", "family": "convolutional", "options": {}},
         frames=64,
         dims=48,
         network_frames=64,

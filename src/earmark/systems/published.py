@@ -147,7 +147,7 @@ SONG_ROWS = (
     _song("cqt-5l-512h-gru", 2_482_738, "2482K", 0.775, **_CQT),
     _song("cqt-5l-512h-lstm", 3_306_034, "3306K", 0.765, **_CQT),
     System(
-        "scat-4l-cnn", SONG_2018, "convolutional", SCATTERING, 114, 433, "song-2018", {"network": "scat-4l-cnn"},
+        "scat-4l-cnn", SONG_2018, "fully_convolutional", SCATTERING, 114, 433, "song-2018",
         parameters=17_365_938, printed="17365K", published={"roc_auc": 0.904},
     ),
     System(
@@ -174,12 +174,12 @@ TIME_ROWS = (
 )  # fmt: skip
 MEL_2D_CNN = System(
     "mel-2d-cnn", DALLA_LONGA, "convolutional", _dalla_longa_mel(465_984, 1792), 261, 128, "dalla-longa",
-    {"network": "2d-cnn"}, parameters=362_418, counting="keras", printed="362,418",
+    parameters=362_418, counting="keras", printed="362,418",
     published={"roc_auc": 0.894, "tpr": 0.827, "fpr": 0.173},
 )  # fmt: skip
 MEL_BILSTM = System(
-    "mel-bilstm", DALLA_LONGA, "convolutional", _dalla_longa_mel(464_000, 2048), 227, 128, "dalla-longa",
-    {"network": "bilstm"}, parameters=1_021_700, counting="keras", printed="1,021,700",
+    "mel-bilstm", DALLA_LONGA, "bilstm", _dalla_longa_mel(464_000, 2048), 227, 128, "dalla-longa",
+    parameters=1_021_700, counting="keras", printed="1,021,700",
     published={"roc_auc": 0.870, "tpr": 0.800, "fpr": 0.203},
     note="the printed figures are those of four segments a song; whole songs at hop 2560 gave 0.861",
 )  # fmt: skip
@@ -211,7 +211,8 @@ OTHER_ROWS = (
         published={"roc_auc": 0.9058, "pr_auc": 0.4422}, note="figures of Won et al. 2020, clean split",
     ),
     System(
-        "fcn-4", CHOI_2016, "convolutional", MEL_12K, 1366, 96, "choi-2016", {"network": "fcn-4"},
+        "fcn-4", CHOI_2016, "fully_convolutional", MEL_12K, 1366, 96, "choi-2016",
+        {"pools": [[4, 2], [5, 4], [8, 3], [8, 4]]},
         parameters=17_365_938, published={"roc_auc": 0.894},
     ),
     System(
