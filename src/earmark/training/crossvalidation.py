@@ -24,7 +24,7 @@ from earmark.corpus.manifest import TagTable
 from earmark.evaluation import scoring
 from earmark.experiments import CrossValidationConfig
 from earmark.features.dataset import Origin, Split, origin, read_features
-from earmark.features.standardize import fit_array
+from earmark.features.standardize import fit_array, standardized_dims
 from earmark.files import write_csv, write_json
 from earmark.models.saved import FILE, SavedModel
 from earmark.training import distributed, validation
@@ -87,14 +87,15 @@ def classify(clips: Sequence[Labelled], table: TagTable, classes: Sequence[str])
 class _Data:
     """The rows that count: their clips, features (rows, frames, dims), classes (rows,) and groups (rows,).
 
-    A row is a clip, or a segment of one. left_out: how many clips have no class or several. missing: how many clips
-    have no features.
+    A row is a clip, or a segment of one. standardized: (dims,), which dims are standardised, None for all. left_out:
+    how many clips have no class or several. missing: how many clips have no features.
     """
 
     clips: list[Labelled]
     features: NDArray[np.float32]
     classes: Numbers
     groups: NDArray[np.str_]
+    standardized: NDArray[np.bool_] | None
     left_out: int
     missing: int
     origin: Origin
@@ -182,7 +183,8 @@ def _read(name: str, config: CrossValidationConfig, features: Path, labels: Path
             f"{len(set(groups))} values of {config.groups}"
         )
     missing = len(found.clips) - len(set(here))  # a clip in segments has several rows
-    return _Data(clips, values, found.classes[here], groups, found.left_out, missing, heard)
+    chosen = standardized_dims(features)
+    return _Data(clips, values, found.classes[here], groups, chosen, found.left_out, missing, heard)
 
 
 def _summary(config: CrossValidationConfig, data: _Data, folds: Sequence[_Fold]) -> dict[str, Any]:
@@ -261,7 +263,7 @@ def _train_and_score(
     name: str, config: CrossValidationConfig, plan: Plan, data: _Data, parts: Parts, checkpoints: Path | None
 ) -> _Fold:
     """Train a fold's model and predict the classes of the clips that the fold holds out."""
-    standardizer = fit_array(data.features[parts.train])
+    standardizer = fit_array(data.features[parts.train], data.standardized)
     one_hot = np.eye(len(config.classes), dtype=np.float32)[data.classes]
     train, valid, held_out = (
         Split(
