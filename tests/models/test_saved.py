@@ -24,7 +24,6 @@ from earmark.models.saved import FILE, ModelError, SavedModel
 from earmark.systems import published
 from earmark.training.tagger import BestWeights
 
-CNN = {"representation": "mel", "model": "convolutional", "system": "mel-2d-cnn", "preset": "demo", "epochs": 2}
 
 
 def model(**changes) -> SavedModel:

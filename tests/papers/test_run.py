@@ -69,7 +69,7 @@ def test_systems_at_any_rate_and_on_excerpts_are_trained_measured_and_not_traine
 
 def test_a_system_hears_songs_second_order_as_it_is_and_the_others_standardised(place):
     heard = Input("scattering", 16_000, 28_000, {"T": 512, "normalization": "song"}).config()
-    prepared = prepare(heard, place.config, place.data, place.data / "labels/labels.csv")
+    prepared = prepare(heard, place.config, place.data, place.data / "labels/top3/labels.csv")
     train, *_ = prepared.splits()
     raw = dataset.read_features(prepared.features, [clip.clip_id for clip in train.clips])[1]
     order = representations.of(heard).axes["order"]
@@ -228,7 +228,7 @@ def digests(place, changed):
 
 
 def flip_a_label(place):
-    path = place.data / "labels/labels.csv"
+    path = place.data / "labels/top3/labels.csv"
     lines = path.read_text().splitlines()
     lines[1] = lines[1][:-1] + str(1 - int(lines[1][-1]))
     path.write_text("\n".join(lines) + "\n")
@@ -288,7 +288,7 @@ def test_a_system_whose_process_is_killed_is_named(place, capsys, monkeypatch):
     assert capsys.readouterr().err == "sample-cnn-song: killed by signal 9, of lack of memory perhaps\n"
 
 
-@pytest.mark.parametrize("missing", ["data/labels/labels.csv", "metrics/labels.json"])
+@pytest.mark.parametrize("missing", ["data/labels/top3/labels.csv", "metrics/labels/top3.json"])
 def test_without_labels_the_stages_that_make_them_are_named_once(place, capsys, missing):
     (place.folder / missing).unlink()
     for names in (("linear",), ("linear", "mel-2d-cnn")):

@@ -41,7 +41,7 @@ def place(tmp_path, make_corpus):
 
 
 def paths(place):
-    return place.data / "features/mel", place.data / "labels/labels.csv"
+    return place.data / "features/mel", place.data / "labels/top3/labels.csv"
 
 
 def test_a_clip_counts_that_has_exactly_one_class():
