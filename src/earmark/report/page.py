@@ -92,7 +92,7 @@ def survey(config: Config, metrics: Path, scores: Path, labels: Path) -> Present
 
 def page(metrics: Path, present: Present, pairs: Sequence[Difference]) -> str:
     """Return the tables of experiments, pairs and cross-validations, and the notes; empty parts are left out."""
-    experiments = tables.experiments(metrics / "experiments", present.evaluated)
+    experiments = tables.experiments(metrics / "details", present.evaluated)
     crossvalidations = tables.crossvalidations(metrics / "crossvalidations", present.classified)
     parts = [
         markdown_table(experiments, tables.EXPERIMENTS),

@@ -31,12 +31,13 @@ def changes(system: System, experiment: ExperimentConfig, config: Config) -> lis
 
     config: the settings that the experiment stands in.
     """
-    heard = config.representations[experiment.representation]
-    found = [*_differences(_flat(heard), _flat(system.representation.config()))]
+    heard, theirs = config.representations[experiment.representation], system.representation.config()
+    found = [f"kind {heard.kind}, not {theirs.kind}"]
+    if heard.kind == theirs.kind:
+        found = [*_differences(_flat(heard), _flat(theirs))]
     if experiment.model != system.family:
         return [*found, f"model {experiment.model}, not {system.family}"]
-    ours, theirs = (networks.resolve(system.family, given) for given in (experiment.network, system.options))
-    found += _differences(ours, theirs)
+    found += _differences(*(networks.resolve(system.family, given) for given in (experiment.network, system.options)))
     recipe = config.recipe_of(experiment, "experiments", system.name)
     if system.n_excerpts > 1 and recipe is not None and recipe.excerpt != system.frames:
         found.append(f"excerpt {recipe.excerpt:g}, not {system.frames}")
