@@ -23,6 +23,7 @@ from earmark.training import fit as training
 from earmark.training import validation
 
 RATE, SAMPLES = 16_000, 30_000
+NO_SYNONYMS = provenance.PACKAGE / "corpus/synonyms/none.yaml"
 RECIPES = {
     "short": {
         "optimizer": "adam", "learning_rate": 0.001, "schedule": "warm-cosine", "batch": 16, "epochs": 2, "patience": 5
@@ -87,7 +88,7 @@ def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24, **wavef
             "kind": "magnatagatune", "name": "tones", "audio": str(audio), "annotations": str(annotations),
             "demo": {"clips": 400, "seed": 1},
         },
-        "labels": {"top3": {"top": 3, "clean": True, "synonyms": str(provenance.PACKAGE / "corpus/synonyms/none.yaml")}},
+        "labels": {"top3": {"top": 3, "clean": True, "synonyms": str(NO_SYNONYMS)}},
         "waveforms": {str(RATE): {"samples": SAMPLES} | waveform},
         "representations": {"mel": mel},
         "recipes": RECIPES,

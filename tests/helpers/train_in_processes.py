@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from earmark.corpus.label_table import Labelled
+from earmark.experiments import Recipe
 from earmark.features.dataset import Split
 from earmark.training import distributed, gradient
-from earmark.experiments import Recipe
 
 
 def split(clips: int, seed: int) -> Split:

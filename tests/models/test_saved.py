@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.features import representation
-from helpers.small_data import fill
+from helpers.small_data import CNN, fill
 from safetensors import safe_open
 from safetensors.torch import save as to_bytes
 
@@ -25,13 +25,12 @@ from earmark.systems import published
 from earmark.training.tagger import BestWeights
 
 
-
 def model(**changes) -> SavedModel:
     torch.manual_seed(0)
     network = published.build("mel-2d-cnn", 3, 64, 48)
     made = SavedModel(
         experiment="cnn",
-        system={"name": "mel-2d-cnn", "family": "convolutional", "options": {}},
+        network={"family": "convolutional", "options": {}},
         frames=64,
         dims=48,
         network_frames=64,
@@ -136,7 +135,7 @@ def test_a_model_of_another_format_is_refused_by_its_number(tmp_path, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(saved, "FORMAT", 1)
         model().save(tmp_path / FILE)
-    with pytest.raises(ModelError, match="has format 1, and this version of earmark reads 2; train it again"):
+    with pytest.raises(ModelError, match="has format 1, and this version of earmark reads 3; train it again"):
         SavedModel.load(tmp_path / FILE)
 
 
@@ -160,7 +159,7 @@ def test_a_network_that_the_code_no_longer_builds_is_named():
     with pytest.raises(ModelError, match=r"the model of 'cnn' does not fit the code of its family 'convolutional'"):
         model(network_frames=200).build()
     with pytest.raises(ModelError, match="'gone'"):
-        model(system={"name": "x", "family": "gone", "options": {}}).build()
+        model(network={"family": "gone", "options": {}}).build()
 
 
 def test_training_the_same_twice_gives_the_same_folder_byte_by_byte(tmp_path, make_corpus):
@@ -178,7 +177,7 @@ def test_training_the_same_twice_gives_the_same_folder_byte_by_byte(tmp_path, ma
     assert content_of(first / FILE)[0]["waveform"] == {
         "rate": 16_000, "samples": 30_000, "policy": "pad", "segments": None, "dtype": "int16", "min_seconds": 1.0,
     }  # fmt: skip
-    assert kept.training["parameters"] == networks.count_parameters(kept.build(), "keras")
+    assert kept.training["parameters"] == networks.count_parameters(kept.build())
 
 
 @pytest.mark.parametrize(

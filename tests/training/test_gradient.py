@@ -8,9 +8,9 @@ from helpers.splits import split
 from torch import nn
 
 from earmark.evaluation.metrics import macro_roc_auc
+from earmark.experiments import Recipe
 from earmark.training import gradient
 from earmark.training.gradient import Task
-from earmark.experiments import Recipe
 
 
 class Small(nn.Module):
@@ -25,7 +25,9 @@ class Small(nn.Module):
 
 
 RECIPE = Recipe(optimizer="adam", learning_rate=1e-2, batch=8, epochs=4, patience=4)
-WILD = Recipe(optimizer="sgd", learning_rate=5.0, schedule="two-level", batch=8, epochs=9, patience=2, decay=0.1, local_decay=0.01)
+WILD = Recipe(
+    optimizer="sgd", learning_rate=5.0, schedule="two-level", batch=8, epochs=9, patience=2, decay=0.1, local_decay=0.01
+)
 
 
 def train(recipe=RECIPE, seed=5):

@@ -7,8 +7,9 @@ import math
 import pytest
 import torch
 
-from earmark.config import ExperimentConfig
-from earmark.training.recipes import RECIPES, Recipe, choose, factor, optimizer
+from earmark.experiments import Recipe
+from earmark.systems.recipes import RECIPES
+from earmark.training.recipes import factor, optimizer
 
 
 def test_song_2018_decays_exponentially_from_1e_5_over_300_epochs():
@@ -41,15 +42,6 @@ def test_constant_stays():
     assert {factor(RECIPES["panwar"], 7)(e, b, 3) for e in range(5) for b in range(7)} == {1}
 
 
-def test_an_experiment_takes_its_preset_and_overrides_single_values():
-    plain = ExperimentConfig(representation="mel", model="crnn")
-    assert choose("panwar", plain) == RECIPES["panwar"]
-    changed = ExperimentConfig(representation="mel", model="crnn", preset="demo", epochs=3, learning_rate=0.5)
-    recipe = choose("panwar", changed)
-    assert (recipe.epochs, recipe.learning_rate, recipe.batch) == (3, 0.5, RECIPES["demo"].batch)
-    assert choose("song-2018", changed, any_length=True).excerpt == 0.125
-
-
 @pytest.mark.parametrize(("name", "kind"), [("panwar", torch.optim.Adam), ("dalla-longa", torch.optim.SGD)])
 def test_optimisers(name, kind):
     assert isinstance(optimizer(RECIPES[name], torch.nn.Linear(2, 2)), kind)
@@ -61,11 +53,27 @@ CURVES = {
     "mirex-2018": {(0, 0, 0): 1e-5, (150, 3, 0): 1e-5, (299, 9, 0): 1e-5},
     "dalla-longa": {(0, 0, 0): 1e-2, (0, 9, 0): 9.9552e-3, (7, 0, 0): 1e-2, (7, 4, 1): 4.99002e-3, (50, 0, 3): 1.25e-3},
     "panwar": {(0, 0, 0): 1e-3, (99, 9, 0): 1e-3},
-    "adam": {(0, 0, 0): 1e-3, (199, 9, 0): 1e-3},
+    "choi-2016": {(0, 0, 0): 1e-3, (99, 9, 0): 1e-3},
+    # eighty epochs of Adam, then SGD at 1e-3, a tenth of it after every twenty epochs
+    "won-2020": {
+        (0, 0, 0): 1e-4,
+        (79, 9, 0): 1e-4,
+        (80, 0, 0): 1e-3,
+        (99, 9, 0): 1e-3,
+        (100, 0, 0): 1e-4,
+        (120, 0, 0): 1e-5,
+    },
     # eight epochs: ten steps up, seventy down; half of these after 35
-    "demo": {(0, 0, 0): 1e-4, (0, 4, 0): 5e-4, (0, 9, 0): 1e-3, (1, 0, 0): 1e-3, (4, 5, 0): 5e-4, (7, 9, 0): 5.0345e-7},
+    "quick": {
+        (0, 0, 0): 1e-4,
+        (0, 4, 0): 5e-4,
+        (0, 9, 0): 1e-3,
+        (1, 0, 0): 1e-3,
+        (4, 5, 0): 5e-4,
+        (7, 9, 0): 5.0345e-7,
+    },
     # six epochs: ten steps up, fifty down
-    "demo-recurrent": {(0, 0, 0): 5e-5, (1, 0, 0): 5e-4, (3, 5, 0): 2.5e-4, (5, 9, 0): 4.9331e-7},
+    "quick-recurrent": {(0, 0, 0): 5e-5, (1, 0, 0): 5e-4, (3, 5, 0): 2.5e-4, (5, 9, 0): 4.9331e-7},
 }
 
 

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from earmark.corpus.label_table import Labelled
-from earmark.features.dataset import Batches, Split
-from earmark.training import recipes
 from earmark.experiments import Recipe
+from earmark.features.dataset import Batches, Split
+from earmark.systems.recipes import RECIPES
+from earmark.training import recipes
 from earmark.training.tagger import Tagger
 
 
@@ -33,9 +34,10 @@ def data(clips=8, songs=None):
 
 def test_a_blend_keeps_features_and_targets_in_step():
     recipe = Recipe(optimizer="adam", learning_rate=1e-2, batch=8, epochs=1, patience=1, mixup=0.5)
-    tagger = Tagger(Mean(), recipe, Batches(data(), 8), data())
     number = torch.arange(8.0)
-    features, targets = tagger._augmented(number[:, None, None].expand(8, 4, 3), number[:, None].expand(8, 2))
+    features, targets = recipes.augment(
+        recipe, number[:, None, None].expand(8, 4, 3), number[:, None].expand(8, 2), np.random.default_rng(0)
+    )
     assert torch.equal(features[:, 0, 0], targets[:, 0])
     assert ((targets[:, 0] - number).abs() <= 3.5 + 1e-6).all()  # no clip is the smaller part of its own blend
     assert not torch.equal(targets[:, 0], number)

@@ -44,7 +44,11 @@ def judge(path: Path, out: Path) -> None:
     config, _ = _read(path, representations.of)
     for section in get_args(Section):
         for name, entry in getattr(config, section).items():
-            named = None if entry.recipe is None else config.recipes[entry.recipe].model_dump(mode="json", exclude_unset=True)
+            named = (
+                None
+                if entry.recipe is None
+                else config.recipes[entry.recipe].model_dump(mode="json", exclude_unset=True)
+            )
             write_json(out / section / f"{name}.json", {"recipe": named})
     write_text(out / "verdict", "can be used\n")
     progress.say("settings", f"{path} can be used")
@@ -144,7 +148,7 @@ def tell_changes(config: Config, name: str) -> None:
     """Print what an experiment has otherwise than the published system that it claims to be."""
     experiment = config.experiments[name]
     system = claimed(name, experiment)
-    if system is None:
+    if system is None or system.recipe is None:  # a floor that fits itself is one for every input
         return
     if found := changes(system, experiment, config):
         progress.say(f"train {name}", f"{system.name}, changed: {'; '.join(found)}")
