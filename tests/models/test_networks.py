@@ -11,7 +11,7 @@ from earmark.storage import provenance
 from earmark.systems import published
 
 FRAMES = {  # of one system per kind of network
-    "scat-4l-256h-gru": 8, "scat-4l-256h-bn-lstm": 8, "scat-5l-512h-gru-paper": 4, "mel-5l-512h-gru": 30,
+    "scat-4l-256h-gru": 8, "scat-4l-256h-bn-lstm": 8, "scat-5l-512h-gru-fused": 4, "mel-5l-512h-gru": 30,
     "scat-4l-cnn": 96, "mel-2d-cnn": 64, "mel-bilstm": 12, "crnn": 96, "sample-cnn": 60_000, "sample-cnn-song": 20_000,
     "short-chunk-cnn-res": 40, "musicnn": 40, "harmonic-cnn": 81_000, "linear": 8,
 }  # fmt: skip

@@ -52,7 +52,10 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
     "bilstm": [*counts("layers", "units", "convolutions", "channels"), *DROPOUT, *ACTIVATION],
     "convolutional": [*CHANNELS, *POOLS, *DROPOUT, *ACTIVATION],
     "crnn": [*CHANNELS, *POOLS, *counts("layers", "units"), *DROPOUT, *ACTIVATION],
-    "fully_convolutional": [*CHANNELS, *POOLS, *DROPOUT, *ACTIVATION],
+    "fully_convolutional": [
+        *CHANNELS, *POOLS, *DROPOUT, *ACTIVATION,
+        ({"initialization": "zero"}, "initialization must be one of torch, glorot, got 'zero'"),
+    ],
     "harmonic_cnn": [
         *counts("rate", "harmonics", "channels"), *DROPOUT, ({"n_fft": 1}, "n_fft must be at least 2, got 1"),
     ],
@@ -72,6 +75,7 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"cell": "rnn"}, "cell must be one of gru, gru-paper, lstm, lstm-paper, bn-lstm, got 'rnn'"),
         ({"keep": 0.0}, r"keep must be in \(0, 1\], got 0\.0"),
         ({"keep": 1.5}, r"keep must be in \(0, 1\], got 1\.5"),
+        ({"initialization": "torch"}, "initialization must be one of orthogonal, glorot, got 'torch'"),
         ({"transposed": 1}, "transposed must be true or false, got 1"),
     ],
     "sample_cnn": [*CHANNELS, *DROPOUT, ({"whole_song": "yes"}, "whole_song must be true or false, got 'yes'")],
