@@ -49,5 +49,8 @@ def test_the_last_layer_is_the_one_that_runs_last():
 
 
 def test_a_network_without_a_linear_layer_has_no_embedding():
+    boosting = published.build("histogram-boosting", 3, 8)
+    with pytest.raises(ValueError, match=r"HistogramBoosting runs no nn\.Linear, whose input would be the embedding"):
+        networks.embed(boosting, torch.randn(3, 8, 433))
     with pytest.raises(ValueError, match=r"Flatten runs no nn\.Linear, whose input would be the embedding"):
         networks.embed(nn.Flatten(), torch.randn(3, 7, 4))

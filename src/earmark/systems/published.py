@@ -228,6 +228,10 @@ OTHER_ROWS = (
         n_excerpts=5, parameters=3_631_551, published={"roc_auc": 0.9127, "pr_auc": 0.4611},
     ),
     System("linear", "scikit-learn's logistic regression", "linear", SCATTERING, 114, 433, training=None),
+    System(
+        "histogram-boosting", "scikit-learn's histogram gradient boosting", "histogram_boosting", SCATTERING, 114, 433,
+        training=None,
+    ),
 )  # fmt: skip
 SYSTEMS: dict[str, System] = {
     row.name: row for row in (*SONG_ROWS, *FUSED_ROWS, *TIME_ROWS, *DALLA_LONGA_ROWS, *OTHER_ROWS)

@@ -59,6 +59,16 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
     "harmonic_cnn": [
         *counts("rate", "harmonics", "channels"), *DROPOUT, ({"n_fft": 1}, "n_fft must be at least 2, got 1"),
     ],
+    "histogram_boosting": [
+        *counts("iterations", "min_samples_leaf"),
+        ({"learning_rate": 0}, "learning_rate must be above 0, got 0"),
+        ({"learning_rate": float("inf")}, "learning_rate must be above 0, got inf"),
+        ({"leaves": 1}, "leaves must be at least 2, got 1"),
+        ({"l2": -1.0}, r"l2 must be at least 0, got -1\.0"),
+        ({"l2": float("nan")}, "l2 must be at least 0, got nan"),
+        ({"bins": 1}, "bins must be at least 2, got 1"),
+        ({"bins": 256}, "bins must be at most 255, got 256"),
+    ],
     "linear": [
         ({"strengths": []}, r"strengths must be a list of at least one number, got \[\]"),
         ({"strengths": [0.1, 0.0]}, r"strengths\[1\] must be above 0, got 0\.0"),
