@@ -53,6 +53,18 @@ def test_overfits_eight_clips() -> None:
     assert auc_after_overfit(small(3, 16, 16), (8, 16, 16), steps=60, rate=0.003) == 1.0
 
 
+def test_glorot_is_how_tensorflow_starts() -> None:
+    torch.manual_seed(0)
+    model = FullyConvolutional(40, 20, 20, channels=(16, 32), pools=((2, 2), (2, 2)), initialization="glorot")
+    second = [m for m in model.modules() if isinstance(m, nn.Conv2d)][1]
+    for weight, inputs, outputs in ((second.weight, 9 * 16, 9 * 32), (model.output.weight, 32, 40)):
+        limit = (6 / (inputs + outputs)) ** 0.5
+        assert 0.98 * limit < weight.abs().max() <= limit
+    assert all(
+        (m.bias == 0).all() for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear) and m.bias is not None
+    )
+
+
 def test_dropout_follows_every_block() -> None:
     rates = [m.p for m in FullyConvolutional(4, 114, 433, dropout=0.25).modules() if isinstance(m, nn.Dropout)]
     assert rates == [0.25] * 4

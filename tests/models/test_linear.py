@@ -41,10 +41,3 @@ def test_a_tag_without_both_classes_gets_its_frequency():
     probe.fit((features, targets), valid, macro_roc_auc)
     probabilities = torch.sigmoid(probe(valid[0]))[:, 2]
     np.testing.assert_allclose(probabilities.detach().numpy(), 1e-6, rtol=1e-4)
-
-
-def test_pooling_is_mean_and_deviation_over_time():
-    features = torch.randn(4, 9, 5)
-    pooled = LinearProbe(3, 12, 5).pool(features)
-    np.testing.assert_allclose(pooled[:, :5], features.mean(1), atol=1e-6)
-    np.testing.assert_allclose(pooled[:, 5:], features.numpy().std(axis=1), atol=1e-6)

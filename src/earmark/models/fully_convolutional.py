@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 
 from earmark.models.layers.blocks import Activation, activation_of, conv2d_blocks, require_poolable
-from earmark.models.layers.options import Pools, pairs, require_dropout, sizes
+from earmark.models.layers.initializers import start_as_tensorflow
+from earmark.models.layers.options import Pools, pairs, require_choice, require_dropout, sizes
+
+Initialization = Literal["torch", "glorot"]
 
 
 class FullyConvolutional(nn.Module):
@@ -18,6 +22,7 @@ class FullyConvolutional(nn.Module):
     a longer input, its maximum is taken, so the number of frames may differ from clip to clip.
 
     channels: of each block. pools: of each block, (frames, dims). dropout: after each block.
+    initialization: of the weights: torch's default, or TensorFlow's, which is Glorot's.
 
     Raises ValueError if an option is out of its limits, or the input is too small for the pools.
     """
@@ -32,14 +37,18 @@ class FullyConvolutional(nn.Module):
         pools: Pools = ((2, 3), (3, 6), (4, 6), (4, 4)),
         dropout: float = 0.5,
         activation: Activation = "relu",
+        initialization: Initialization = "torch",
     ) -> None:
         super().__init__()
         channels = sizes("channels", channels)
         pools = pairs("pools", pools, len(channels))
         require_dropout(dropout)
+        require_choice("initialization", initialization, get_args(Initialization))
         require_poolable(frames, dims, pools)
         self.blocks = conv2d_blocks(channels, pools, activation=activation_of(activation), dropout=dropout)
         self.output = nn.Linear(channels[-1], n_tags)
+        if initialization == "glorot":
+            start_as_tensorflow(self)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the logits (batch, n_tags) of features (batch, frames, dims)."""

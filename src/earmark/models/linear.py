@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from earmark.models.layers.options import positive, require_at_least
+from earmark.models.layers.probes import frequency_logit, mean_and_deviation
 from earmark.models.networks import Measure
 
 Array = NDArray[np.float64]
@@ -45,13 +46,9 @@ class LinearProbe(nn.Module):
         self.register_buffer("inverse_std", torch.ones(2 * dims))
         self.linear = nn.Linear(2 * dims, n_tags)
 
-    def pool(self, features: Tensor) -> Tensor:
-        """Return mean and standard deviation over the frames: (batch, frames, dims) -> (batch, 2 * dims)."""
-        return torch.cat([features.mean(dim=1), features.std(dim=1, unbiased=False)], dim=1)
-
     def forward(self, features: Tensor) -> Tensor:
         """Return the logits (batch, n_tags) of features (batch, frames, dims)."""
-        return self.linear((self.pool(features) - self.mean) * self.inverse_std)
+        return self.linear((mean_and_deviation(features) - self.mean) * self.inverse_std)
 
     @torch.no_grad()
     def fit(
@@ -62,7 +59,7 @@ class LinearProbe(nn.Module):
         train, valid: features (clips, frames, dims) and targets (clips, tags). measure: of scores and targets, higher
         is better. A tag that lacks a class in ``train`` gets its frequency as a constant probability, clipped to 1e-6.
         """
-        pooled = self.pool(train[0])
+        pooled = mean_and_deviation(train[0])
         self.mean.copy_(pooled.mean(dim=0))
         std = pooled.std(dim=0, unbiased=False)
         self.inverse_std.copy_(torch.where(std > 0, 1 / std, 0.0))
@@ -102,8 +99,7 @@ def _fit_tags(inputs: Array, targets: NDArray[np.float32], strength: float) -> t
             model.fit(inputs, targets[:, tag])
             weights[tag], biases[tag] = model.coef_[0], model.intercept_[0]
         else:
-            frequency = np.clip(frequencies[tag], 1e-6, 1 - 1e-6)
-            biases[tag] = np.log(frequency / (1 - frequency))
+            biases[tag] = frequency_logit(frequencies[tag])
     return weights, biases
 
 

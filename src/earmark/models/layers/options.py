@@ -78,5 +78,10 @@ def is_positive(value: float) -> bool:
     return _is_number(value) and 0 < value < float("inf")
 
 
+def is_at_least_zero(value: float) -> bool:
+    """Tell whether a value is a finite number, 0 or above."""
+    return is_positive(value) or (_is_number(value) and value == 0)
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)

@@ -52,9 +52,22 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
     "bilstm": [*counts("layers", "units", "convolutions", "channels"), *DROPOUT, *ACTIVATION],
     "convolutional": [*CHANNELS, *POOLS, *DROPOUT, *ACTIVATION],
     "crnn": [*CHANNELS, *POOLS, *counts("layers", "units"), *DROPOUT, *ACTIVATION],
-    "fully_convolutional": [*CHANNELS, *POOLS, *DROPOUT, *ACTIVATION],
+    "fully_convolutional": [
+        *CHANNELS, *POOLS, *DROPOUT, *ACTIVATION,
+        ({"initialization": "zero"}, "initialization must be one of torch, glorot, got 'zero'"),
+    ],
     "harmonic_cnn": [
         *counts("rate", "harmonics", "channels"), *DROPOUT, ({"n_fft": 1}, "n_fft must be at least 2, got 1"),
+    ],
+    "histogram_boosting": [
+        *counts("iterations", "min_samples_leaf"),
+        ({"learning_rate": 0}, "learning_rate must be above 0, got 0"),
+        ({"learning_rate": float("inf")}, "learning_rate must be above 0, got inf"),
+        ({"leaves": 1}, "leaves must be at least 2, got 1"),
+        ({"l2": -1.0}, r"l2 must be at least 0, got -1\.0"),
+        ({"l2": float("nan")}, "l2 must be at least 0, got nan"),
+        ({"bins": 1}, "bins must be at least 2, got 1"),
+        ({"bins": 256}, "bins must be at most 255, got 256"),
     ],
     "linear": [
         ({"strengths": []}, r"strengths must be a list of at least one number, got \[\]"),
@@ -72,6 +85,7 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"cell": "rnn"}, "cell must be one of gru, gru-paper, lstm, lstm-paper, bn-lstm, got 'rnn'"),
         ({"keep": 0.0}, r"keep must be in \(0, 1\], got 0\.0"),
         ({"keep": 1.5}, r"keep must be in \(0, 1\], got 1\.5"),
+        ({"initialization": "torch"}, "initialization must be one of orthogonal, glorot, got 'torch'"),
         ({"transposed": 1}, "transposed must be true or false, got 1"),
     ],
     "sample_cnn": [*CHANNELS, *DROPOUT, ({"whole_song": "yes"}, "whole_song must be true or false, got 'yes'")],
