@@ -53,7 +53,7 @@ def test_a_system_that_is_unknown_or_of_another_family_is_named(tmp_path, sectio
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path):
     first = config(tmp_path, name="a")
-    mel = RepresentationConfig(kind="mel", rate=16_000, samples=20_000, hop=1024)
+    mel = RepresentationConfig(kind="mel", rate=16_000, samples=20_000, hop=0)
     more = {"experiments": first.experiments | {"b": first.experiments["a"]}, "representations": {"mel": mel}}
     with pytest.raises(ConfigError) as refused:
         validation.require(first.model_copy(update=more))

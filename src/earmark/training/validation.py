@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from earmark import config as settings
 from earmark import progress, representations
 from earmark.config import Config, ConfigError, ExperimentConfig, RepresentationConfig
 from earmark.files import write_text
+from earmark.representations.base import Representation
 from earmark.systems import published
 from earmark.systems.published import System
 from earmark.training import recipes
@@ -38,7 +40,7 @@ def judge(path: Path, out: Path) -> None:
     DVC removes the outs of a stage before it runs it, so that a later stage would refuse a setting too late. The text
     is always the same, so that an edit of params.yaml alone runs no other stage.
     """
-    _read(path, representations.of)
+    _read(path, _built)
     write_text(out, "can be used\n")
     progress.say("settings", f"{path} can be used")
 
@@ -48,7 +50,7 @@ def require(config: Config) -> None:
 
     The ConfigError names all of them.
     """
-    _judged(config, representations.of)
+    _judged(config, _built)
 
 
 def _read(path: Path, use: Callable[[RepresentationConfig, str], T]) -> tuple[Config, dict[str, T]]:
@@ -58,6 +60,14 @@ def _read(path: Path, use: Callable[[RepresentationConfig, str], T]) -> tuple[Co
         return found, _judged(found, use)
     except ConfigError as error:
         raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+
+
+def _built(config: RepresentationConfig, name: str) -> Representation:
+    """Build a representation, and print what it warns of; raise ConfigError if it cannot be built."""
+    found = representations.of(config, name)
+    if line := found.warning(name):
+        print(line, file=sys.stderr)
+    return found
 
 
 def _judged(config: Config, use: Callable[[RepresentationConfig, str], T]) -> dict[str, T]:
