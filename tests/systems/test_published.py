@@ -11,7 +11,7 @@ import torch
 from helpers.model_checks import single_thread
 from torch import nn
 
-from earmark import models
+from earmark import models, representations
 from earmark.models.networks import count_parameters
 from earmark.storage import provenance
 from earmark.systems import published
@@ -30,6 +30,7 @@ COUNTS = {
     "scat-4l-512h-bn-lstm": 8_260_658 + 4 * 10 * 512,
     "scat-4l-512h-gru": 6_201_906,
     "scat-5l-512h-gru": 7_776_306,
+    "scat-5l-512h-gru-song": 7_776_306,
     "scat-6l-512h-gru": 9_350_706,
     "mel-5l-512h-gru": 9_209_394,
     "mel-5l-512h-lstm": 12_270_642,
@@ -46,6 +47,7 @@ COUNTS = {
     "sample-cnn-song": 2_124_466,
     "mel-bilstm": 1_021_700,
     "mel-bilstm-segments": 1_021_700,
+    "mel-bilstm-2560": 1_021_700 - (227 - 182) * 50 * 50,
     "crnn": 393_906,
     "sample-cnn": 1_869_874,
     "fcn-4": 17_365_938,
@@ -148,6 +150,23 @@ def test_frames_and_dims_follow_from_the_representation(name: str) -> None:
         dims = heard.options["n_mels" if heard.kind == "mel" else "bins"]
     assert system.dims == dims
     assert (frames - system.frames * system.n_excerpts) in range(system.frames)
+
+
+def test_songs_normalisation_is_the_published_network_on_the_published_paths() -> None:
+    log, song = get("scat-5l-512h-gru"), get("scat-5l-512h-gru-song")
+    assert (song.family, song.options, song.training) == (log.family, log.options, log.training)
+    assert dict(song.representation.options) == {**log.representation.options, "normalization": "song"}
+    dims = representations.of(song.representation.config()).axes["standardized"]
+    assert (len(dims), dims.sum()) == (song.dims, 1 + 76)
+
+
+def test_the_whole_songs_of_the_bilstm_have_gaps_that_a_warning_names() -> None:
+    """Both readings of its other framing, 227 frames at hop 2048, give 182 at hop 2560."""
+    frames = get("mel-bilstm-2560").frames
+    for hop, printed in ((2048, get("mel-bilstm").frames), (2560, frames)):
+        assert 1 + 464_000 // hop == 1 + (465_984 - 2048) // hop == printed
+    heard = representations.of(get("mel-bilstm-2560").representation.config())
+    assert heard.unseen == pytest.approx(1 - 2048 / 2560, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", ["scat-5l-512h-gru", "mel-5l-512h-gru", "mel-2d-cnn", "mel-bilstm", "crnn", "musicnn"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,14 +42,11 @@ def judge(path: Path, out: Path) -> None:
     file per entry, ``experiments/<name>.json`` or ``crossvalidations/<name>.json``, holds the recipe that it names, so
     that a stage depends on the values of its own recipe and of no other.
     """
-    config, _ = _read(path, representations.of)
+    config, _ = _read(path, _built)
     for section in get_args(Section):
         for name, entry in getattr(config, section).items():
-            named = (
-                None
-                if entry.recipe is None
-                else config.recipes[entry.recipe].model_dump(mode="json", exclude_unset=True)
-            )
+            recipe = config.recipes.get(entry.recipe)
+            named = None if recipe is None else recipe.model_dump(mode="json", exclude_unset=True)
             write_json(out / section / f"{name}.json", {"recipe": named})
     write_text(out / "verdict", "can be used\n")
     progress.say("settings", f"{path} can be used")
@@ -59,7 +57,7 @@ def require(config: Config) -> None:
 
     The ConfigError names all of them.
     """
-    _judged(config, representations.of)
+    _judged(config, _built)
 
 
 def _read(path: Path, use: Callable[[RepresentationConfig, str], T]) -> tuple[Config, dict[str, T]]:
@@ -69,6 +67,14 @@ def _read(path: Path, use: Callable[[RepresentationConfig, str], T]) -> tuple[Co
         return found, _judged(found, use)
     except ConfigError as error:
         raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+
+
+def _built(config: RepresentationConfig, name: str) -> Representation:
+    """Build a representation, and print what it warns of; raise ConfigError if it cannot be built."""
+    found = representations.of(config, name)
+    if line := found.warning(name):
+        print(line, file=sys.stderr)
+    return found
 
 
 def _judged(config: Config, use: Callable[[RepresentationConfig, str], T]) -> dict[str, T]:
