@@ -91,7 +91,7 @@ def fit(
     validation.require_batches(f"{section}.{name}", model, recipe.batch, len(train.targets), distributed.processes())
     n_excerpts = system.n_excerpts if system.n_excerpts > 1 else None
     about = {"code": code_of(system.family, exclusive), "system": repr(system)}
-    task = Task(model, recipe, experiment.seed, train, valid, n_excerpts, exclusive, about)
+    task = Task(model, recipe, experiment.seed, train, valid, n_excerpts, exclusive, about, name)
     try:
         return Fitted(model, system, gradient.train(task, checkpoints))
     except DivergedError as error:
