@@ -24,7 +24,6 @@ from earmark.models.saved import FILE, ModelError, SavedModel
 from earmark.systems import published
 from earmark.training.tagger import BestWeights
 
-CNN = {"representation": "mel", "model": "convolutional", "system": "mel-2d-cnn", "preset": "demo", "epochs": 2}
 
 
 def model(**changes) -> SavedModel:
@@ -32,7 +31,7 @@ def model(**changes) -> SavedModel:
     network = published.build("mel-2d-cnn", 3, 64, 48)
     made = SavedModel(
         experiment="cnn",
-        system={"name": "mel-2d-cnn", "family": "convolutional", "options": {"network": "2d-cnn"}},
+        system={"name": "mel-2d-cnn", "family": "convolutional", "options": {}},
         frames=64,
         dims=48,
         network_frames=64,

@@ -12,6 +12,7 @@ import yaml
 from helpers.music import tone, write_mp3
 from helpers.small_data import RATE, fill
 
+from earmark import representations
 from earmark.cli import main
 from earmark.corpus.manifest import read_manifest
 from earmark.decode import corpus as decode
@@ -20,6 +21,7 @@ from earmark.features import dataset
 from earmark.models.saved import SavedModel
 from earmark.papers import budget
 from earmark.papers import run as papers_module
+from earmark.papers.inputs import prepare
 from earmark.predict import Predictor
 from earmark.storage import provenance
 from earmark.systems import published
@@ -63,6 +65,18 @@ def test_systems_at_any_rate_and_on_excerpts_are_trained_measured_and_not_traine
     assert 0 <= written["test"]["roc_auc"]["macro"] <= 1
     assert papers(place, "musicnn") == 0
     assert "done before" in capsys.readouterr().out
+
+
+def test_a_system_hears_songs_second_order_as_it_is_and_the_others_standardised(place):
+    heard = Input("scattering", 16_000, 28_000, {"T": 512, "normalization": "song"}).config()
+    prepared = prepare(heard, place.config, place.data, place.data / "labels/top3/labels.csv")
+    train, *_ = prepared.splits()
+    raw = dataset.read_features(prepared.features, [clip.clip_id for clip in train.clips])[1]
+    order = representations.of(heard).axes["order"]
+    np.testing.assert_array_equal(train.features[..., order == 2], raw[..., order == 2])
+    moments = train.features[..., order == 1].mean(dim=(0, 1)), train.features[..., order == 1].std(dim=(0, 1))
+    np.testing.assert_allclose(moments[0], 0, atol=1e-3)
+    np.testing.assert_allclose(moments[1], 1, atol=1e-2)
 
 
 def test_exclusive_classes_are_cross_validated_as_params_configure_them(tmp_path, make_corpus, monkeypatch, capsys):
@@ -214,7 +228,7 @@ def digests(place, changed):
 
 
 def flip_a_label(place):
-    path = place.data / "labels/labels.csv"
+    path = place.data / "labels/top3/labels.csv"
     lines = path.read_text().splitlines()
     lines[1] = lines[1][:-1] + str(1 - int(lines[1][-1]))
     path.write_text("\n".join(lines) + "\n")
@@ -274,7 +288,7 @@ def test_a_system_whose_process_is_killed_is_named(place, capsys, monkeypatch):
     assert capsys.readouterr().err == "sample-cnn-song: killed by signal 9, of lack of memory perhaps\n"
 
 
-@pytest.mark.parametrize("missing", ["data/labels/labels.csv", "metrics/labels.json"])
+@pytest.mark.parametrize("missing", ["data/labels/top3/labels.csv", "metrics/labels/top3.json"])
 def test_without_labels_the_stages_that_make_them_are_named_once(place, capsys, missing):
     (place.folder / missing).unlink()
     for names in (("linear",), ("linear", "mel-2d-cnn")):

@@ -12,15 +12,18 @@ import numpy as np
 import pytest
 import yaml
 from helpers import ROOT
+from helpers.features import extract
 from helpers.small_data import fill
 from sklearn.metrics import balanced_accuracy_score
 
 from earmark.config import ConfigError, CrossValidationConfig
 from earmark.corpus.label_table import Labelled, read_labels
 from earmark.corpus.manifest import TagTable, read_manifest
+from earmark.decode.waveforms import Waveforms
 from earmark.features.dataset import read_features
 from earmark.models.saved import SavedModel
 from earmark.predict import Predictor
+from earmark.representations import build
 from earmark.training import crossvalidation
 from earmark.training import fit as training
 from earmark.training.crossvalidation import classify, normalized_accuracy, recalls, run
@@ -38,7 +41,7 @@ def place(tmp_path, make_corpus):
 
 
 def paths(place):
-    return place.data / "features/mel", place.data / "labels/labels.csv"
+    return place.data / "features/mel", place.data / "labels/top3/labels.csv"
 
 
 def test_a_clip_counts_that_has_exactly_one_class():
@@ -178,6 +181,23 @@ def test_a_class_that_a_fold_holds_no_clip_of_is_counted(place, monkeypatch):
     outcome = run("x", CrossValidationConfig(**settings), *paths(place))
     assert outcome.summary["accuracy"]["absent_in_folds"] == 2
     assert np.isfinite(outcome.summary["accuracy"]["normalized"])
+
+
+def test_each_fold_standardises_only_the_dims_that_the_representation_wants_so(place, tmp_path):
+    settings = {"kind": "scattering", "rate": 16_000, "samples": 28_000, "T": 512, "normalization": "song"}
+    waveforms = Waveforms(
+        place.data / "waveforms/16000", read_manifest(place.data / "corpus/manifest.csv"), place.audio
+    )
+    extract(waveforms, tmp_path / "song", settings)
+    outcome = run("x", CrossValidationConfig(**SETTINGS | {"epochs": 1}), tmp_path / "song", paths(place)[1])
+    order = build("scattering", rate=16_000, n_samples=28_000, T=512).axes["order"]
+    for model in outcome.models:
+        assert (model.standardizer.mean[order == 2] == 0).all()
+        assert (model.standardizer.inverse_std[order == 2] == 1).all()
+        assert (model.standardizer.inverse_std[order == 1] != 1).all()
+    heard = Predictor(outcome.models[0]).listener.hear(next(place.audio.glob("*/*.mp3"))).features
+    assert heard[..., order == 2].min() >= 0
+    assert heard[..., order == 1].min() < 0
 
 
 def test_too_few_groups_are_an_error(place):

@@ -7,12 +7,14 @@ import torch
 from helpers.splits import Small, split
 
 from earmark.evaluation.metrics import macro_roc_auc
+from earmark.experiments import Recipe
 from earmark.training import gradient
 from earmark.training.gradient import Task
-from earmark.training.recipes import Recipe
 
-RECIPE = Recipe("adam", 1e-2, "constant", batch=8, epochs=4, patience=4)
-WILD = Recipe("sgd", 5.0, "two-level", batch=8, epochs=9, patience=2, decay=0.1, local_decay=0.01)
+RECIPE = Recipe(optimizer="adam", learning_rate=1e-2, batch=8, epochs=4, patience=4)
+WILD = Recipe(
+    optimizer="sgd", learning_rate=5.0, schedule="two-level", batch=8, epochs=9, patience=2, decay=0.1, local_decay=0.01
+)
 
 
 def train(recipe=RECIPE, seed=5):
@@ -46,7 +48,7 @@ def test_there_is_one_row_of_curves_per_epoch_and_the_best_weights_are_kept():
 
 
 def test_training_stops_when_nothing_gets_better():
-    frozen = Recipe("sgd", 1e-12, "constant", batch=8, epochs=50, patience=3)
+    frozen = Recipe(optimizer="sgd", learning_rate=1e-12, batch=8, epochs=50, patience=3)
     assert len(train(frozen)[1].curves) == 4  # the first epoch, and three in vain
 
 
@@ -58,8 +60,8 @@ def test_the_two_level_recipe_cuts_the_rate_and_goes_back_to_the_best_weights():
 
 
 def test_blending_and_offsets_change_what_is_learnt_but_not_its_determinism():
-    blended = Recipe("adam", 1e-2, "constant", batch=8, epochs=2, patience=4, mixup=0.5, jitter=0.3)
-    plain = Recipe("adam", 1e-2, "constant", batch=8, epochs=2, patience=4)
+    blended = Recipe(optimizer="adam", learning_rate=1e-2, batch=8, epochs=2, patience=4, mixup=0.5, jitter=0.3)
+    plain = Recipe(optimizer="adam", learning_rate=1e-2, batch=8, epochs=2, patience=4)
     assert states_equal(train(blended)[0], train(blended)[0])
     assert not states_equal(train(blended)[0], train(plain)[0])
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 from helpers.splits import Small, split
 
+from earmark.experiments import Recipe
 from earmark.training import distributed, gradient
 from earmark.training.gradient import Task
 from earmark.training.live import Live
-from earmark.training.recipes import Recipe
 from earmark.training.tagger import BestWeights, DivergedError, Tagger
 
-RECIPE = Recipe("adam", 1e-2, "constant", batch=8, epochs=4, patience=4)
+RECIPE = Recipe(optimizer="adam", learning_rate=1e-2, batch=8, epochs=4, patience=4)
 
 
 class Terminal(io.StringIO):
@@ -51,8 +51,8 @@ def test_in_a_terminal_there_is_a_line_per_epoch(monkeypatch, capsys):
     for epoch, train_loss, valid_loss, auc, _ in learnt.curves:
         best = epoch if auc > learnt.curves[best][3] else best
         expected.append(
-            f"mel-cnn epoch {epoch}: loss {train_loss:.4f}, validation {valid_loss:.4f}; ROC-AUC {auc:.4f}, best "
-            f"{learnt.curves[best][3]:.4f} in epoch {best}; {'00:00 left' if epoch < 3 else 'the end'}"
+            f"mel-cnn seed 5 epoch {epoch}: loss {train_loss:.4f}, valid {valid_loss:.4f}, ROC-AUC {auc:.4f}, best "
+            f"{learnt.curves[best][3]:.4f} (epoch {best}), {'00:00 left' if epoch < 3 else 'the end'}"
         )
     assert shown == expected
     assert capsys.readouterr().out == ""
@@ -63,7 +63,7 @@ def test_inside_an_epoch_a_bar_counts_the_batches_of_training_and_validation(mon
     seen = []
     monkeypatch.setattr(Live, "on_validation_batch_end", lambda self, *_: seen.append((self._bar.n, self._bar.total)))
     train()
-    assert "mel-cnn epoch 2: " in terminal.getvalue()
+    assert "mel-cnn seed 5 epoch 2: " in terminal.getvalue()
     assert seen == [(3, 4)] * 4  # three batches of eight, and one of twice that many
 
 
@@ -94,7 +94,7 @@ def ended(epoch, seconds, epochs=8, best=0, stopped=False):
     kept.epoch, kept.stopped = best, stopped
     live = Live("mel-cnn", kept, epochs)
     live.seconds = seconds
-    return live.text().rpartition("; ")[2]
+    return live.text().rpartition(", ")[2]
 
 
 def test_the_time_left_is_that_of_the_median_epoch():

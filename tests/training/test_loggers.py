@@ -17,12 +17,12 @@ from pytorch_lightning import loggers as lightning
 from pytorch_lightning.loggers import Logger
 
 from earmark.errors import EarmarkError
+from earmark.experiments import Recipe
 from earmark.training import gradient
 from earmark.training.gradient import Task
-from earmark.training.recipes import Recipe
 from earmark.training.tagger import CURVES, Tagger
 
-RECIPE = Recipe("adam", 1e-2, "constant", batch=8, epochs=4, patience=4)
+RECIPE = Recipe(optimizer="adam", learning_rate=1e-2, batch=8, epochs=4, patience=4)
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ def test_dalla_longa_decays_within_an_epoch_and_with_every_restart():
 
 
 def test_the_demo_warms_up_for_an_epoch_and_ends_at_zero():
-    recipe = Recipe("adam", 1e-3, "warm-cosine", batch=8, epochs=5, patience=3)
+    recipe = Recipe(optimizer="adam", learning_rate=1e-3, schedule="warm-cosine", batch=8, epochs=5, patience=3)
     curve = factor(recipe, 4)
     assert [curve(0, b, 0) for b in range(4)] == [0.25, 0.5, 0.75, 1]
     assert curve(1, 0, 0) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from earmark.features.dataset import Split
+from earmark.features.dataset import Split, starts
 from earmark.files import write_csv
 from earmark.models import networks
 from earmark.models.saved import SavedModel
@@ -23,9 +24,8 @@ def count_excerpts(frames: int, excerpt: int) -> int:
 
 def excerpts(features: Tensor, excerpt: int, n_excerpts: int) -> list[Tensor]:
     """Cut features (batch, frames, dims) into ``n_excerpts`` evenly spaced parts of ``excerpt`` frames each."""
-    last = features.shape[1] - excerpt
-    starts = [round(last * i / max(1, n_excerpts - 1)) for i in range(n_excerpts)]
-    return [features[:, start : start + excerpt] for start in starts]
+    places = starts(features.shape[1], excerpt, n_excerpts)
+    return [features[:, start : start + excerpt] for start in places]
 
 
 def probabilities(model: nn.Module, features: Tensor, excerpt: int, n_excerpts: int, exclusive: bool = False) -> Tensor:
@@ -82,17 +82,18 @@ def score_saved(saved: SavedModel, features: Tensor, batch: int | None = None) -
     return score(saved.build(), features, *heard, exclusive=saved.exclusive, **size)
 
 
-def write_scores(path: Path, split: Split, scores: NDArray[np.float64]) -> None:
-    """Write a CSV with a row per clip: clip_id, song and a probability per tag."""
+def write_scores(path: Path, split: Split, scores: NDArray[np.float64], seeds: Sequence[int]) -> None:
+    """Write a CSV with a row per seed and clip: clip_id, song, seed and a probability per tag."""
     rows = (
-        [clip.clip_id, clip.song, *(f"{value:.9g}" for value in row)]
-        for clip, row in zip(split.clips, scores.tolist(), strict=True)
+        [clip.clip_id, clip.song, seed, *(f"{value:.9g}" for value in row)]
+        for seed, of_seed in zip(seeds, scores.tolist(), strict=True)
+        for clip, row in zip(split.clips, of_seed, strict=True)
     )
-    write_csv(path, ["clip_id", "song", *split.tags], rows)
+    write_csv(path, ["clip_id", "song", "seed", *split.tags], rows)
 
 
 def read_scores(path: Path) -> tuple[list[str], NDArray[np.float64]]:
     """Read the clip ids and the probabilities (clips, tags) that ``write_scores`` wrote."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))[1:]
-    return [row[0] for row in rows], np.array([[float(v) for v in row[2:]] for row in rows])
+    return [row[0] for row in rows], np.array([[float(v) for v in row[3:]] for row in rows])

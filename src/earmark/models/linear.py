@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,24 +11,36 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from earmark.models.layers.options import positive, require_at_least
 from earmark.models.networks import Measure
 
 Array = NDArray[np.float64]
-
-STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)  # scikit-learn's C, the inverse of the L2 penalty
 
 
 class LinearProbe(nn.Module):
     """Mean and standard deviation over time, standardised, and a linear layer with one logit per tag.
 
     It fits itself with scikit-learn and not by gradient steps, but is saved and scored like any network.
+
+    strengths: the values of scikit-learn's C, the inverse of the L2 penalty, of which the best is chosen.
+
+    Raises ValueError if an option is out of its limits, or a frame has no value.
     """
 
     mean: Tensor
     inverse_std: Tensor
 
-    def __init__(self, dims: int, n_tags: int) -> None:
+    def __init__(
+        self,
+        n_tags: int,
+        frames: int,  # noqa: ARG002 - any number of frames is pooled
+        dims: int,
+        *,
+        strengths: Sequence[float] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0),
+    ) -> None:
         super().__init__()
+        require_at_least("dims", dims, 1, "a frame has no value")
+        self.strengths = positive("strengths", strengths)
         self.register_buffer("mean", torch.zeros(2 * dims))
         self.register_buffer("inverse_std", torch.ones(2 * dims))
         self.linear = nn.Linear(2 * dims, n_tags)
@@ -59,7 +73,7 @@ class LinearProbe(nn.Module):
         targets, valid_targets = train[1].numpy(), valid[1].numpy()
         tried: list[tuple[float, float]] = []
         best: tuple[Array, Array] | None = None
-        for strength in STRENGTHS:
+        for strength in self.strengths:
             with threadpool_limits(1 if rotated.size < 1e7 else None):  # small products are slower on many threads
                 weights, biases = _fit_tags(rotated, targets, strength)
             weights = weights @ basis.numpy()
@@ -93,6 +107,4 @@ def _fit_tags(inputs: Array, targets: NDArray[np.float32], strength: float) -> t
     return weights, biases
 
 
-def build(n_tags: int, frames: int, dims: int) -> LinearProbe:  # noqa: ARG001 - any number of frames is pooled
-    """Build the probe: (batch, any number of frames, dims) -> logits (batch, n_tags)."""
-    return LinearProbe(dims, n_tags)
+build = LinearProbe

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from earmark.models.layers.cells import BatchNormLSTM, PaperGRU, PaperLSTM, StepLayer
 from earmark.models.layers.fused import fused_rnn
+from earmark.models.layers.options import is_positive, require, require_at_least, require_choice, require_counts
 
 Cell = Literal["gru", "gru-paper", "lstm", "lstm-paper", "bn-lstm"]
 
@@ -26,6 +27,8 @@ class Recurrent(nn.Module):
         2016). The fused layers cannot do this: they drop the outputs between layers.
     transposed: the dims are the time axis and the frames the inputs, as in the paper's mel and CQT baselines (only so
         are their printed numbers of parameters right). Then the number of frames is fixed, and that of dims is not.
+
+    Raises ValueError if an option is out of its limits, or the input is empty.
     """
 
     def __init__(
@@ -41,13 +44,14 @@ class Recurrent(nn.Module):
         transposed: bool = False,
     ) -> None:
         super().__init__()
-        if cell not in get_args(Cell):
-            raise ValueError(f"cell must be one of {', '.join(get_args(Cell))}, got {cell!r}")
+        require_choice("cell", cell, get_args(Cell))
+        require_counts(layers=layers, units=units)
+        require(is_positive(keep) and keep <= 1, "keep", "be in (0, 1]", keep, "the share that is kept")
+        require(isinstance(transposed, bool), "transposed", "be true or false", transposed)
+        for name, size in (("frames", frames), ("dims", dims)):
+            require_at_least(name, size, 1, "there is nothing to read")
         self.transposed = transposed
         steps, inputs = (dims, frames) if transposed else (frames, dims)
-        for name, size in (("frames", frames), ("dims", dims)):
-            if size < 1:
-                raise ValueError(f"{name} must be at least 1, got {size}: there is nothing to read")
         self.stack: nn.RNNBase | nn.Sequential
         if cell in ("gru", "lstm"):
             kind: Literal["gru", "lstm"] = "gru" if cell == "gru" else "lstm"
@@ -75,9 +79,4 @@ def _layer(cell: Cell, inputs: int, units: int, steps: int, keep: float) -> Step
     return layer(inputs, units, keep=keep)
 
 
-def build(n_tags: int, frames: int, dims: int, **options: object) -> nn.Module:
-    """Build a ``Recurrent`` network: (batch, frames, dims) -> logits (batch, n_tags).
-
-    Raises ValueError for another cell, or if the input is empty.
-    """
-    return Recurrent(n_tags, frames, dims, **options)  # type: ignore[arg-type]
+build = Recurrent

@@ -17,8 +17,9 @@ from earmark.report import tables
 from earmark.training import validation
 
 WRITTEN_FOR = {  # by section of params.yaml: the folders of metrics that have a file for each of its entries
-    "experiments": ("experiments", "tags", "roc", "training"),
+    "experiments": ("experiments", "details", "tags", "roc", "training"),
     "crossvalidations": ("crossvalidations", "confusion"),
+    "labels": ("labels", "positives"),
     "waveforms": ("decode",),
 }
 
@@ -62,7 +63,7 @@ def write_report(
     pairs = compare_files(scores, labels, present.compared, drawn.resamples, drawn.seed)
     write_json(comparison, summary(pairs))
     write_text(out, page(metrics, present, pairs))
-    write_text(reproduction, document(read_runs(config, metrics, present.evaluated)))
+    write_text(reproduction, document(read_runs(config, metrics, present.evaluated, present.classified)))
     for line in (*spent(logs, config), *present.notes):
         print(line)
     watch.report("report", 0, f"{len(present.evaluated)} experiments, see {out}")
@@ -91,7 +92,7 @@ def survey(config: Config, metrics: Path, scores: Path, labels: Path) -> Present
 
 def page(metrics: Path, present: Present, pairs: Sequence[Difference]) -> str:
     """Return the tables of experiments, pairs and cross-validations, and the notes; empty parts are left out."""
-    experiments = tables.experiments(metrics / "experiments", present.evaluated)
+    experiments = tables.experiments(metrics / "details", present.evaluated)
     crossvalidations = tables.crossvalidations(metrics / "crossvalidations", present.classified)
     parts = [
         markdown_table(experiments, tables.EXPERIMENTS),

@@ -23,7 +23,9 @@ class Representation(nn.Module):
         n_samples: samples per clip that `forward` takes, at `rate` Hz.
         n_frames, n_dims: shape of one clip's features.
         axes: what the frames and dims mean: at least `hz`, an array with one centre frequency per dim,
-            and `seconds_per_frame`, a float. Scattering adds `order`, `xi1`, `bw1`, `xi2` and `bw2`.
+            and `seconds_per_frame`, a float. Scattering adds `order`, `xi1`, `bw1`, `xi2` and `bw2`. A representation
+            that brings some dims to their scale itself says by `standardized`, an array of bool with one per dim, which
+            dims the standardizer shall scale; without it, that is all.
         bytes_per_clip: estimate of the memory in flight per clip, the input and the output included.
 
     """

@@ -46,7 +46,7 @@ _PARSING = threading.Lock()  # Python 3.11's parser fails where two threads make
 CONSUMERS = {
     "demo": ("demo.render", "config"),
     "corpus": ("corpus.read", "corpus.kinds.**"),
-    "labels": ("corpus.labels", "config"),
+    "labels": ("corpus.choose", "corpus.kinds.**", "config"),
     "decode": ("decode.corpus",),
     "features": ("features.extract", "config", "representations.*"),
     "standardize": ("features.standardize", "corpus.label_table"),

@@ -13,7 +13,9 @@ from typing import Any, Literal
 from torch import nn
 
 from earmark.config import RepresentationConfig
+from earmark.experiments import Recipe
 from earmark.models.networks import network
+from earmark.systems.recipes import RECIPES
 
 SONG_2018 = "Song et al. 2018, Music auto-tagging using deep recurrent neural networks"
 MIREX_2018 = "Song, Ding, Wang 2018, MIREX audio classification (train/test) tasks"
@@ -24,8 +26,6 @@ LEE_2017 = "Lee et al. 2017, Sample-level deep convolutional neural networks for
 WON_2020 = "Won et al. 2020, Evaluation of CNN-based automatic music tagging models"
 WON_2020_HARMONIC = "Won et al. 2020, Data-driven harmonic filters for audio representation learning"
 PONS_2019 = "Pons and Serra 2019, musicnn: pre-trained convolutional neural networks for music audio tagging"
-
-Training = Literal["song-2018", "mirex-2018", "dalla-longa", "panwar"]
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,9 @@ class System:
     ``frames`` x ``dims`` at one time. If n_excerpts is above 1, it is trained on excerpts of a clip, with the clip's
     labels, and the clip's scores are the mean over so many excerpts.
 
-    training: the name of its recipe, None if the network fits itself. parameters: their exact number for ``outputs``
-    tags or classes; if counting is "keras", it includes batch norm's running statistics, as Keras' summary does.
+    recipe: the name of its recipe in ``systems.recipes``, None if the network fits itself. parameters: their exact
+    number for ``outputs`` tags or classes; if counting is "keras", it includes batch norm's running statistics, as
+    Keras' summary does.
     printed: that number as the paper prints it, None if it does not. published: the figures that the paper prints.
     """
 
@@ -61,7 +62,7 @@ class System:
     representation: Input
     frames: int
     dims: int
-    training: Training | None
+    recipe: str | None
     options: Mapping[str, Any] = field(default_factory=dict)
     task: Literal["tags", "classes"] = "tags"
     outputs: int = 50
@@ -73,9 +74,21 @@ class System:
     note: str = ""
 
     @property
-    def any_length(self) -> bool:
-        """Whether the network takes any number of frames, one after another."""
-        return self.family == "recurrent" and not self.options.get("transposed", False)
+    def quick(self) -> str | None:
+        """The name of the recipe by which it learns in a few minutes."""
+        if self.recipe is None:
+            return None
+        any_length = self.family == "recurrent" and not self.options.get("transposed", False)
+        return "quick-recurrent" if any_length else "quick"
+
+    def recipe_of(self, published: bool) -> Recipe | None:
+        """Return its ``published`` recipe, or the quick one, with its excerpts; None if the network fits itself."""
+        name = self.recipe if published else self.quick
+        return None if name is None else RECIPES[name].model_copy(update=self.excerpts())
+
+    def excerpts(self) -> dict[str, int]:
+        """Return the values of a recipe that say which excerpts it was published on, none if it hears whole clips."""
+        return {"excerpt": self.frames, "excerpts": self.n_excerpts} if self.n_excerpts > 1 else {}
 
 
 SCATTERING = Input("scattering", 16_000, 464_000, {"T": 8192, "Q": (8, 1), "oversampling": 1, "normalization": "log"})
@@ -98,7 +111,7 @@ def _song(name: str, count: int, printed: str, auc: float, **row: Any) -> System
     heard: dict[str, Any] = {"representation": SCATTERING, "frames": 114, "dims": 433} | row
     published = {"roc_auc": auc}
     return System(
-        name, SONG_2018, "recurrent", training="song-2018", options=options, parameters=count, printed=printed,
+        name, SONG_2018, "recurrent", recipe="song-2018", options=options, parameters=count, printed=printed,
         published=published, **heard,
     )  # fmt: skip
 
@@ -134,7 +147,7 @@ SONG_ROWS = (
     _song("cqt-5l-512h-gru", 2_482_738, "2482K", 0.775, **_CQT),
     _song("cqt-5l-512h-lstm", 3_306_034, "3306K", 0.765, **_CQT),
     System(
-        "scat-4l-cnn", SONG_2018, "convolutional", SCATTERING, 114, 433, "song-2018", {"network": "scat-4l-cnn"},
+        "scat-4l-cnn", SONG_2018, "fully_convolutional", SCATTERING, 114, 433, "song-2018",
         parameters=17_365_938, printed="17365K", published={"roc_auc": 0.904},
     ),
     System(
@@ -161,12 +174,12 @@ TIME_ROWS = (
 )  # fmt: skip
 MEL_2D_CNN = System(
     "mel-2d-cnn", DALLA_LONGA, "convolutional", _dalla_longa_mel(465_984, 1792), 261, 128, "dalla-longa",
-    {"network": "2d-cnn"}, parameters=362_418, counting="keras", printed="362,418",
+    parameters=362_418, counting="keras", printed="362,418",
     published={"roc_auc": 0.894, "tpr": 0.827, "fpr": 0.173},
 )  # fmt: skip
 MEL_BILSTM = System(
-    "mel-bilstm", DALLA_LONGA, "convolutional", _dalla_longa_mel(464_000, 2048), 227, 128, "dalla-longa",
-    {"network": "bilstm"}, parameters=1_021_700, counting="keras", printed="1,021,700",
+    "mel-bilstm", DALLA_LONGA, "bilstm", _dalla_longa_mel(464_000, 2048), 227, 128, "dalla-longa",
+    parameters=1_021_700, counting="keras", printed="1,021,700",
     published={"roc_auc": 0.870, "tpr": 0.800, "fpr": 0.203},
     note="the printed figures are those of four segments a song; whole songs at hop 2560 gave 0.861",
 )  # fmt: skip
@@ -193,27 +206,28 @@ OTHER_ROWS = (
         published={"roc_auc": 0.893, "accuracy": 0.94, "loss": 0.15},
     ),
     System(
-        "sample-cnn", LEE_2017, "sample_cnn", Input("waveform", 22_050, 590_490), 59_049, 1, "dalla-longa",
+        "sample-cnn", LEE_2017, "sample_cnn", Input("waveform", 22_050, 590_490), 59_049, 1, "won-2020",
         {"whole_song": False}, n_excerpts=10, parameters=1_869_874, printed="1.9 x 10^6",
         published={"roc_auc": 0.9058, "pr_auc": 0.4422}, note="figures of Won et al. 2020, clean split",
     ),
     System(
-        "fcn-4", CHOI_2016, "convolutional", MEL_12K, 1366, 96, "panwar", {"network": "fcn-4"},
+        "fcn-4", CHOI_2016, "fully_convolutional", MEL_12K, 1366, 96, "choi-2016",
+        {"pools": [[4, 2], [5, 4], [8, 3], [8, 4]]},
         parameters=17_365_938, published={"roc_auc": 0.894},
     ),
     System(
-        "short-chunk-cnn-res", WON_2020, "short_chunk", MEL_128, 231, 128, "panwar", n_excerpts=7,
+        "short-chunk-cnn-res", WON_2020, "short_chunk", MEL_128, 231, 128, "won-2020", n_excerpts=7,
         parameters=12_104_244, printed="12M", published={"roc_auc": 0.9129, "pr_auc": 0.4614},
     ),
     System(
-        "musicnn", PONS_2019, "musicnn", MEL_16K, 187, 96, "panwar", n_excerpts=9, parameters=787_159,
+        "musicnn", PONS_2019, "musicnn", MEL_16K, 187, 96, "won-2020", n_excerpts=9, parameters=787_159,
         published={"roc_auc": 0.9106, "pr_auc": 0.4493}, note="figures of Won et al. 2020, clean split",
     ),
     System(
-        "harmonic-cnn", WON_2020_HARMONIC, "harmonic_cnn", Input("waveform", 16_000, 464_000), 80_000, 1, "panwar",
+        "harmonic-cnn", WON_2020_HARMONIC, "harmonic_cnn", Input("waveform", 16_000, 464_000), 80_000, 1, "won-2020",
         n_excerpts=5, parameters=3_631_551, published={"roc_auc": 0.9127, "pr_auc": 0.4611},
     ),
-    System("linear", "scikit-learn's logistic regression", "linear", SCATTERING, 114, 433, training=None),
+    System("linear", "scikit-learn's logistic regression", "linear", SCATTERING, 114, 433, recipe=None),
 )  # fmt: skip
 SYSTEMS: dict[str, System] = {row.name: row for row in (*SONG_ROWS, *TIME_ROWS, *DALLA_LONGA_ROWS, *OTHER_ROWS)}
 
@@ -229,19 +243,6 @@ def get(name: str) -> System:
         hint = f"close to {', '.join(close)}" if close else f"known are {', '.join(sorted(SYSTEMS))}"
         raise ValueError(f"system must be one of the {len(SYSTEMS)} of earmark.systems.published, got {name!r}: {hint}")
     return SYSTEMS[name]
-
-
-def network_frames(system: System, frames: int) -> int:
-    """Return how many of a clip's frames the network sees at one time: all, unless it was published on excerpts.
-
-    Raises ValueError if an excerpt is longer than the clip.
-
-    >>> network_frames(get("mel-2d-cnn"), 300), network_frames(get("musicnn"), 1813)
-    (300, 187)
-    """
-    if system.n_excerpts > 1 and system.frames > frames:
-        raise ValueError(f"{system.name}: its excerpts have {system.frames} frames, got clips of {frames}")
-    return system.frames if system.n_excerpts > 1 else frames
 
 
 def build(name: str, n_tags: int, frames: int | None = None, dims: int | None = None, **options: Any) -> nn.Module:

@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from earmark import devices, progress
+from earmark.experiments import Recipe
 from earmark.features.dataset import Batches, Split
 from earmark.storage import provenance
 from earmark.training import distributed, loggers
 from earmark.training.checkpoints import Found, Keeper, find, mark, misfit
 from earmark.training.live import Live
-from earmark.training.recipes import Recipe
 from earmark.training.tagger import CURVES, STATE, BestWeights, Tagger
 
 
@@ -29,9 +29,8 @@ from earmark.training.tagger import CURVES, STATE, BestWeights, Tagger
 class Task:
     """A network to train, by which recipe, from which seed, on which clips.
 
-    n_excerpts: how many excerpts of a clip are scored; None for as many as overlap by half. exclusive: the targets are
-    exclusive classes. about: what else the result depends on, such as the code. name: what logs and the terminal call
-    it; no result depends on that.
+    exclusive: the targets are exclusive classes. about: what else the result depends on, such as the code. name: what
+    logs and the terminal call it; no result depends on that.
     """
 
     model: nn.Module
@@ -39,7 +38,6 @@ class Task:
     seed: int
     train: Split
     valid: Split
-    n_excerpts: int | None = None
     exclusive: bool = False
     about: Mapping[str, str] | None = None
     name: str = "training"
@@ -49,9 +47,8 @@ class Task:
         return mark(
             self.train,
             self.valid,
-            recipe=asdict(self.recipe),
+            recipe=self.recipe.model_dump(mode="json"),
             seed=self.seed,
-            n_excerpts=self.n_excerpts,
             exclusive=self.exclusive,
             about=dict(self.about or {}),
             makers=makers(),
@@ -89,8 +86,10 @@ def train(task: Task, checkpoints: Path | None = None) -> Learnt:
     Raises DivergedError if a loss is not finite, and EarmarkError if EARMARK_LOGGER names what cannot log.
     """
     recipe = task.recipe
-    batches = Batches(task.train, recipe.batch, task.seed, recipe.excerpt)
-    tagger = Tagger(task.model, recipe, batches, task.valid, task.n_excerpts, task.exclusive)
+    frames = recipe.frames(task.train.features.shape[1])
+    places = recipe.excerpts if recipe.places == "fixed" else None
+    batches = Batches(task.train, recipe.batch, task.seed, frames, places)
+    tagger = Tagger(task.model, recipe, batches, task.valid, task.exclusive)
     best = BestWeights(recipe, task.seed)
     mark = task.mark()
     folder = None if checkpoints is None else checkpoints / mark[:16]
@@ -98,7 +97,7 @@ def train(task: Task, checkpoints: Path | None = None) -> Learnt:
     if found is not None and found.finished:
         best.load_state_dict(dict(found.state))
     else:
-        settings = asdict(recipe) | {"seed": task.seed}
+        settings = recipe.model_dump(mode="json") | {"seed": task.seed}
         with loggers.opened(loggers.Run(task.name, task.seed, mark, settings, found is not None)) as logs:
             _run(tagger, _callbacks(task.name, best, folder, logs), list(logs.values()), found)
     task.model.cpu().load_state_dict(best.weights)
@@ -113,7 +112,7 @@ def _callbacks(name: str, best: BestWeights, folder: Path | None, logs: Mapping[
     if logs:
         found.append(loggers.Publisher(best, logs))
     if progress.in_terminal() and distributed.is_main():
-        found.append(Live(name, best, epochs))
+        found.append(Live(f"{name} seed {best.seed}", best, epochs))
     if folder is not None:
         found.append(Keeper(folder, lambda t: best.stopped or t.current_epoch + 1 >= epochs, best.state_dict))
     return found
@@ -147,7 +146,8 @@ def _misfit(tagger: Tagger, best: BestWeights, finished: bool, state: Mapping[st
     here = tagger.model.state_dict()
     if finished:
         return misfit(here, kept["weights"])
-    there = {name.removeprefix("model."): weights for name, weights in state["state_dict"].items()}
+    trained = {name: weights for name, weights in state["state_dict"].items() if name.startswith("model.")}
+    there = {name.removeprefix("model."): weights for name, weights in trained.items()}
     return misfit(here, there) or misfit(here, kept["weights"])
 
 

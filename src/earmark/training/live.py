@@ -16,7 +16,7 @@ from earmark.training.tagger import CURVES, BestWeights
 class Live(pl.Callback):
     """A callback that shows a training; it comes after the one that keeps its curves.
 
-    name: of the experiment. epochs: the most that are trained. clock: returns seconds. Epochs count from 0, as in the
+    name: of the training. epochs: the most that are trained. clock: returns seconds. Epochs count from 0, as in the
     curves and metrics.
     """
 
@@ -59,8 +59,8 @@ class Live(pl.Callback):
         epoch, train, valid, auc = (rows[-1][CURVES.index(name)] for name in CURVES[:4])
         best = rows[self.best.epoch][CURVES.index("valid_roc_auc")]
         return (
-            f"{self.name} epoch {int(epoch):>{digits}}: loss {train:.4f}, validation {valid:.4f}; ROC-AUC {auc:.4f}, "
-            f"best {best:.4f} in epoch {self.best.epoch}; {self._rest(int(epoch))}"
+            f"{self.name} epoch {int(epoch):>{digits}}: loss {train:.4f}, valid {valid:.4f}, ROC-AUC {auc:.4f}, "
+            f"best {best:.4f} (epoch {self.best.epoch}), {self._rest(int(epoch))}"
         )
 
     def _rest(self, epoch: int) -> str:
