@@ -34,7 +34,10 @@ ORDER = {
     "models": ("layers", "networks", "*", "saved"),
     "evaluation": ("metrics", "bootstrap", "evaluate", "scoring", "experiment", "comparison"),
     "systems": ("published",),
-    "training": ("distributed", "recipes", "validation", "tagger", "checkpoints", "gradient", "fit", "crossvalidation"),
+    "training": (
+        "distributed", "recipes", "validation", "tagger", "checkpoints", "loggers", "live", "gradient", "fit",
+        "crossvalidation",
+    ),
     "papers": ("budget", "inputs", "reproduction", "run"),
     "report": ("tables", "page"),
     "predict": (), "merge": (), "bench": ("peers", "roofline", "spectral", "*"), "cli": (),

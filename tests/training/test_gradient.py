@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers.splits import split
-from torch import nn
+from helpers.splits import Small, split
 
 from earmark.evaluation.metrics import macro_roc_auc
 from earmark.experiments import Recipe
 from earmark.training import gradient
 from earmark.training.gradient import Task
-
-
-class Small(nn.Module):
-    """Two layers with dropout, so that random numbers matter."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = nn.Sequential(nn.Flatten(), nn.Linear(12, 16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 2))
-
-    def forward(self, features):
-        return self.net(features)
-
 
 RECIPE = Recipe(optimizer="adam", learning_rate=1e-2, batch=8, epochs=4, patience=4)
 WILD = Recipe(

@@ -82,7 +82,7 @@ def fit(
     batch = plan.recipe.batch
     validation.require_batches(plan.where, model, batch, len(train.targets), distributed.processes())
     about = {"code": code_of(plan.family, exclusive), "network": json.dumps(plan.options, sort_keys=True)}
-    task = Task(model, plan.recipe, seed, train, valid, exclusive, about)
+    task = Task(model, plan.recipe, seed, train, valid, exclusive, about, plan.where.partition(".")[2])
     try:
         return Fitted(model, plan, seed, gradient.train(task, checkpoints))
     except DivergedError as error:
