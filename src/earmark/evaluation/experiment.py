@@ -102,7 +102,7 @@ def evaluate_models(
     chosen = [[np.nan if value is None else value for value in one.thresholds] for one in saved]
     songs = [clip.song for clip in test.clips]
     result = evaluate(
-        scores[0], test.targets.numpy(), songs, test.tags, config.resamples, config.seed, np.array(chosen)[0]
+        scores, test.targets.numpy(), songs, test.tags, config.resamples, config.seed, np.array(chosen)[0]
     )
     return test, scores, result
 
