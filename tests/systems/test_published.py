@@ -30,7 +30,7 @@ COUNTS = {
     "scat-4l-512h-bn-lstm": 8_260_658 + 4 * 10 * 512,
     "scat-4l-512h-gru": 6_201_906,
     "scat-5l-512h-gru": 7_776_306,
-    "scat-5l-512h-gru-song": 7_776_306,
+    "scat-5l-512h-gru-log": 7_776_306,
     "scat-6l-512h-gru": 9_350_706,
     "mel-5l-512h-gru": 9_209_394,
     "mel-5l-512h-lstm": 12_270_642,
@@ -117,7 +117,7 @@ def test_the_papers_rows_have_the_papers_cells_and_a_fused_variant_without_figur
 
 def test_song_s_networks_start_as_tensorflows() -> None:
     rows = [system for system in SYSTEMS.values() if system.source.startswith("Song")]
-    assert len(rows) == 14 + 11 + 4  # printed, fused, and with time as time
+    assert len(rows) == 14 + 1 + 11 + 4  # printed, with a logarithm, fused, and with time as time
     assert {system.options["initialization"] for system in rows} == {"glorot"}
 
 
@@ -153,8 +153,8 @@ def test_frames_and_dims_follow_from_the_representation(name: str) -> None:
 
 
 def test_songs_normalisation_is_the_published_network_on_the_published_paths() -> None:
-    log, song = get("scat-5l-512h-gru"), get("scat-5l-512h-gru-song")
-    assert (song.family, song.options, song.training) == (log.family, log.options, log.training)
+    log, song = get("scat-5l-512h-gru-log"), get("scat-5l-512h-gru")
+    assert (song.family, song.options, song.recipe) == (log.family, log.options, log.recipe)
     assert dict(song.representation.options) == {**log.representation.options, "normalization": "song"}
     dims = representations.of(song.representation.config()).axes["standardized"]
     assert (len(dims), dims.sum()) == (song.dims, 1 + 76)

@@ -84,7 +84,7 @@ class HistogramBoosting(nn.Module):
             baseline, trees = zip(*(self._boosted(inputs, column) for column in targets.T), strict=True)
         self.baseline.copy_(torch.tensor(baseline))
         self.trees.plant(trees)
-        parts = mean_and_deviation(valid[0]).split(64)  # clips at a time: there are many trees
+        parts = torch.split(mean_and_deviation(valid[0]), 64)  # clips at a time: there are many trees
         staged = self.baseline[:, None] + torch.cat([self.trees.each(part).cumsum(dim=2) for part in parts])
         valid_targets = valid[1].numpy()
         tried = [

@@ -66,5 +66,5 @@ def fused_kernels(rnn: nn.RNNBase) -> Sequence[Sequence[Tensor]]:
         if name.startswith("weight_ih"):
             parts = (of_input, rnn.get_parameter(name.replace("_ih", "_hh")))
             gates = [2 * rnn.hidden_size, rnn.hidden_size] if isinstance(rnn, nn.GRU) else [4 * rnn.hidden_size]
-            found += zip(*(part.split(gates) for part in parts), strict=True)
+            found += zip(*(torch.split(part, gates) for part in parts), strict=True)
     return found
