@@ -17,9 +17,11 @@ from safetensors.torch import save as to_bytes
 from earmark.config import WaveformConfig
 from earmark.errors import EarmarkError
 from earmark.evaluation import scoring
+from earmark.evaluation.metrics import macro_roc_auc
 from earmark.features import dataset
 from earmark.features.standardize import Standardizer
 from earmark.models import networks, saved
+from earmark.models.histogram_boosting import HistogramBoosting
 from earmark.models.saved import FILE, ModelError, SavedModel
 from earmark.systems import published
 from earmark.training.tagger import BestWeights
@@ -66,6 +68,17 @@ def test_a_saved_model_is_the_same_and_scores_as_the_one_in_memory(file):
     network = published.build("mel-2d-cnn", 3, 64, 48)
     network.load_state_dict(dict(made.weights))
     np.testing.assert_array_equal(scoring.score_saved(again, features), scoring.score(network.eval(), features))
+
+
+def test_a_network_that_was_grown_in_fitting_is_saved_and_scores_as_the_one_in_memory(tmp_path):
+    network, targets = HistogramBoosting(3, 64, 48, iterations=4, min_samples_leaf=5), torch.eye(3).repeat(20, 1)
+    features = torch.randn(60, 64, 48) + targets.argmax(1).view(-1, 1, 1)
+    network.fit((features, targets), (features, targets), lambda *_: 0.5)
+    system = {"name": "mine", "family": "histogram_boosting", "options": {"iterations": 4, "min_samples_leaf": 5}}
+    model(system=system, weights=network.state_dict()).save(tmp_path / FILE)
+    scores = scoring.score_saved(SavedModel.load(tmp_path / FILE), features)
+    assert macro_roc_auc(scores, targets.numpy()) > 0.9
+    np.testing.assert_array_equal(scores, scoring.score(network, features))
 
 
 def test_a_model_does_not_need_the_table_of_systems(file, monkeypatch):
