@@ -10,7 +10,7 @@ from typing import Any
 
 from earmark import progress
 from earmark.config import Config
-from earmark.evaluation.comparison import Difference, compare_files, summary
+from earmark.evaluation.comparison import Difference, compare_files, summary, verdict
 from earmark.files import markdown_table, write_json, write_text
 from earmark.papers.reproduction import document, read_runs
 from earmark.report import tables
@@ -59,7 +59,8 @@ def write_report(
     if gone := remove_leftovers(config, metrics, scores):
         print(f"report: removed what params.yaml no longer has: {', '.join(map(str, gone))}")
     present, drawn = survey(config, metrics, scores, labels), config.evaluation
-    pairs = compare_files(scores, labels, present.compared, drawn.resamples, drawn.seed)
+    unseeded = [name for name in present.compared if config.experiments[name].model == "linear"]
+    pairs = compare_files(scores, dict.fromkeys(present.compared, labels), unseeded, drawn.resamples, drawn.seed)
     write_json(comparison, summary(pairs))
     write_text(out, page(metrics, present, pairs))
     write_text(reproduction, document(read_runs(config, metrics, present.evaluated)))
@@ -91,11 +92,11 @@ def survey(config: Config, metrics: Path, scores: Path, labels: Path) -> Present
 
 def page(metrics: Path, present: Present, pairs: Sequence[Difference]) -> str:
     """Return the tables of experiments, pairs and cross-validations, and the notes; empty parts are left out."""
-    experiments = tables.experiments(metrics / "experiments", present.evaluated)
+    experiments = tables.experiments(metrics, present.evaluated)
     crossvalidations = tables.crossvalidations(metrics / "crossvalidations", present.classified)
     parts = [
         markdown_table(experiments, tables.EXPERIMENTS),
-        markdown_table(tables.pairs(pairs), tables.PAIRS) if pairs else "",
+        f"{markdown_table(tables.pairs(pairs), tables.PAIRS)}\n{verdict(pairs)}\n" if pairs else "",
         markdown_table(crossvalidations, tables.CROSSVALIDATIONS) if crossvalidations else "",
         "".join(f"- {note}\n" for note in present.notes),
     ]
