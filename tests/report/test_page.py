@@ -11,6 +11,7 @@ from helpers import ROOT
 from helpers.metrics import classified, tagged
 
 from earmark.config import Config
+from earmark.evaluation.comparison import Difference
 from earmark.files import write_json, write_text
 from earmark.report import tables
 from earmark.report.page import Present, page, remove_leftovers, spent, survey
@@ -30,7 +31,7 @@ def config(*experiments: str, crossvalidations: tuple[str, ...] = ()) -> Config:
 @pytest.fixture
 def metrics(tmp_path):
     for name, auc in {"linear": 0.7, "scat": 0.91234}.items():
-        write_json(tmp_path / f"metrics/experiments/{name}.json", tagged(auc))
+        tagged(tmp_path / "metrics", name, auc)
     for name, accuracy in {"eras": 0.51, "moods": 0.62}.items():
         write_json(tmp_path / f"metrics/crossvalidations/{name}.json", classified(accuracy))
     return tmp_path / "metrics"
@@ -44,11 +45,20 @@ def test_cross_validations_have_a_table_of_their_own(metrics):
     assert "| eras " in found
 
 
+def test_below_the_pairs_stands_what_to_think_of_all_of_them(metrics):
+    pairs = [Difference("scat", "linear", 84, 0.2, 0.1, 0.3, 1.0, 1e-9, settled=False, holm=True)]
+    text = page(metrics, Present(["scat", "linear"], ["scat", "linear"], [], ["a note"]), pairs)
+    _, table, line, notes = text.split("\n\n")
+    assert "| cannot tell: one seed |" in table
+    assert line.startswith("Of 1 pair, 1 excludes zero;")
+    assert notes == "- a note\n"
+
+
 def test_what_is_not_here_is_named_with_what_brings_it(metrics):
     for name in ("linear", "scat"):
         write_text(metrics.parent / f"scores/{name}.csv", "")
     write_text(metrics.parent / "labels.csv", "")
-    write_json(metrics / "experiments/pulled.json", tagged(0.6))
+    tagged(metrics, "pulled", 0.6)
     places = metrics, metrics.parent / "scores", metrics.parent / "labels.csv"
     wanted = config("scat", "gone", "pulled", "linear", crossvalidations=("eras", "never"))
     found = survey(wanted, *places)
