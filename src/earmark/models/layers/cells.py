@@ -76,7 +76,7 @@ class PaperGRU(StepLayer):
 
     def kernels(self) -> Sequence[Sequence[Tensor]]:
         """Return two kernels, of the gates and of the candidate."""
-        for_gates, for_candidate = self.input_weight.split([2 * self.units, self.units])
+        for_gates, for_candidate = torch.split(self.input_weight, [2 * self.units, self.units])
         return [(for_gates, self.gate_weight), (for_candidate, self.candidate_weight)]
 
     def forward(self, sequence: Tensor) -> Tensor:
