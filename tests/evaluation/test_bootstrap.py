@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from helpers.scores import random_problem
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm, t
 from sklearn.metrics import roc_auc_score
 
-from earmark.evaluation.bootstrap import Resamples, bootstrap_macro_roc_auc, interval, resample, weighted_roc_auc
+from earmark.evaluation.bootstrap import (
+    Measured,
+    Resamples,
+    bootstrap_macro_roc_auc,
+    bootstrap_over_seeds,
+    degrees,
+    draw_seeds,
+    interval,
+    interval_over_seeds,
+    p_value,
+    resample,
+    weighted_roc_auc,
+)
 from earmark.evaluation.metrics import macro_roc_auc
 
 
@@ -58,3 +72,61 @@ def test_the_interval_holds_the_estimate_and_narrows_with_more_songs():
         return high - low
 
     assert width(1600) < 0.6 * width(200)
+
+
+def test_one_seed_less_than_there_are_is_drawn_so_that_the_variance_of_their_mean_is_unbiased():
+    values = np.array([0.3, 0.5, 0.9, 0.4])
+    drawn = draw_seeds(4, 40_000, 1, "cnn")
+    assert drawn.shape == (40_000, 3)
+    np.testing.assert_allclose(values[drawn].mean(axis=1).var(), values.var(ddof=1) / 4, rtol=0.03)
+
+
+def test_experiments_draw_their_seeds_apart_and_each_always_the_same():
+    drawn = draw_seeds(5, 300, 1, "cnn")
+    np.testing.assert_array_equal(drawn, draw_seeds(5, 300, 1, "cnn"))
+    for other in (draw_seeds(5, 300, 1, "crnn"), draw_seeds(5, 300, 1, "cn"), draw_seeds(5, 300, 2, "cnn")):
+        assert np.mean(drawn == other) < 0.3
+
+
+def test_a_resample_is_the_mean_auc_of_the_seeds_it_drew_on_the_songs_it_drew():
+    scores, targets = random_problem()
+    several = np.stack([scores, random_problem(1)[0], 1 - scores])
+    drawn = resample(np.arange(60) // 2, 40, 1)
+    seeds = draw_seeds(3, 40, 1, "cnn")
+    each = [bootstrap_macro_roc_auc(values, targets, drawn) for values in several]
+    found = bootstrap_over_seeds(several, targets, drawn, seeds)
+    assert found == pytest.approx([(each[a][i] + each[b][i]) / 2 for i, (a, b) in enumerate(seeds)])
+    one = bootstrap_over_seeds(several[:1], targets, drawn, draw_seeds(1, 40, 1, "cnn"))
+    np.testing.assert_array_equal(one, each[0])
+
+
+def measured(each, spread, resamples=4000, seed=0):
+    return Measured(np.array(each), np.mean(each) + np.random.default_rng(seed).normal(0, spread, resamples))
+
+
+def test_one_seed_each_has_the_percentile_interval_and_the_p_of_a_normal_distribution():
+    first, second = measured([0.8], 0.02), measured([0.75], 0.02, seed=1)
+    samples = first.samples - second.samples
+    assert interval_over_seeds(first, second) == interval(samples)
+    assert p_value(first, second) == pytest.approx(2 * norm.sf(0.05 / samples.std(ddof=1)))
+    assert p_value(second, first) == p_value(first, second)
+    assert p_value(first, first) == 1
+
+
+def test_few_seeds_widen_the_interval_as_far_as_they_make_the_error():
+    """Two seeds each that make all of it: Welch's two degrees of freedom; next to nothing of it: infinitely many."""
+    each = [0.7, 0.8], [0.6, 0.7]
+    all_of_it = [measured(values, 0.05, seed=number) for number, values in enumerate(each)]
+    samples = all_of_it[0].samples - all_of_it[1].samples
+    assert degrees(0.005, all_of_it) == pytest.approx(2)
+    low, high = interval_over_seeds(*all_of_it)
+    plain = interval(samples)
+    assert (high - low) / (plain[1] - plain[0]) == pytest.approx(t.ppf(0.975, 2) / norm.ppf(0.975), rel=0.05)
+    assert p_value(*all_of_it) == pytest.approx(2 * t.sf(0.1 / 0.0707, 2), rel=0.05)
+    same = [measured([0.7, 0.7], 0.05), measured([0.6, 0.6], 0.05, seed=1)]
+    assert degrees(0.005, same) == np.inf
+
+
+def test_one_resample_tells_nothing_of_a_difference():
+    one = Measured(np.array([0.8]), np.array([0.8])), Measured(np.array([0.7]), np.array([0.7]))
+    assert p_value(*one) == 1

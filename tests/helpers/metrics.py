@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 
-def tagged(auc: float) -> dict[str, object]:
-    return {
-        "test": {
-            "roc_auc": {"macro": auc, "low": auc - 0.05, "high": auc + 0.04, "micro": 0.8},
-            "pr_auc": {"macro": 0.5},
-            "tags": {"defined": 12, "undefined": 1},
-            "clips": 84,
-            "songs": 42,
-        },
-        "training": {"parameters": 7776306, "epochs": 14},
+from earmark.files import write_json
+
+
+def tagged(folder: Path, name: str, auc: float, seeds: int = 1) -> None:
+    """Write ``folder``/experiments and ``folder``/details of an experiment that was trained from so many seeds."""
+    figures = {"roc_auc": auc, "low": auc - 0.05, "high": auc + 0.04, "pr_auc": 0.5}
+    training = {"parameters": 7776306, "epochs": 14}
+    test: dict[str, object] = {
+        "roc_auc": {"macro": auc, "low": auc - 0.05, "high": auc + 0.04, "micro": 0.8},
+        "pr_auc": {"macro": 0.5},
+        "tags": {"defined": 12, "undefined": 1},
+        "clips": 84,
+        "songs": 42,
+        "seeds": seeds,
     }
+    if seeds > 1:
+        figures["deviation"] = 0.0123
+        test["ensemble"] = {"roc_auc": auc + 0.02, "low": auc, "high": auc + 0.04, "pr_auc": 0.6}
+    several = [training | {"epochs": 14 - number} for number in range(seeds)]
+    write_json(folder / f"experiments/{name}.json", figures)
+    write_json(folder / f"details/{name}.json", {"test": test, "training": training if seeds == 1 else several})
 
 
 def classified(accuracy: float) -> dict[str, object]:

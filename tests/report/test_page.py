@@ -11,6 +11,7 @@ from helpers import ROOT
 from helpers.metrics import classified, tagged
 
 from earmark.config import Config
+from earmark.evaluation.comparison import Difference
 from earmark.files import write_json, write_text
 from earmark.report import tables
 from earmark.report.page import Present, page, remove_leftovers, spent, survey
@@ -18,7 +19,7 @@ from earmark.report.page import Present, page, remove_leftovers, spent, survey
 
 def config(*experiments: str, crossvalidations: tuple[str, ...] = ()) -> Config:
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    one = {"representation": "mel", "model": "convolutional"}
+    one = {"representation": "mel", "labels": "top50", "model": "convolutional", "recipe": "quick"}
     classes = one | {"classes": ["medieval", "folk"]}
     changes = {
         "experiments": dict.fromkeys(experiments, one),
@@ -30,7 +31,7 @@ def config(*experiments: str, crossvalidations: tuple[str, ...] = ()) -> Config:
 @pytest.fixture
 def metrics(tmp_path):
     for name, auc in {"linear": 0.7, "scat": 0.91234}.items():
-        write_json(tmp_path / f"metrics/experiments/{name}.json", tagged(auc))
+        tagged(tmp_path / "metrics", name, auc)
     for name, accuracy in {"eras": 0.51, "moods": 0.62}.items():
         write_json(tmp_path / f"metrics/crossvalidations/{name}.json", classified(accuracy))
     return tmp_path / "metrics"
@@ -44,12 +45,21 @@ def test_cross_validations_have_a_table_of_their_own(metrics):
     assert "| eras " in found
 
 
+def test_below_the_pairs_stands_what_to_think_of_all_of_them(metrics):
+    pairs = [Difference("scat", "linear", 84, 0.2, 0.1, 0.3, 1.0, 1e-9, settled=False, holm=True)]
+    text = page(metrics, Present(["scat", "linear"], ["scat", "linear"], [], ["a note"]), pairs)
+    _, table, line, notes = text.split("\n\n")
+    assert "| cannot tell: one seed |" in table
+    assert line.startswith("Of 1 pair, 1 excludes zero;")
+    assert notes == "- a note\n"
+
+
 def test_what_is_not_here_is_named_with_what_brings_it(metrics):
     for name in ("linear", "scat"):
         write_text(metrics.parent / f"scores/{name}.csv", "")
-    write_text(metrics.parent / "labels.csv", "")
-    write_json(metrics / "experiments/pulled.json", tagged(0.6))
-    places = metrics, metrics.parent / "scores", metrics.parent / "labels.csv"
+    write_text(metrics.parent / "labels/top50/labels.csv", "")
+    tagged(metrics, "pulled", 0.6)
+    places = metrics, metrics.parent / "scores", metrics.parent / "labels"
     wanted = config("scat", "gone", "pulled", "linear", crossvalidations=("eras", "never"))
     found = survey(wanted, *places)
     assert (found.evaluated, found.compared, found.classified) == (
@@ -62,10 +72,10 @@ def test_what_is_not_here_is_named_with_what_brings_it(metrics):
         f"not measured: never, {root}/metrics/crossvalidations/never.json is not here: `dvc repro crossvalidate@never`",
     ]
     assert page(metrics, found, []).endswith("".join(f"- {note}\n" for note in found.notes))
-    places[2].unlink()
+    (places[2] / "top50/labels.csv").unlink()
     found = survey(wanted, *places)
     assert found.compared == []
-    assert found.notes[-1] == f"not compared: any, the labels are not here: `dvc pull {root}/labels.csv`"
+    assert f"not compared: scat, its labels are not here: `dvc pull {root}/labels/top50`" in found.notes
 
 
 def test_files_of_what_the_settings_no_longer_have_are_removed_and_no_others(tmp_path):
@@ -75,15 +85,17 @@ def test_files_of_what_the_settings_no_longer_have_are_removed_and_no_others(tmp
         for name in (
             "experiments/linear.json", "tags/linear.csv", "roc/linear.csv", "training/linear.csv",
             "crossvalidations/eras.json", "crossvalidations/.gitkeep", "confusion/eras.csv", "decode/16000.json",
-            "papers/demo/old.json", "labels.json", "comparison.json", "report.md",
+            "papers/demo/old.json", "labels/top50.json", "positives/top50.csv", "details/linear.json",
+            "comparison.json", "report.md",
         )
     ]  # fmt: skip
     kept += [scores / "linear.csv"]
     gone = [
         metrics / name
         for name in (
-            "experiments/old.json", "tags/old.csv", "roc/old.csv", "training/old.csv",
-            "crossvalidations/old.json", "confusion/old.csv", "decode/22050.json",
+            "experiments/old.json", "details/old.json", "tags/old.csv", "roc/old.csv", "training/old.csv",
+            "crossvalidations/old.json", "confusion/old.csv", "labels/old.json", "positives/old.csv",
+            "decode/22050.json",
         )
     ]  # fmt: skip
     gone += [scores / "old.csv"]

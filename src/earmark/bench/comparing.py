@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.bench.spectral import seconds, summary
-from earmark.evaluation.bootstrap import interval
-from earmark.evaluation.comparison import Difference, Scored, compare
+from earmark.evaluation.bootstrap import Measured, interval, p_value
+from earmark.evaluation.comparison import Difference, compare
 from earmark.evaluation.metrics import Array, macro_roc_auc
+from earmark.evaluation.scoring import Scores
 
 EXPERIMENTS, CLIPS, SONGS, TAGS, RESAMPLES, SEED = 20, 4_332, 1_050, 50, 1_000, 1
 
@@ -47,29 +48,29 @@ def bench(
 
 def problem(
     experiments: int, clips: int, songs: int, tags: int
-) -> tuple[dict[str, Scored], dict[str, NDArray[np.uint8]], dict[str, str]]:
+) -> tuple[dict[str, Scores], dict[str, NDArray[np.uint8]], dict[str, str]]:
     """Return scores, targets and songs, the same at every call. 1 to 20 % of the clips have a tag; some scores tie."""
     rng = np.random.default_rng(0)
-    names = [f"{i}" for i in range(clips)]
+    names = tuple(f"{i}" for i in range(clips))
     labels = (rng.random((clips, tags)) < np.geomspace(0.2, 0.01, tags)).astype(float)
-    found = {
-        f"experiment {i}": Scored(names, np.round(rng.random(labels.shape) + (0.2 + 0.02 * i) * labels, 4))
-        for i in range(experiments)
-    }
+    found = {}
+    for i in range(experiments):
+        scores = np.round(rng.random(labels.shape) + (0.2 + 0.02 * i) * labels, 4)
+        found[f"experiment {i}"] = Scores(names, tuple(f"tag {tag}" for tag in range(tags)), (1,), scores[None])
     of_song = np.sort(rng.integers(0, songs, clips))
     targets = dict(zip(names, labels.astype(np.uint8), strict=True))
     return found, targets, {name: f"{song}" for name, song in zip(names, of_song, strict=True)}
 
 
 def pairwise(
-    first: str, second: str, experiments: dict[str, Scored], targets: dict[str, NDArray[np.uint8]],
+    first: str, second: str, experiments: dict[str, Scores], targets: dict[str, NDArray[np.uint8]],
     songs: dict[str, str], resamples: int, seed: int,
 ) -> Difference:  # fmt: skip
     """Compare two experiments as if there were no others: draw the resamples, and measure both on them."""
     places = [{clip: row for row, clip in enumerate(experiments[name].clip_ids)} for name in (first, second)]
     common = [clip for clip in experiments[first].clip_ids if clip in places[1]]
     scores = [
-        experiments[name].scores[[place[clip] for clip in common]]
+        experiments[name].values[0, [place[clip] for clip in common]]
         for name, place in zip((first, second), places, strict=True)
     ]
     labels = np.stack([targets[clip] for clip in common])
@@ -77,10 +78,12 @@ def pairwise(
     drawn = np.random.default_rng(seed).multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers)), resamples)
     weights = drawn[:, [numbers[songs[clip]] for clip in common]].astype(np.float64)
     means = [macro_roc_auc(s, labels) for s in scores]
-    samples = _macro(scores[0], labels, weights) - _macro(scores[1], labels, weights)
+    drawn_each = [_macro(s, labels, weights) for s in scores]
+    samples = drawn_each[0] - drawn_each[1]
     low, high = interval(samples)
     ahead = float(np.mean(samples[~np.isnan(samples)] > 0))
-    return Difference(first, second, len(common), means[0] - means[1], low, high, ahead)
+    p = p_value(*(Measured(np.array([mean]), each) for mean, each in zip(means, drawn_each, strict=True)))
+    return Difference(first, second, len(common), means[0] - means[1], low, high, ahead, p, settled=False)
 
 
 def _macro(scores: Array, targets: NDArray[np.uint8], weights: Array) -> Array:

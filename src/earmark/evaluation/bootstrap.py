@@ -1,6 +1,7 @@
-"""Intervals of the mean ROC-AUC by bootstrap over songs (Efron and Tibshirani 1993).
+"""Intervals of the mean ROC-AUC by bootstrap over songs (Efron and Tibshirani 1993), and over the seeds of a network.
 
-Clips of the same song are not independent. So the bootstrap draws songs, with all their clips.
+Clips of the same song are not independent. So the bootstrap draws songs, with all their clips. A network that is
+trained from another seed has other scores; if it was trained from several, the bootstrap draws among them as well.
 """
 
 from __future__ import annotations
@@ -13,10 +14,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
+from scipy.special import stdtr, stdtrit  # type: ignore[import-untyped]
 
 from earmark.evaluation.metrics import Array, check_finite, defined
 
 BLOCK = 256  # resamples at one time, so that they fit into the cache
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The mean ROC-AUC of an experiment.
+
+    each: (seeds,), that of every seed. samples: (resamples,), that of resamples of the songs and of the seeds.
+    """
+
+    each: Array
+    samples: Array
+
+    @property
+    def mean(self) -> float:
+        """The mean over the seeds."""
+        return float(self.each.mean())
+
+    @property
+    def deviation(self) -> float:
+        """The sample deviation over the seeds, NaN for one seed."""
+        return float(self.each.std(ddof=1)) if len(self.each) > 1 else float("nan")
 
 
 @dataclass(frozen=True)
@@ -95,6 +118,30 @@ def bootstrap_macro_roc_auc(scores: Array, targets: NDArray[Any], drawn: Resampl
         return np.nanmean(values, axis=0)
 
 
+def draw_seeds(n_seeds: int, resamples: int, seed: int, name: str) -> NDArray[np.int64]:
+    """Draw seeds of an experiment with replacement, as their numbers from 0: (resamples, max(1, n_seeds - 1)).
+
+    One less is drawn than there are: the variance of the mean of n draws out of n values is (n - 1) / n of what it
+    should be, that of n - 1 draws has no such bias (Rao and Wu 1988). name: what tells the experiment from others,
+    which draw independently of it. The same arguments give the same seeds.
+
+    >>> draw_seeds(3, resamples=4, seed=1, name="cnn").shape, draw_seeds(1, resamples=2, seed=1, name="cnn").tolist()
+    ((4, 2), [[0], [0]])
+    """
+    stream = np.random.SeedSequence(seed, spawn_key=(len(name), *name.encode()))  # another one than that of the songs
+    return np.random.default_rng(stream).integers(n_seeds, size=(resamples, max(1, n_seeds - 1)))
+
+
+def bootstrap_over_seeds(scores: Array, targets: NDArray[Any], drawn: Resamples, seeds: NDArray[np.int64]) -> Array:
+    """Return the mean ROC-AUC of every resample as the mean over its seeds, (resamples,).
+
+    scores: (seeds, clips, tags). targets: (clips, tags). seeds: (resamples, draws), what ``draw_seeds`` returned. It is
+    the mean of the AUCs and not the AUC of the mean scores, which would be that of an ensemble.
+    """
+    each = np.array([bootstrap_macro_roc_auc(values, targets, drawn) for values in scores])
+    return np.take_along_axis(each.T, seeds, axis=1).mean(axis=1)
+
+
 def interval(samples: Array, level: float = 0.95) -> tuple[float, float]:
     """Return the percentile interval (low, high) of bootstrap samples; NaN is left out.
 
@@ -104,3 +151,58 @@ def interval(samples: Array, level: float = 0.95) -> tuple[float, float]:
     tail = (1 - level) / 2 * 100
     low, high = np.nanpercentile(samples, [tail, 100 - tail])
     return float(low), float(high)
+
+
+def interval_over_seeds(found: Measured, *minus: Measured) -> tuple[float, float]:
+    """Return the 95 % interval of a mean ROC-AUC, or of its difference to another one, over songs and seeds.
+
+    The deviation over a few seeds is known badly itself. So the percentile interval is widened around the estimate as
+    Student's distribution is wider than the normal one, by its quantile for the ``degrees`` of freedom; with one seed
+    each it is the percentile interval.
+    """
+    samples, estimate = _minus(found, *minus)
+    low, high = interval(samples)
+    freedom = degrees(_variance(samples), (found, *minus))
+    if np.isinf(freedom):
+        return low, high
+    wider = float(stdtrit(freedom, 0.975) / stdtrit(np.inf, 0.975))
+    return estimate + wider * (low - estimate), estimate + wider * (high - estimate)
+
+
+def p_value(first: Measured, second: Measured) -> float:
+    """Return how probable a difference of this size or more is if there is none in truth; two-sided.
+
+    The difference over its standard error, which is the deviation of the resamples, is taken to be Student's t, with
+    infinitely many degrees of freedom (a normal distribution) if there is one seed each. It is 1 if fewer than two
+    resamples are defined, which tell nothing.
+    """
+    samples, difference = _minus(first, second)
+    variance = _variance(samples)
+    if difference == 0 or np.isnan(variance):
+        return 1.0
+    if variance == 0:
+        return 0.0
+    return float(2 * stdtr(degrees(variance, (first, second)), -abs(difference) / np.sqrt(variance)))
+
+
+def degrees(variance: float, parts: Sequence[Measured]) -> float:
+    """Return the degrees of freedom of a variance, of which only what the seeds add to it is known from few values.
+
+    That is Welch's and Satterthwaite's formula; infinity if no part has several seeds, or if they are all the same.
+    """
+    known_badly = sum((m.deviation**2 / len(m.each)) ** 2 / (len(m.each) - 1) for m in parts if len(m.each) > 1)
+    return variance**2 / known_badly if known_badly > 0 and variance > 0 else float("inf")
+
+
+def _variance(samples: Array) -> float:
+    """Return the sample variance of the resamples that are defined, NaN if they are fewer than two."""
+    known = samples[~np.isnan(samples)]
+    return float(known.var(ddof=1)) if len(known) > 1 else float("nan")
+
+
+def _minus(found: Measured, *minus: Measured) -> tuple[Array, float]:
+    """Return the samples of a difference, and the difference itself."""
+    samples, estimate = found.samples, found.mean
+    for other in minus:
+        samples, estimate = samples - other.samples, estimate - other.mean
+    return samples, estimate

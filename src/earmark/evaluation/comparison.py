@@ -2,14 +2,15 @@
 
 Both are measured on the same resamples of the same songs, so that what makes a resample easy or hard for both cancels
 out (Efron and Tibshirani 1993, chapter 8). Two experiments can differ even if their intervals overlap: only the
-interval of the difference tells.
+interval of the difference tells. What a network reaches also depends on the seed that it was trained from. So each
+experiment draws its seeds in every resample, too; of one that has a single seed nobody knows what another would give.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +18,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.corpus.label_table import read_labels
-from earmark.evaluation.bootstrap import Resamples, bootstrap_macro_roc_auc, interval, resample
-from earmark.evaluation.metrics import Array, EvaluationError, macro_roc_auc
-from earmark.evaluation.scoring import read_scores
+from earmark.evaluation.bootstrap import (
+    Measured,
+    Resamples,
+    bootstrap_over_seeds,
+    draw_seeds,
+    interval_over_seeds,
+    p_value,
+    resample,
+)
+from earmark.evaluation.metrics import EvaluationError, macro_roc_auc
+from earmark.evaluation.scoring import Scores, read_scores
 
-
-@dataclass(frozen=True)
-class Scored:
-    """The clips that an experiment has scored, and their probabilities (clips, tags) in the same order."""
-
-    clip_ids: list[str]
-    scores: Array
+LEVEL = 0.05  # how often a pair that does not differ may be called distinct
 
 
 @dataclass(frozen=True)
 class Difference:
     """The mean ROC-AUC of ``first`` minus that of ``second`` on the clips that both scored.
 
-    low, high: its 95 % interval. ahead: the share of resamples in which ``first`` is ahead.
+    low, high: its 95 % interval. ahead: the share of resamples in which ``first`` is ahead. p: how probable such a
+    difference is if there is none. settled: whether it is known what the seeds make of it: each side has several, or
+    does not depend on them. holm: whether it is still significant among all the pairs that were compared with it.
     """
 
     first: str
@@ -44,25 +49,37 @@ class Difference:
     low: float
     high: float
     ahead: float
+    p: float
+    settled: bool
+    holm: bool = False
 
     @property
-    def distinct(self) -> bool:
+    def excludes_zero(self) -> bool:
         """Whether zero lies outside of the interval."""
         return self.low > 0 or self.high < 0
 
+    @property
+    def distinct(self) -> str:
+        """Whether the two differ, as far as one can tell."""
+        if not self.excludes_zero:
+            return "no"
+        return "yes" if self.settled else "cannot tell: one seed"
+
 
 def compare(
-    experiments: Mapping[str, Scored],
+    experiments: Mapping[str, Scores],
     targets: Mapping[str, NDArray[np.uint8]],
     songs: Mapping[str, str],
     resamples: int,
     seed: int,
+    unseeded: Collection[str] = (),
 ) -> list[Difference]:
     """Compare all pairs of experiments. The pairs have the order of the experiments, whichever is ahead.
 
-    targets: clip id -> (tags,) in {0, 1}. songs: clip id -> song. resamples, seed: of the bootstrap. A pair is compared
-    on the clips that both scored: an experiment at another rate may lack a clip that was rejected. Experiments are
-    measured once for each set of common clips; usually there is only one set.
+    targets: clip id -> (tags,) in {0, 1}. songs: clip id -> song. resamples, seed: of the bootstrap. unseeded: the
+    experiments that do not depend on their seed. A pair is compared on the clips that both scored: an experiment at
+    another rate may lack a clip that was rejected. Experiments are measured once for each set of common clips; usually
+    there is only one set.
 
     Raises EvaluationError if a clip has no labels, if a pair has no clip in common, or if a score is not finite.
     """
@@ -74,6 +91,7 @@ def compare(
                 f"{len(unknown)} clips that {name} scored have no labels, {min(unknown)!r} for one: its scores "
                 f"belong to other labels; run `dvc repro evaluate@{name}`"
             )
+    settled = {name for name, found in experiments.items() if len(found.seeds) > 1 or name in unseeded}
     common = {pair: scored[pair[0]] & scored[pair[1]] for pair in pairs}
     found: dict[tuple[str, str], Difference] = {}
     for clips in dict.fromkeys(common.values()):
@@ -84,54 +102,97 @@ def compare(
         drawn = resample([songs[clip] for clip in ordered], resamples, seed)
         labels = np.stack([targets[clip] for clip in ordered])
         names = dict.fromkeys(name for pair in here for name in pair)
-        measured = {name: _measure(name, experiments[name], ordered, labels, drawn) for name in names}
-        found |= {pair: _difference(pair, measured, len(ordered)) for pair in here}
-    return [found[pair] for pair in pairs]
-
-
-def read(folder: Path, experiments: Sequence[str]) -> dict[str, Scored]:
-    """Read the scores of experiments that the stage evaluate wrote: ``folder``/<experiment>.csv."""
-    return {name: Scored(*read_scores(folder / f"{name}.csv")) for name in experiments}
+        measured = {name: _measure(name, experiments[name], ordered, labels, drawn, seed) for name in names}
+        found |= {pair: _difference(pair, measured, len(ordered), settled.issuperset(pair)) for pair in here}
+    return corrected([found[pair] for pair in pairs])
 
 
 def compare_files(
-    folder: Path, labels: Path, experiments: Sequence[str], resamples: int, seed: int
+    folder: Path, labels: Mapping[str, Path], unseeded: Collection[str], resamples: int, seed: int
 ) -> list[Difference]:
-    """Compare experiments by the scores in ``folder``; fewer than two give no pair, and need no labels."""
-    if len(experiments) < 2:
-        return []
-    clips, table = read_labels(labels)
-    targets = dict(zip((c.clip_id for c in clips), table.values, strict=True))
-    return compare(read(folder, experiments), targets, {c.clip_id: c.song for c in clips}, resamples, seed)
+    """Compare experiments by the scores in ``folder``, each with those of the same labels.
+
+    labels: by experiment, the table of its labels. unseeded, resamples, seed: as for ``compare``. An experiment that is
+    alone on its labels is in no pair, and none of its files is read.
+
+    Raises EarmarkError if a file is damaged, or if scores are of other tags than the labels.
+    """
+    rows = []
+    for file in dict.fromkeys(labels.values()):
+        names = [name for name in labels if labels[name] == file]
+        if len(names) > 1:
+            clips, table = read_labels(file)
+            targets = dict(zip((c.clip_id for c in clips), table.values, strict=True))
+            scores = {name: read_scores(folder / f"{name}.csv") for name in names}
+            for name in names:
+                if scores[name].tags != table.tags:
+                    raise EvaluationError(
+                        f"the scores of {name} are of other tags than {file}; run `dvc repro evaluate@{name}`"
+                    )
+            rows += compare(scores, targets, {c.clip_id: c.song for c in clips}, resamples, seed, unseeded)
+    return corrected(rows)
+
+
+def corrected(rows: Sequence[Difference]) -> list[Difference]:
+    """Return the pairs with ``holm``: that with the i-th lowest p of n needs p of at most LEVEL / (n + 1 - i).
+
+    It fails if one before it failed, so that the chance to call any pair wrongly distinct is LEVEL for all pairs
+    together (Holm 1979).
+    """
+    passed = set()
+    for rank, number in enumerate(sorted(range(len(rows)), key=lambda number: rows[number].p)):
+        if rows[number].p > LEVEL / (len(rows) - rank):
+            break
+        passed.add(number)
+    return [replace(row, holm=number in passed) for number, row in enumerate(rows)]
+
+
+def verdict(rows: Sequence[Difference]) -> str:
+    """Return a sentence on all pairs together: how many seem to differ, by chance as well, and how many cannot be told.
+
+    >>> row = Difference("a", "b", 84, 0.05, 0.01, 0.08, 0.99, p=0.01, settled=True)
+    >>> print(verdict(corrected([row])))
+    Of 1 pair, 1 excludes zero; 0.05 would by chance alone if none differed; 1 remains after Holm's correction.
+    """
+    apart = sum(row.excludes_zero for row in rows)
+    remain = sum(row.holm for row in rows)
+    open_ones = sum(row.excludes_zero and not row.settled for row in rows)
+    text = (
+        f"Of {len(rows)} pair{'s' * (len(rows) != 1)}, {apart} exclude{'s' * (apart == 1)} zero; "
+        f"{LEVEL * len(rows):.2g} would by chance alone if none differed; "
+        f"{remain} remain{'s' * (remain == 1)} after Holm's correction."
+    )
+    if open_ones:
+        text += (
+            f" In {open_ones} of those that exclude zero, a side has one seed: another seed may give another result."
+        )
+    return text
 
 
 def summary(rows: Sequence[Difference]) -> dict[str, Any]:
     """Return the pairs by name, as in the metrics file."""
-    fields = ("difference", "low", "high", "ahead")
+    fields = ("difference", "low", "high", "ahead", "p", "distinct", "holm")
     return {f"{row.first} - {row.second}": {f: getattr(row, f) for f in fields} for row in rows}
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """The mean ROC-AUC of an experiment on a set of clips, and on each resample of them, (resamples,)."""
-
-    mean: float
-    samples: Array
-
-
-def _measure(name: str, scored: Scored, clips: Sequence[str], labels: NDArray[np.uint8], drawn: Resamples) -> _Measured:
+def _measure(
+    name: str, found: Scores, clips: Sequence[str], labels: NDArray[np.uint8], drawn: Resamples, seed: int
+) -> Measured:
     """Measure an experiment on ``clips``. Labels and resamples have the same order."""
-    row_of = {clip: row for row, clip in enumerate(scored.clip_ids)}
-    scores = scored.scores[[row_of[clip] for clip in clips]]
+    row_of = {clip: row for row, clip in enumerate(found.clip_ids)}
+    scores = found.values[:, [row_of[clip] for clip in clips]]
+    seeds = draw_seeds(len(scores), drawn.counts.shape[1], seed, name)
     try:
-        return _Measured(macro_roc_auc(scores, labels), bootstrap_macro_roc_auc(scores, labels, drawn))
+        each = np.array([macro_roc_auc(values, labels) for values in scores])
+        return Measured(each, bootstrap_over_seeds(scores, labels, drawn, seeds))
     except EvaluationError as error:
         raise EvaluationError(f"{name}: {error}") from None
 
 
-def _difference(pair: tuple[str, str], measured: Mapping[str, _Measured], clips: int) -> Difference:
+def _difference(pair: tuple[str, str], measured: Mapping[str, Measured], clips: int, settled: bool) -> Difference:
     first, second = (measured[name] for name in pair)
+    low, high = interval_over_seeds(first, second)
     samples = first.samples - second.samples
-    low, high = interval(samples)
     ahead = float(np.mean(samples[~np.isnan(samples)] > 0))
-    return Difference(*pair, clips, first.mean - second.mean, low, high, ahead)
+    p = p_value(first, second)
+    return Difference(*pair, clips, first.mean - second.mean, low, high, ahead, p, settled)

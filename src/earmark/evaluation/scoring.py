@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from earmark.features.dataset import Split
-from earmark.files import write_csv
+from earmark.errors import EarmarkError
+from earmark.features.dataset import Split, starts
+from earmark.files import read_csv, write_csv
 from earmark.models import networks
 from earmark.models.saved import SavedModel
+
+_COLUMNS = ("clip_id", "song", "seed")
 
 
 def count_excerpts(frames: int, excerpt: int) -> int:
@@ -23,9 +27,8 @@ def count_excerpts(frames: int, excerpt: int) -> int:
 
 def excerpts(features: Tensor, excerpt: int, n_excerpts: int) -> list[Tensor]:
     """Cut features (batch, frames, dims) into ``n_excerpts`` evenly spaced parts of ``excerpt`` frames each."""
-    last = features.shape[1] - excerpt
-    starts = [round(last * i / max(1, n_excerpts - 1)) for i in range(n_excerpts)]
-    return [features[:, start : start + excerpt] for start in starts]
+    places = starts(features.shape[1], excerpt, n_excerpts)
+    return [features[:, start : start + excerpt] for start in places]
 
 
 def probabilities(model: nn.Module, features: Tensor, excerpt: int, n_excerpts: int, exclusive: bool = False) -> Tensor:
@@ -82,17 +85,69 @@ def score_saved(saved: SavedModel, features: Tensor, batch: int | None = None) -
     return score(saved.build(), features, *heard, exclusive=saved.exclusive, **size)
 
 
-def write_scores(path: Path, split: Split, scores: NDArray[np.float64]) -> None:
-    """Write a CSV with a row per clip: clip_id, song and a probability per tag."""
+@dataclass(frozen=True)
+class Scores:
+    """The probabilities that an experiment gives to clips.
+
+    clip_ids: (clips,). tags: their names. seeds: those that the network was trained from. values: (seeds, clips, tags).
+    """
+
+    clip_ids: tuple[str, ...]
+    tags: tuple[str, ...]
+    seeds: tuple[int, ...]
+    values: NDArray[np.float64]
+
+
+def write_scores(path: Path, split: Split, scores: NDArray[np.float64], seeds: Sequence[int]) -> None:
+    """Write a CSV with a row per seed and clip: clip_id, song, seed and a probability per tag.
+
+    scores: (seeds, clips, tags).
+    """
     rows = (
-        [clip.clip_id, clip.song, *(f"{value:.9g}" for value in row)]
-        for clip, row in zip(split.clips, scores.tolist(), strict=True)
+        [clip.clip_id, clip.song, seed, *(f"{value:.9g}" for value in row)]
+        for seed, values in zip(seeds, scores.tolist(), strict=True)
+        for clip, row in zip(split.clips, values, strict=True)
     )
-    write_csv(path, ["clip_id", "song", *split.tags], rows)
+    write_csv(path, [*_COLUMNS, *split.tags], rows)
 
 
-def read_scores(path: Path) -> tuple[list[str], NDArray[np.float64]]:
-    """Read the clip ids and the probabilities (clips, tags) that ``write_scores`` wrote."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))[1:]
-    return [row[0] for row in rows], np.array([[float(v) for v in row[2:]] for row in rows])
+def read_scores(path: Path) -> Scores:
+    """Read what ``write_scores`` wrote.
+
+    Raises EarmarkError if the file is missing or damaged, was made by an older version, holds a value that is not a
+    finite number, or if its seeds have not all the same clips.
+    """
+    header, rows = read_csv(path, _COLUMNS[:2])
+    if header[:3] != list(_COLUMNS):
+        raise _damaged(path, "it has no column seed: an older version made it")
+    tags, start = tuple(header[3:]), len(_COLUMNS)
+    of_seed: dict[int, tuple[list[str], list[NDArray[np.float64]]]] = {}
+    for number, row in enumerate(rows, 2):
+        seed, values = _numbers(path, number, row[2], row[start:])
+        ids, found = of_seed.setdefault(seed, ([], []))
+        ids.append(row[0])
+        found.append(values)
+    clips = tuple(next(iter(of_seed.values()), ([], []))[0])
+    if not clips or not tags:
+        raise _damaged(path, f"it holds {len(clips)} clips and {len(tags)} tags")
+    if len(set(clips)) < len(clips) or len(set(tags)) < len(tags):
+        raise _damaged(path, "a clip or a tag is in it twice")
+    for seed, (ids, _) in of_seed.items():
+        if tuple(ids) != clips:
+            raise _damaged(path, f"seed {seed} has {len(ids)} clips, which are not the {len(clips)} of the first seed")
+    return Scores(clips, tags, tuple(of_seed), np.array([found for _, found in of_seed.values()]))
+
+
+def _numbers(path: Path, number: int, seed: str, values: Sequence[str]) -> tuple[int, NDArray[np.float64]]:
+    """Return the seed and the scores of a row."""
+    try:
+        found = int(seed), np.array([float(value) for value in values])
+    except ValueError as error:
+        raise _damaged(path, f"row {number} holds no numbers, {error}") from None
+    if not np.isfinite(found[1]).all():
+        raise _damaged(path, f"row {number} holds a score that is not finite")
+    return found
+
+
+def _damaged(path: Path, why: str) -> EarmarkError:
+    return EarmarkError(f"{path} cannot be used: {why}; run `dvc repro evaluate@{path.stem}`")

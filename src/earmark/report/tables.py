@@ -9,18 +9,33 @@ from typing import Any
 from earmark.evaluation.comparison import Difference
 from earmark.files import read_json
 
-EXPERIMENTS = ("experiment", "ROC-AUC", "95 % interval", "PR-AUC", "tags", "clips", "songs", "parameters", "epochs")
-PAIRS = ("better", "worse", "difference", "95 % interval", "ahead in", "clips", "distinct")
+EXPERIMENTS = (
+    "experiment", "ROC-AUC", "deviation", "95 % interval", "PR-AUC", "tags", "clips", "songs", "seeds", "parameters",
+    "epochs",
+)  # fmt: skip
+PAIRS = ("better", "worse", "difference", "95 % interval", "ahead in", "p", "clips", "distinct", "after Holm")
 CROSSVALIDATIONS = ("cross-validation", "accuracy", "folds", "raw", "clips", "groups", "epochs")
 
 Row = tuple[str, ...]
 Metrics = Mapping[str, Any]
 
 
-def experiments(folder: Path, names: Sequence[str]) -> list[Row]:
-    """Return a row of EXPERIMENTS per name, the highest ROC-AUC first; ``folder`` holds the JSON files."""
-    found = _read(folder, names, lambda metrics: -metrics["test"]["roc_auc"]["macro"])
-    return [_experiment(name, metrics) for name, metrics in found]
+def experiments(metrics: Path, names: Sequence[str]) -> list[Row]:
+    """Return a row of EXPERIMENTS per name, and one per ensemble of several seeds; the highest ROC-AUC first.
+
+    metrics: the folder that has JSON files in ``experiments`` (the figures that are compared) and ``details`` (all).
+    The deviation is that of the ROC-AUC over the seeds.
+    """
+    found: list[tuple[float, Row]] = []
+    for name in names:
+        figures = read_json(metrics / "experiments" / f"{name}.json")
+        details = read_json(metrics / "details" / f"{name}.json")
+        trainings = details["training"] if isinstance(details["training"], list) else [details["training"]]
+        found.append((figures["roc_auc"], _experiment(name, figures, details["test"], trainings)))
+        if ensemble := details["test"].get("ensemble"):
+            title = f"{name}, ensemble of {len(trainings)}"
+            found.append((ensemble["roc_auc"], _experiment(title, ensemble, details["test"], trainings, whole=True)))
+    return [row for _, row in sorted(found, key=lambda item: -item[0])]
 
 
 def crossvalidations(folder: Path, names: Sequence[str]) -> list[Row]:
@@ -32,8 +47,8 @@ def crossvalidations(folder: Path, names: Sequence[str]) -> list[Row]:
 def pairs(differences: Sequence[Difference]) -> list[Row]:
     """Return a row of PAIRS per pair of experiments, with the better one first; the largest difference is on top.
 
-    >>> pairs([Difference("linear", "cnn", clips=84, difference=-0.05, low=-0.08, high=-0.01, ahead=0.01)])
-    [('cnn', 'linear', '0.0500', '+0.0100 to +0.0800', '99 %', '84', 'yes')]
+    >>> pairs([Difference("linear", "cnn", 84, -0.05, low=-0.08, high=-0.01, ahead=0.01, p=0.012, settled=True)])
+    [('cnn', 'linear', '0.0500', '+0.0100 to +0.0800', '99 %', '0.012', '84', 'yes', 'no')]
     """
     return [_pair(found) for found in sorted(differences, key=lambda found: -abs(found.difference))]
 
@@ -44,19 +59,22 @@ def _read(folder: Path, names: Sequence[str], key: Callable[[Metrics], float]) -
     return sorted(found, key=lambda item: key(item[1]))
 
 
-def _experiment(name: str, metrics: Metrics) -> Row:
-    test, training = metrics["test"], metrics["training"]
-    roc, tags = test["roc_auc"], test["tags"]
+def _experiment(name: str, figures: Metrics, test: Metrics, trainings: Sequence[Metrics], whole: bool = False) -> Row:
+    """Return the row of an experiment, or of the ensemble of its seeds as a whole, which has the parameters of all."""
+    tags, epochs = test["tags"], [training["epochs"] for training in trainings]
+    parameters = [training["parameters"] for training in trainings]
     return (
         name,
-        f"{roc['macro']:.4f}",
-        f"{roc['low']:.4f} to {roc['high']:.4f}",
-        f"{test['pr_auc']['macro']:.4f}",
+        f"{figures['roc_auc']:.4f}",
+        f"{figures['deviation']:.4f}" if "deviation" in figures else "",
+        f"{figures['low']:.4f} to {figures['high']:.4f}",
+        f"{figures['pr_auc']:.4f}",
         f"{tags['defined']} of {tags['defined'] + tags['undefined']}",
         str(test["clips"]),
         str(test["songs"]),
-        f"{training['parameters']:,}",
-        str(training["epochs"]),
+        str(len(trainings)),
+        f"{sum(parameters) if whole else parameters[0]:,}",
+        str(epochs[0]) if len(set(epochs)) == 1 else f"{min(epochs)} to {max(epochs)}",
     )
 
 
@@ -84,6 +102,8 @@ def _pair(found: Difference) -> Row:
         f"{abs(found.difference):.4f}",
         f"{low:+.4f} to {high:+.4f}",
         f"{100 * ahead:.0f} %",
+        "< 0.0001" if found.p < 1e-4 else f"{found.p:.2g}",
         str(found.clips),
-        "yes" if found.distinct else "no",
+        found.distinct,
+        "yes" if found.holm else "no",
     )
