@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,10 +51,10 @@ class Judged:
 class Mistake(NamedTuple):
     """A clip that was given a tag that it lacks, or not given one that it has.
 
-    sure: how sure the model is of it, at least 0; NaN if all clips have the same score.
+    kind: FALSE_POSITIVE or FALSE_NEGATIVE. sure: how sure the model is of it, at least 0; NaN if all clips have the same score.
     """
 
-    kind: Literal["false positive", "false negative"]
+    kind: str
     clip_id: str
     file: str
     song: str
@@ -146,7 +146,7 @@ def confusions(judged: Judged, only: Iterable[str] | None = None, least: int = 3
             judged.tags[b],
             int(clips[a, b]),
             int(predicted[a, b]),
-            len({judged.songs[clip] for clip in np.flatnonzero(has[:, a] & false[:, b])}),
+            len({judged.songs[clip] for clip in np.flatnonzero(has[:, a] & false[:, b]).tolist()}),
             float(base[b]),
             float(predicted[a, b] / clips[a, b] / base[b]),
         )
