@@ -51,7 +51,8 @@ class Judged:
 class Mistake(NamedTuple):
     """A clip that was given a tag that it lacks, or not given one that it has.
 
-    kind: FALSE_POSITIVE or FALSE_NEGATIVE. sure: how sure the model is of it, at least 0; NaN if all clips have the same score.
+    kind: FALSE_POSITIVE or FALSE_NEGATIVE. sure: how sure the model is of it, at least 0; NaN if all clips have the
+    same score.
     """
 
     kind: str
