@@ -33,7 +33,7 @@ ORDER = {
     "transforms": (),
     "features": ("cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "listener"),
     "models": ("layers", "networks", "*", "saved"),
-    "evaluation": ("metrics", "bootstrap", "evaluate", "scoring", "experiment", "comparison"),
+    "evaluation": ("metrics", "bootstrap", "evaluate", "scoring", "experiment", "comparison", "mistakes", "examine"),
     "systems": ("recipes", "published", "claims"),
     "training": (
         "distributed", "recipes", "plan", "validation", "tagger", "checkpoints", "loggers", "live", "gradient", "fit",

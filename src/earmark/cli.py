@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from earmark.environment import positive
+from earmark.environment import positive, whole
 from earmark.errors import EarmarkError, explained
 
 
@@ -33,6 +33,14 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     predict.add_argument("--params", type=Path, default=Path("params.yaml"))
     predict.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
     predict.set_defaults(run=_predict)
+    errors = commands.add_parser("errors", help="the worst mistakes of an experiment on the test split")
+    errors.add_argument("experiment", help="an experiment of params.yaml")
+    errors.add_argument("--tag", help="its mistakes with this tag alone")
+    errors.add_argument("--csv", type=Path, metavar="FILE", help="write all of them into a CSV")
+    errors.add_argument("--top", type=whole, default=10, metavar="N", help="rows per table (default: %(default)s)")
+    errors.add_argument("--params", type=Path, default=Path("params.yaml"))
+    errors.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
+    errors.set_defaults(run=_errors)
     papers = commands.add_parser("papers", help="train every published system on the configured corpus")
     papers.add_argument("system", nargs="*", help="names of earmark.systems.published (default: all)")
     papers.add_argument("--recipe", choices=("published", "quick"), default="quick", help="default: %(default)s")
@@ -145,6 +153,17 @@ def _predict(args: argparse.Namespace) -> int:
     if args.json:
         print(predict.as_json(found, failed), end="")
     return 1 if failed else 0
+
+
+def _errors(args: argparse.Namespace) -> int:
+    from earmark.config import load
+    from earmark.evaluation.examine import examine
+
+    found = examine(load(args.params), args.data, args.experiment, args.tag)
+    if args.csv is not None:
+        found.write(args.csv)
+    print(found.text(args.top), end="")
+    return 0
 
 
 def _papers(args: argparse.Namespace) -> int:
