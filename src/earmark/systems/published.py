@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from torch import nn
 
-from earmark.config import RepresentationConfig
-from earmark.experiments import Recipe
 from earmark.models.networks import network
-from earmark.systems.recipes import RECIPES
+from earmark.systems.system import Input as Input
+from earmark.systems.system import LabelRule
+from earmark.systems.system import System as System
 
 SONG_2018 = "Song et al. 2018, Music auto-tagging using deep recurrent neural networks"
 MIREX_2018 = "Song, Ding, Wang 2018, MIREX audio classification (train/test) tasks"
@@ -28,81 +27,23 @@ WON_2020_HARMONIC = "Won et al. 2020, Data-driven harmonic filters for audio rep
 PONS_2019 = "Pons and Serra 2019, musicnn: pre-trained convolutional neural networks for music audio tagging"
 
 
-@dataclass(frozen=True)
-class Input:
-    """The representation that a system hears: its kind, sampling rate (Hz), samples per clip, and options."""
-
-    kind: Literal["scattering", "mel", "cqt", "waveform"]
-    rate: int
-    n_samples: int
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def config(self) -> RepresentationConfig:
-        """Return the same as an entry of ``representations`` in params.yaml; what is not set here has its default."""
-        return RepresentationConfig(kind=self.kind, rate=self.rate, samples=self.n_samples, **self.options)
-
-
-@dataclass(frozen=True)
-class System:
-    """A published system.
-
-    family, options: the module of the network under ``earmark.models``, and the network's options. The network sees
-    ``frames`` x ``dims`` at one time. If n_excerpts is above 1, it is trained on excerpts of a clip, with the clip's
-    labels, and the clip's scores are the mean over so many excerpts.
-
-    recipe: the name of its recipe in ``systems.recipes``, None if the network fits itself. parameters: their exact
-    number for ``outputs`` tags or classes; if counting is "keras", it includes batch norm's running statistics, as
-    Keras' summary does.
-    printed: that number as the paper prints it, None if it does not. published: the figures that the paper prints.
-    """
-
-    name: str
-    source: str
-    family: str
-    representation: Input
-    frames: int
-    dims: int
-    recipe: str | None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    task: Literal["tags", "classes"] = "tags"
-    outputs: int = 50
-    n_excerpts: int = 1
-    parameters: int | None = None
-    counting: Literal["trainable", "keras"] = "trainable"
-    printed: str | None = None
-    published: Mapping[str, float] = field(default_factory=dict)
-    note: str = ""
-
-    @property
-    def quick(self) -> str | None:
-        """The name of the recipe by which it learns in a few minutes."""
-        if self.recipe is None:
-            return None
-        any_length = self.family == "recurrent" and not self.options.get("transposed", False)
-        return "quick-recurrent" if any_length else "quick"
-
-    def recipe_of(self, published: bool) -> Recipe | None:
-        """Return its ``published`` recipe, or the quick one, with its excerpts; None if the network fits itself."""
-        name = self.recipe if published else self.quick
-        return None if name is None else RECIPES[name].model_copy(update=self.excerpts())
-
-    def excerpts(self) -> dict[str, int]:
-        """Return the values of a recipe that say which excerpts it was published on, none if it hears whole clips."""
-        return {"excerpt": self.frames, "excerpts": self.n_excerpts} if self.n_excerpts > 1 else {}
-
-
 SCATTERING = Input("scattering", 16_000, 464_000, {"T": 8192, "Q": (8, 1), "oversampling": 1, "normalization": "log"})
-SCATTERING_SONG = Input("scattering", 16_000, 464_000, {**SCATTERING.options, "normalization": "song"})
-MEL_12K = Input("mel", 12_000, 349_440, {"n_fft": 512, "hop": 256, "n_mels": 96})
-MEL_16K = Input("mel", 16_000, 464_000, {"n_fft": 512, "hop": 256, "n_mels": 96})
-MEL_128 = Input("mel", 16_000, 464_000, {"n_fft": 512, "hop": 256, "n_mels": 128})
-CQT_512 = Input("cqt", 16_000, 464_000, {"bins": 84, "bins_per_octave": 12, "hop": 512})
-CQT_256 = Input("cqt", 16_000, 464_000, {"bins": 84, "bins_per_octave": 12, "hop": 256})
+SCATTERING_SONG = replace(SCATTERING, options={**SCATTERING.options, "normalization": "song"}, name="scattering-song")
+MEL_12K = Input("mel", 12_000, 349_440, {"n_fft": 512, "hop": 256, "n_mels": 96}, name="mel-12k")
+MEL_16K = Input("mel", 16_000, 464_000, {"n_fft": 512, "hop": 256, "n_mels": 96}, name="mel-16k")
+MEL_128 = Input("mel", 16_000, 464_000, {"n_fft": 512, "hop": 256, "n_mels": 128}, name="mel-128")
+CQT_512 = Input("cqt", 16_000, 464_000, {"bins": 84, "bins_per_octave": 12, "hop": 512}, name="cqt-512")
+CQT_256 = Input("cqt", 16_000, 464_000, {"bins": 84, "bins_per_octave": 12, "hop": 256}, name="cqt-256")
+WAVEFORM_16K = Input("waveform", 16_000, 464_000, name="waveform-16k")
+WAVEFORM_22K = Input("waveform", 22_050, 590_490, name="waveform-22k")
+WAVEFORM_SONG = Input("waveform", 16_000, 465_984, name="waveform-song")
+RAW = LabelRule(50, merged=False, clean=True, split="corpus")
+MERGED = LabelRule(50, merged=True, clean=True, split="corpus")
 
 
 def _dalla_longa_mel(n_samples: int, hop: int) -> Input:
     """Return the log-mel of Dalla Longa et al., whose hop differs from network to network."""
-    return Input("mel", 16_000, n_samples, {"n_fft": 2048, "hop": hop, "n_mels": 128})
+    return Input("mel", 16_000, n_samples, {"n_fft": 2048, "hop": hop, "n_mels": 128}, name=f"mel-hop-{hop}")
 
 
 def _song(name: str, count: int, printed: str, auc: float, **row: Any) -> System:
@@ -117,7 +58,7 @@ def _song(name: str, count: int, printed: str, auc: float, **row: Any) -> System
     published = {"roc_auc": auc}
     return System(
         name, SONG_2018, "recurrent", recipe="song-2018", options=options, parameters=count, printed=printed,
-        published=published, **heard,
+        published=published, labels=RAW, **heard,
     )  # fmt: skip
 
 
@@ -155,6 +96,7 @@ SONG_ROWS = (
     System(
         "scat-4l-cnn", SONG_2018, "fully_convolutional", SCATTERING_SONG, 114, 433, "song-2018",
         {"initialization": "glorot"}, parameters=17_365_938, printed="17365K", published={"roc_auc": 0.904},
+        labels=RAW,
     ),
     System(
         "mirex-5l-512h-lstm", MIREX_2018, "recurrent", SCATTERING, 114, 433, "mirex-2018",
@@ -196,20 +138,20 @@ TIME_ROWS = (
 MEL_2D_CNN = System(
     "mel-2d-cnn", DALLA_LONGA, "convolutional", _dalla_longa_mel(465_984, 1792), 261, 128, "dalla-longa",
     parameters=362_418, counting="keras", printed="362,418",
-    published={"roc_auc": 0.894, "tpr": 0.827, "fpr": 0.173},
+    published={"roc_auc": 0.894, "tpr": 0.827, "fpr": 0.173}, labels=MERGED,
 )  # fmt: skip
 MEL_BILSTM = System(
     "mel-bilstm", DALLA_LONGA, "bilstm", _dalla_longa_mel(464_000, 2048), 227, 128, "dalla-longa",
     parameters=1_021_700, counting="keras", printed="1,021,700",
-    published={"roc_auc": 0.870, "tpr": 0.800, "fpr": 0.203},
+    published={"roc_auc": 0.870, "tpr": 0.800, "fpr": 0.203}, labels=MERGED,
     note="the printed figures are those of four segments a song; whole songs at hop 2560: mel-bilstm-2560",
 )  # fmt: skip
 DALLA_LONGA_ROWS = (
     MEL_2D_CNN,
     System(
-        "sample-cnn-song", DALLA_LONGA, "sample_cnn", Input("waveform", 16_000, 465_984), 465_984, 1, "dalla-longa",
+        "sample-cnn-song", DALLA_LONGA, "sample_cnn", WAVEFORM_SONG, 465_984, 1, "dalla-longa",
         {"whole_song": True}, parameters=2_124_466, counting="keras", printed="2,124,466",
-        published={"roc_auc": 0.880, "tpr": 0.812, "fpr": 0.187},
+        published={"roc_auc": 0.880, "tpr": 0.812, "fpr": 0.187}, labels=MERGED,
     ),
     MEL_BILSTM,
     replace(
@@ -229,12 +171,13 @@ DALLA_LONGA_ROWS = (
 OTHER_ROWS = (
     System(
         "crnn", PANWAR, "crnn", MEL_12K, 1366, 96, "panwar", parameters=393_906,
-        published={"roc_auc": 0.893, "accuracy": 0.94, "loss": 0.15},
+        published={"roc_auc": 0.893, "accuracy": 0.94, "loss": 0.15}, labels=replace(MERGED, split="panwar-random"),
     ),
     System(
-        "sample-cnn", LEE_2017, "sample_cnn", Input("waveform", 22_050, 590_490), 59_049, 1, "won-2020",
+        "sample-cnn", LEE_2017, "sample_cnn", WAVEFORM_22K, 59_049, 1, "won-2020",
         {"whole_song": False}, n_excerpts=10, parameters=1_869_874, printed="1.9 x 10^6",
-        published={"roc_auc": 0.9058, "pr_auc": 0.4422}, note="figures of Won et al. 2020, clean split",
+        published={"roc_auc": 0.9058, "pr_auc": 0.4422}, labels=RAW,
+        note="figures of Won et al. 2020, clean split",
     ),
     System(
         "fcn-4", CHOI_2016, "fully_convolutional", MEL_12K, 1366, 96, "choi-2016",
@@ -243,15 +186,16 @@ OTHER_ROWS = (
     ),
     System(
         "short-chunk-cnn-res", WON_2020, "short_chunk", MEL_128, 231, 128, "won-2020", n_excerpts=7,
-        parameters=12_104_244, printed="12M", published={"roc_auc": 0.9129, "pr_auc": 0.4614},
+        parameters=12_104_244, printed="12M", published={"roc_auc": 0.9129, "pr_auc": 0.4614}, labels=RAW,
     ),
     System(
         "musicnn", PONS_2019, "musicnn", MEL_16K, 187, 96, "won-2020", n_excerpts=9, parameters=787_159,
-        published={"roc_auc": 0.9106, "pr_auc": 0.4493}, note="figures of Won et al. 2020, clean split",
+        published={"roc_auc": 0.9106, "pr_auc": 0.4493}, labels=RAW,
+        note="figures of Won et al. 2020, clean split",
     ),
     System(
-        "harmonic-cnn", WON_2020_HARMONIC, "harmonic_cnn", Input("waveform", 16_000, 464_000), 80_000, 1, "won-2020",
-        n_excerpts=5, parameters=3_631_551, published={"roc_auc": 0.9127, "pr_auc": 0.4611},
+        "harmonic-cnn", WON_2020_HARMONIC, "harmonic_cnn", WAVEFORM_16K, 80_000, 1, "won-2020",
+        n_excerpts=5, parameters=3_631_551, published={"roc_auc": 0.9127, "pr_auc": 0.4611}, labels=RAW,
     ),
     System("linear", "scikit-learn's logistic regression", "linear", SCATTERING, 114, 433, recipe=None),
     System(

@@ -1,0 +1,97 @@
+"""What is known of a published system: what it hears, its network, its recipe, its labels and the figures in print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from earmark.config import RepresentationConfig, SplitPolicy
+from earmark.experiments import Recipe
+from earmark.systems.recipes import RECIPES
+
+
+@dataclass(frozen=True)
+class Input:
+    """The representation that a system hears: its kind, sampling rate (Hz), samples per clip, and options.
+
+    name: what an entry of ``representations`` with these settings is called, by default its kind.
+    """
+
+    kind: Literal["scattering", "mel", "cqt", "waveform"]
+    rate: int
+    n_samples: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+
+    def config(self) -> RepresentationConfig:
+        """Return the same as an entry of ``representations`` in params.yaml; what is not set here has its default."""
+        return RepresentationConfig(kind=self.kind, rate=self.rate, samples=self.n_samples, **self.options)
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """The tags of a paper: the ``top`` most frequent ones of MagnaTagATune, raw, or merged with their synonyms.
+
+    clean: whether clips without any of them are left out. split: how the clips are dealt to the splits.
+    """
+
+    top: int
+    merged: bool
+    clean: bool
+    split: SplitPolicy
+
+    def __str__(self) -> str:
+        merged, clean = "merged" if self.merged else "raw", "clean" if self.clean else "full"
+        return f"top {self.top}, {merged}, {clean}, split {self.split}"
+
+
+@dataclass(frozen=True)
+class System:
+    """A published system.
+
+    family, options: the module of the network under ``earmark.models``, and the network's options. The network sees
+    ``frames`` x ``dims`` at one time. If n_excerpts is above 1, it is trained on excerpts of a clip, with the clip's
+    labels, and the clip's scores are the mean over so many excerpts.
+
+    recipe: the name of its recipe in ``systems.recipes``, None if the network fits itself. parameters: their exact
+    number for ``outputs`` tags or classes; if counting is "keras", it includes batch norm's running statistics, as
+    Keras' summary does.
+    printed: that number as the paper prints it, None if it does not. published: the figures that the paper prints.
+    labels: the tags that they were measured on, None if the paper leaves that open.
+    """
+
+    name: str
+    source: str
+    family: str
+    representation: Input
+    frames: int
+    dims: int
+    recipe: str | None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    task: Literal["tags", "classes"] = "tags"
+    outputs: int = 50
+    n_excerpts: int = 1
+    parameters: int | None = None
+    counting: Literal["trainable", "keras"] = "trainable"
+    printed: str | None = None
+    published: Mapping[str, float] = field(default_factory=dict)
+    labels: LabelRule | None = None
+    note: str = ""
+
+    @property
+    def quick(self) -> str | None:
+        """The name of the recipe by which it learns in a few minutes."""
+        if self.recipe is None:
+            return None
+        any_length = self.family == "recurrent" and not self.options.get("transposed", False)
+        return "quick-recurrent" if any_length else "quick"
+
+    def recipe_of(self, published: bool) -> Recipe | None:
+        """Return its ``published`` recipe, or the quick one, with its excerpts; None if the network fits itself."""
+        name = self.recipe if published else self.quick
+        return None if name is None else RECIPES[name].model_copy(update=self.excerpts())
+
+    def excerpts(self) -> dict[str, int]:
+        """Return the values of a recipe that say which excerpts it was published on, none if it hears whole clips."""
+        return {"excerpt": self.frames, "excerpts": self.n_excerpts} if self.n_excerpts > 1 else {}
