@@ -28,6 +28,10 @@ def build(n_tags, frames, dims):
     {build}
 """
 
+MUST_RETURN = (
+    "`fit` of models/mine.py must return a list of the (setting, measure) pairs that it tried, at least one, got {}"
+)
+
 
 def plan(recipe: Recipe | None = RECIPE, family: str = "mine") -> Plan:
     return Plan("experiments.x", family, {}, recipe)
@@ -131,3 +135,42 @@ def test_a_network_that_is_trained_by_steps_needs_a_recipe_and_one_that_fits_its
         "experiments.x.recipe: linear fits itself and takes no recipe, nor values of one"
     )
     assert plan(None, "linear").build(3, 10, 6)
+
+
+FITTING = """
+from torch import nn
+
+class Mine(nn.Module):
+    def forward(self, features):
+        return features.mean(1)
+
+    def fit(self, train, valid, measure):
+        {fit}
+
+def build(n_tags, frames, dims):
+    return Mine()
+"""
+
+
+@pytest.mark.parametrize(
+    ("fit", "error"),
+    [
+        ("return train.features", "{file}, line 9: AttributeError: 'tuple' object has no attribute 'features'"),
+        ("...", MUST_RETURN.format("None")),
+        ("return []", MUST_RETURN.format("[]")),
+        ("return [0.5]", MUST_RETURN.format("[0.5]")),
+    ],
+)
+def test_a_model_that_fails_to_fit_itself_is_told_with_its_file_and_line(write_own, fit, error):
+    file = write_own(FITTING.format(fit=fit))
+    check, split = plan(None), (torch.zeros(4, 10, 3), torch.zeros(4, 3))
+    network = check.build(3, 10, 3)
+    with pytest.raises(ConfigError) as caught:
+        check.tried(network, split, split, lambda scores, targets: 0.5)
+    assert str(caught.value) == f"experiments.x: {error.format(file=file)}"
+
+
+def test_a_model_that_fits_itself_tells_what_it_tried(write_own):
+    write_own(FITTING.format(fit="return [(1.0, measure(self(valid[0]), valid[1]))]"))
+    check, split = plan(None), (torch.zeros(4, 10, 3), torch.zeros(4, 3))
+    assert check.tried(check.build(3, 10, 3), split, split, lambda scores, targets: 0.5) == [(1.0, 0.5)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,8 @@ import numpy as np
 import pytorch_lightning as pl
 from torch import nn
 
-from earmark import doors, progress
+from earmark import progress
 from earmark.config import Config, ConfigError, entry
-from earmark.errors import EarmarkError
 from earmark.evaluation import scoring
 from earmark.evaluation.metrics import equal_error_thresholds, macro_roc_auc
 from earmark.features import dataset
@@ -92,19 +91,8 @@ def fit(
 
 def _fit_itself(plan: Plan, model: nn.Module, train: Split, valid: Split) -> Learnt:
     """Let a network fit itself on whole clips. Raises ConfigError if its own code fails, or gives something else."""
-    assert isinstance(model, SelfFitting)
     plan.require_logits(model, train.features[:2], len(train.tags))
-    try:
-        tried = model.fit((train.features, train.targets), (valid.features, valid.targets), macro_roc_auc)
-    except (EarmarkError, MemoryError):
-        raise
-    except Exception as error:
-        raise ConfigError(f"{plan.where}: {doors.fault(error, 'models', plan.family)}") from error
-    if not tried or not all(isinstance(pair, Sequence) and len(pair) == 2 for pair in tried):
-        raise ConfigError(
-            f"{plan.where}: `fit` of models/{plan.family}.py must return the pairs (setting, measure) that it tried, "
-            f"at least one, got {tried!r}"
-        )
+    tried = plan.tried(model, (train.features, train.targets), (valid.features, valid.targets), macro_roc_auc)
     return Learnt([], 0, train.features.shape[1], 1, max(measure for _, measure in tried))
 
 

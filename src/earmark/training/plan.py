@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from earmark import doors
 from earmark.config import Config, ConfigError
+from earmark.errors import EarmarkError
 from earmark.experiments import ExperimentConfig, Recipe
 from earmark.models import networks
-from earmark.models.networks import SelfFitting
+from earmark.models.networks import Measure, SelfFitting
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,27 @@ class Plan:
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         if shape != (len(clips), n_tags):
             raise ConfigError(f"{told} (frames, dims) and must return logits {(len(clips), n_tags)}, but gave {shape}")
+
+    def tried(
+        self, network: nn.Module, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], measure: Measure
+    ) -> list[tuple[float, float]]:
+        """Let a network fit itself and return the (setting, measure) pairs that it tried.
+
+        Raises ConfigError if its own code fails, or if it returns something else.
+        """
+        assert isinstance(network, SelfFitting)
+        try:
+            found = network.fit(train, valid, measure)
+        except (EarmarkError, MemoryError):
+            raise
+        except Exception as error:
+            raise ConfigError(f"{self.where}: {doors.fault(error, 'models', self.family)}") from error
+        if not isinstance(found, list) or not found or not all(isinstance(p, tuple) and len(p) == 2 for p in found):
+            raise ConfigError(
+                f"{self.where}: `fit` of models/{self.family}.py must return a list of the (setting, measure) pairs that "
+                f"it tried, at least one, got {found!r}"
+            )
+        return found
 
 
 def plan_of(config: Config, section: str, name: str, experiment: ExperimentConfig) -> Plan:
