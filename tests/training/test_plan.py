@@ -166,11 +166,11 @@ def test_a_model_that_fails_to_fit_itself_is_told_with_its_file_and_line(write_o
     check, split = plan(None), (torch.zeros(4, 10, 3), torch.zeros(4, 3))
     network = check.build(3, 10, 3)
     with pytest.raises(ConfigError) as caught:
-        check.tried(network, split, split, lambda scores, targets: 0.5)
+        check.tried(network, split, split, lambda *_: 0.5)
     assert str(caught.value) == f"experiments.x: {error.format(file=file)}"
 
 
 def test_a_model_that_fits_itself_tells_what_it_tried(write_own):
     write_own(FITTING.format(fit="return [(1.0, measure(self(valid[0]), valid[1]))]"))
     check, split = plan(None), (torch.zeros(4, 10, 3), torch.zeros(4, 3))
-    assert check.tried(check.build(3, 10, 3), split, split, lambda scores, targets: 0.5) == [(1.0, 0.5)]
+    assert check.tried(check.build(3, 10, 3), split, split, lambda *_: 0.5) == [(1.0, 0.5)]

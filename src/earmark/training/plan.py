@@ -100,8 +100,8 @@ class Plan:
             raise ConfigError(f"{self.where}: {doors.fault(error, 'models', self.family)}") from error
         if not isinstance(found, list) or not found or not all(isinstance(p, tuple) and len(p) == 2 for p in found):
             raise ConfigError(
-                f"{self.where}: `fit` of models/{self.family}.py must return a list of the (setting, measure) pairs that "
-                f"it tried, at least one, got {found!r}"
+                f"{self.where}: `fit` of models/{self.family}.py must return a list of the (setting, measure) pairs "
+                f"that it tried, at least one, got {found!r}"
             )
         return found
 
