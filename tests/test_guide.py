@@ -99,11 +99,11 @@ def followed(tmp_path_factory) -> Clone:
 
 @pytest.fixture
 def clone(followed: Clone) -> Iterator[Clone]:
-    """The clone, with the settings and the code that it had put back afterwards, and what they had led to unchanged."""
-    before, models = followed.params_now(), contents(followed, *EXPERIMENTS)
+    """The clone; its settings are put back afterwards, and the models that it had are as they were."""
+    before, models = (followed.folder / "params.yaml").read_text(), contents(followed, *EXPERIMENTS)
     yield followed
     assert contents(followed, *EXPERIMENTS) == models
-    followed.params(**before)
+    (followed.folder / "params.yaml").write_text(before)
 
 
 def contents(clone: Clone, *experiments: str) -> dict[str, tuple[bytes, int]]:
@@ -161,6 +161,18 @@ def test_what_is_wrong_with_a_network_stops_the_pipeline_with_one_line(clone, wh
     (line,) = [line for line in clone.output.splitlines() if told in line]
     assert "mine" in line
     file.unlink()
+
+
+def test_two_experiments_of_one_name_stop_the_pipeline_and_the_doctor_says_which_lines(clone):
+    params = clone.folder / "params.yaml"
+    line = "  mine: {representation: mel-song, labels: top50, model: linear}\n"
+    params.write_text(params.read_text().replace("experiments:\n", f"experiments:\n{line}{line}"))
+    clone.repro(code=255)  # DVC reads the file before any stage does
+    assert 'found duplicate key "mine"' in clone.output
+    assert "Traceback" not in clone.output
+    number = params.read_text().splitlines().index(line.rstrip()) + 1
+    told = f"params.yaml, line {number + 1}: the key 'mine' stands in line {number} already"
+    assert told in clone.run("earmark", "doctor", code=1)
 
 
 # --- a representation
