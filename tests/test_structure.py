@@ -21,7 +21,7 @@ from earmark.storage import provenance
 ORDER = {
     "errors": (), "progress": (), "environment": (), "files": (), "strict_yaml": (),
     "storage": ("memory", "source", "provenance", "digests", "float16", "checksums", "makers", "shards", "store"),
-    "devices": (), "sections": (), "experiments": (), "config": (),
+    "devices": (), "sections": (), "doors": (), "experiments": (), "config": (),
     "corpus": (
         "manifest", "splits", "text", "rows", "label_table", "labels", "published_counts", "kinds", "registry",
         "choose", "read",
