@@ -36,7 +36,7 @@ ORDER = {
     "systems": ("published",),
     "training": ("distributed", "recipes", "validation", "tagger", "checkpoints", "gradient", "fit", "crossvalidation"),
     "papers": ("budget", "inputs", "reproduction", "run"),
-    "report": ("tables", "page"),
+    "report": ("tables", "page", "leaderboard", "dvc_experiments"),
     "predict": (), "merge": (), "bench": ("peers", "roofline", "spectral", "*"), "cli": (),
 }  # fmt: skip
 
