@@ -77,11 +77,11 @@ def _read(folder: Path) -> tuple[State, State, list[State], list[str]]:
 
 
 def _state(repo: Any, found: Any, name: str) -> State:
-    """Return one of DVC's states, with the stages of its dvc.lock, in which DVC's own table has no interest."""
+    """Return one of DVC's states, with the stages of its dvc.lock, which DVC's own table leaves out."""
     if found.data is None:
         raise EarmarkError(f"DVC cannot read {name}: {found.error.msg if found.error else 'it is empty'}")
     files = {PurePath(file): content.get("data") for file, content in found.data.metrics.items()}
-    metrics = {file.stem: data for file, data in files.items() if file.parent == METRICS and FIGURES <= set(data or ())}
+    metrics = {file.stem: data for file, data in files.items() if file.parent == METRICS and set(data or ()) >= FIGURES}
     params = found.data.params.get("params.yaml", {}).get("data")
     if not isinstance(params, dict):
         raise EarmarkError(f"params.yaml of {name} cannot be read: see `earmark doctor`")
@@ -106,11 +106,7 @@ def _notes(others: dict[str, list[str]], finished: int) -> Iterator[str]:
     """Yield a line on what waits, runs or failed, or on how to start."""
     if not others and not finished:
         yield f"DVC has no experiments of this commit: {START} (docs/guide/sweeps.md)"
-    for kind, hint in (
-        ("running", "dvc queue status"),
-        ("queued", "dvc queue start --jobs 2"),
-        ("failed", "dvc queue logs NAME"),
-    ):
+    for kind, hint in _HINTS.items():
         if names := others.get(kind):
             yield f"{kind}: {len(names)} ({', '.join(names)}), see `{hint}`"
 
@@ -119,4 +115,4 @@ def _elsewhere(repo: Any, head: str) -> Iterator[str]:
     """Yield a line on experiments that were started from other commits."""
     refs = [match for ref in repo.scm.iter_refs(base="refs/exps/") if (match := _EXPERIMENT.match(ref))]
     if others := sum(match[1] + match[2] != head for match in refs):
-        yield f"{others} experiments of other commits: `git switch` there, or `dvc exp show --all-commits`"
+        yield f"of other commits: {others}, see `dvc exp list --all-commits`"

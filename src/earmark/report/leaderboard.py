@@ -132,10 +132,10 @@ def differences(now: Settings, before: Settings, name: str) -> str:
     They have their full keys, as ``dvc exp run --set-param`` takes them. Other experiments, and the recipes and
     representations of these, do not count.
 
-    >>> before = {"experiments": {"mine": {"recipe": "quick"}}, "recipes": {"quick": {"epochs": 8, "batch": 16}}}
-    >>> now = {"experiments": {"mine": {"recipe": "quick", "batch": 4}}, "recipes": {"quick": {"epochs": 9, "batch": 9}}}
+    >>> before = {"experiments": {"mine": {"recipe": "fast"}}, "recipes": {"fast": {"epochs": 8, "batch": 16}}}
+    >>> now = {"experiments": {"mine": {"recipe": "fast", "batch": 4}}, "recipes": {"fast": {"epochs": 9, "batch": 16}}}
     >>> differences(now, before, "mine")
-    'experiments.mine.batch 4, not 16; recipes.quick.epochs 9, not 8; recipes.quick.batch 9, not 16'
+    'experiments.mine.batch 4, not 16; recipes.fast.epochs 9, not 8'
     """
     keys = {key: None for part in _used(now, name) for side in (now, before) for key in _leaves(_at(side, part), part)}
     return _told((".".join(key), _value(now, key), _value(before, key)) for key in keys)
