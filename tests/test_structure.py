@@ -40,7 +40,7 @@ ORDER = {
         "crossvalidation",
     ),
     "papers": ("budget", "inputs", "reproduction", "run"),
-    "report": ("tables", "page"),
+    "report": ("tables", "page", "leaderboard", "dvc_experiments"),
     "predict": (), "merge": (), "bench": ("peers", "roofline", "spectral", "*"), "cli": (),
 }  # fmt: skip
 

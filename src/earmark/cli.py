@@ -50,6 +50,11 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     papers.add_argument("--data", type=Path, default=Path("data"))
     papers.add_argument("--metrics", type=Path, default=Path("metrics/papers"))
     papers.set_defaults(run=_papers)
+    leaderboard = commands.add_parser("leaderboard", help="the experiments of the workspace and of DVC, the best first")
+    leaderboard.add_argument("--baseline", help="what those of params.yaml are compared with (default: its first one)")
+    leaderboard.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    leaderboard.add_argument("--csv", type=Path, metavar="FILE", help="write the rows to a CSV file, too")
+    leaderboard.set_defaults(run=_leaderboard)
     corpus = commands.add_parser("corpus", help="check the configured corpus, or fetch MagnaTagATune")
     about = corpus.add_subparsers(required=True, metavar="WHAT")
     check = about.add_parser("check", help="what is there, what would be rejected, what would stop the pipeline")
@@ -200,6 +205,13 @@ def _in_a_process(command: list[str], name: str) -> int:
     if code < 0:
         print(f"{name}: killed by signal {-code}{', of lack of memory perhaps' if code == -9 else ''}", file=sys.stderr)
     return abs(code)
+
+
+def _leaderboard(args: argparse.Namespace) -> int:
+    from earmark.report import dvc_experiments
+
+    print(dvc_experiments.ranked(Path(), args.baseline, args.csv).text(args.markdown), end="")
+    return 0
 
 
 def _check(args: argparse.Namespace) -> int:
