@@ -79,7 +79,7 @@ class Trees(nn.Module):
             here, loaded = getattr(self, name), state_dict.get(prefix + name)
             if isinstance(loaded, Tensor) and loaded.dim() == here.dim() and loaded.shape[:-1] == here.shape[:-1]:
                 setattr(self, name, here.new_zeros(loaded.shape))
-        super()._load_from_state_dict(state_dict, prefix, *rest)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 def _float32_below(values: NDArray[np.float64]) -> NDArray[np.float32]:
