@@ -32,7 +32,7 @@ ORDER = {
     "transforms": (),
     "features": ("cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "listener"),
     "models": ("layers", "networks", "*", "saved"),
-    "evaluation": ("metrics", "bootstrap", "evaluate", "scoring", "experiment", "comparison"),
+    "evaluation": ("metrics", "bootstrap", "evaluate", "scoring", "experiment", "comparison", "overlap", "revisions"),
     "systems": ("published",),
     "training": ("distributed", "recipes", "validation", "tagger", "checkpoints", "gradient", "fit", "crossvalidation"),
     "papers": ("budget", "inputs", "reproduction", "run"),
