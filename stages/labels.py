@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
-from earmark.corpus.labels import choose_labels
+from earmark.corpus.choose import choose_labels
 from earmark.errors import explained
 
 
 def main() -> None:
     """Parse and call."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", help="a key of labels in params.yaml")
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--metrics", type=Path, required=True)

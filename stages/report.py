@@ -12,7 +12,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--metrics", type=Path, required=True, help="the folder of all metrics and plots")
     parser.add_argument("--scores", type=Path, required=True, help="the folder of the experiments' scores")
-    parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--labels", type=Path, required=True, help="the folder of all sets of labels")
     parser.add_argument("--logs", type=Path, required=True, help="where the stages note their seconds")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--comparison", type=Path, required=True)

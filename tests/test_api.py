@@ -103,7 +103,7 @@ def test_features_are_those_that_training_sees(place):
 def test_a_split_or_a_representation_that_is_not_there_is_named(place):
     with pytest.raises(EarmarkError, match="split must be one of train, valid, test, got 'trian'"):
         earmark.load_features("mel", split="trian", data=place.data)
-    with pytest.raises(EarmarkError, match=r"standardize/cqt\.json does not exist; run the stage that makes it"):
+    with pytest.raises(EarmarkError, match=r"standardize/cqt-top3\.json does not exist; run the stage that makes it"):
         earmark.load_features("cqt", data=place.data)
 
 

@@ -46,7 +46,7 @@ def project(tmp_path):
     (tmp_path / "music.csv").write_text("\n".join([header, *rows]))
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params |= yaml.safe_load(blocks("yaml")[0].replace("/data/", f"{tmp_path}/"))
-    params["labels"]["synonyms"] = str(ROOT / params["labels"]["synonyms"])
+    params["labels"]["top50"]["synonyms"] = str(ROOT / params["labels"]["top50"]["synonyms"])
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     return tmp_path
 
@@ -56,7 +56,19 @@ def test_the_pages_example_runs_from_the_table_to_waveforms(project, capsys):
     assert "22050 Hz (43)" in capsys.readouterr().out
     shown = stage(project, "corpus", "--out", "corpus")
     assert "4 tags, 43 songs; no song and no artist is in two splits" in shown
-    stage(project, "labels", "--corpus", "corpus", "--out", "labels.csv", "--metrics", "l.json", "--positives", "p.csv")
+    stage(
+        project,
+        "labels",
+        "top50",
+        "--corpus",
+        "corpus",
+        "--out",
+        "labels.csv",
+        "--metrics",
+        "l.json",
+        "--positives",
+        "p.csv",
+    )
     with (project / "labels.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["split"] for row in rows if row["artist"] == "Ann"} == {

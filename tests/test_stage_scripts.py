@@ -16,8 +16,10 @@ from helpers import ROOT
 from helpers.small_data import RATE
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+NO_SYNONYMS = str(ROOT / "src/earmark/corpus/synonyms/none.yaml")
 CQT = {"kind": "cqt", "rate": RATE, "samples": 28_000}
-CLASSES = {"representation": "mel", "model": "recurrent", "system": "mirex-5l-512h-lstm"}
+LINEAR = {"representation": "mel", "labels": "top3", "model": "linear"}
+CLASSES = LINEAR | {"system": "mirex-5l-512h-lstm"}
 
 
 def run(stage: str, item: str = "", key: str | None = None) -> int:
@@ -26,6 +28,7 @@ def run(stage: str, item: str = "", key: str | None = None) -> int:
     content = yaml.safe_load(Path("params.yaml").read_text())
     section = re.fullmatch(r"\$\{(\w+)\}", STAGES[stage].get("foreach", ""))
     values = {"key": key or item} | ({f"item.{k}": v for k, v in content[section[1]][item].items()} if section else {})
+    values |= {f"item.{k}": v for k, v in zip(STAGES[stage].get("matrix", ()), item.split("-"), strict=False)}
     command = re.sub(r"\$\{([^}]+)\}", lambda m: str(values[m[1]]), body["cmd"])
     _, script, *arguments = shlex.split(command)  # python
     before, sys.argv = sys.argv, [script, *arguments]
@@ -54,15 +57,12 @@ def made(project: Path, make_corpus: Any, monkeypatch: pytest.MonkeyPatch) -> Pa
             "corpus": {
                 "kind": "magnatagatune", "audio": "corpus/audio", "annotations": "corpus/annotations_final.csv",
             },
-            "labels": {"top": 3, "clean": True, "synonyms": str(ROOT / "src/earmark/corpus/synonyms/none.yaml")},
+            "labels": {"top3": {"top": 3, "clean": True, "synonyms": NO_SYNONYMS}},
             "waveforms": {str(RATE): {"samples": 30_000}},
             "representations": {"mel": {"kind": "mel", "rate": RATE, "samples": 28_000, "n_mels": 24}},
-            "experiments": {"linear": {"representation": "mel", "model": "linear"}},
+            "experiments": {"linear": LINEAR},
             "crossvalidations": {
-                "pitch": {
-                    "representation": "mel", "model": "linear", "system": "linear", "classes": ["high", "low"],
-                    "folds": 2,
-                }
+                "pitch": LINEAR | {"classes": ["high", "low"], "folds": 2},
             },
             "evaluation": {"resamples": 20, "seed": 1},
         }  # fmt: skip
@@ -72,10 +72,12 @@ def made(project: Path, make_corpus: Any, monkeypatch: pytest.MonkeyPatch) -> Pa
     return project
 
 
+ITEM = {
+    "labels": "top3", "waveforms": str(RATE), "representations": "mel", "experiments": "linear",
+    "crossvalidations": "pitch",
+}  # fmt: skip
 ITEMS = {  # every stage once, in an order in which they can run
-    stage: {"waveforms": str(RATE), "representations": "mel", "experiments": "linear", "crossvalidations": "pitch"}.get(
-        body.get("foreach", "")[2:-1], ""
-    )
+    stage: "mel-top3" if "matrix" in body else ITEM.get(body.get("foreach", "")[2:-1], "")
     for stage, body in sorted(STAGES.items(), key=lambda s: s[0] == "report")
 }
 SCRIPTS = {stage: ROOT / shlex.split(body.get("do", body)["cmd"])[1] for stage, body in STAGES.items()}
@@ -136,7 +138,7 @@ def test_a_wrong_setting_anywhere_stops_every_stage_and_nothing_is_touched(made,
 
 @pytest.mark.parametrize("stage", ["settings", "train", "crossvalidate", "report"])
 def test_an_experiment_that_no_system_fits_stops_what_trains_and_measures(made, capsys, stage):
-    entries = {"linear": {"representation": "mel", "model": "linear"}, "classes": CLASSES}
+    entries = {"linear": LINEAR, "classes": CLASSES}
     told = refused(made, capsys, {"experiments": entries}, stage, ITEMS[stage])
     assert "experiments.classes: the system 'mirex-5l-512h-lstm' tells exclusive classes apart" in told
 
@@ -144,6 +146,7 @@ def test_an_experiment_that_no_system_fits_stops_what_trains_and_measures(made, 
 @pytest.mark.parametrize(
     ("stage", "section", "name"),
     [
+        ("labels", "labels", "nosuch"),
         ("decode", "waveforms", "8000"),
         ("features", "representations", "nosuch"),
         ("train", "experiments", "nosuch"),
@@ -160,12 +163,11 @@ def test_an_item_that_params_yaml_lacks_is_named(made, capsys, stage, section, n
     ("stage", "changes", "told"),
     [
         ("corpus", {"corpus": {"kind": "table", "audio": "x", "annotations": "x.csv"}}, "corpus.annotations: x.csv"),
-        ("labels", {"labels": {"top": 3, "clean": True, "synonyms": "x.yaml"}}, "labels.synonyms: x.yaml does not"),
+        ("labels", {"labels": {"top3": {"top": 3, "clean": True, "synonyms": "x.yaml"}}}, "synonyms: x.yaml does"),
         ("features", {"representations": {"mel": CQT | {"bins": 500}}}, "bins"),
         (
             "crossvalidate",
-            {"crossvalidations": {"pitch": {"representation": "mel", "model": "linear", "system": "linear",
-                                            "classes": ["high", "hgih"]}}},
+            {"crossvalidations": {"pitch": LINEAR | {"classes": ["high", "hgih"]}}},
             "classes must be tags of the corpus, got 'hgih'",
         ),
     ],
@@ -176,7 +178,9 @@ def test_what_only_the_data_tell_is_told_before_anything_is_written_too(made, ca
 
 @pytest.mark.parametrize("stage", ["train", "evaluate", "standardize", "report", "labels"])
 def test_inputs_that_are_damaged_are_named_and_nothing_is_written(made, capsys, stage):
-    target = {"report": "metrics/labels.json", "labels": "data/corpus/tags.csv"}.get(stage, "data/labels/labels.csv")
+    target = {"report": "metrics/labels/top3.json", "labels": "data/corpus/tags.csv"}.get(
+        stage, "data/labels/top3/labels.csv"
+    )
     damaged = made / target
     good = damaged.read_bytes()
     damaged.write_bytes(b"\xff\xfe")

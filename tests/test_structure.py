@@ -21,9 +21,10 @@ from earmark.storage import provenance
 ORDER = {
     "errors": (), "progress": (), "environment": (), "files": (), "strict_yaml": (),
     "storage": ("memory", "source", "provenance", "digests", "float16", "checksums", "makers", "shards", "store"),
-    "devices": (), "sections": (), "config": (),
+    "devices": (), "sections": (), "experiments": (), "config": (),
     "corpus": (
-        "manifest", "splits", "text", "rows", "label_table", "labels", "published_counts", "kinds", "registry", "read"
+        "manifest", "splits", "text", "rows", "label_table", "labels", "published_counts", "kinds", "registry",
+        "choose", "read",
     ),
     "demo": ("orchestra", "scores", "plan", "tags", "arranging", "soundfont", "studio", "render"),
     "download": ("fetch", "archive", "magnatagatune"),
@@ -33,8 +34,11 @@ ORDER = {
     "features": ("cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "listener"),
     "models": ("layers", "networks", "*", "saved"),
     "evaluation": ("metrics", "bootstrap", "evaluate", "scoring", "experiment", "comparison", "overlap", "revisions"),
-    "systems": ("published",),
-    "training": ("distributed", "recipes", "validation", "tagger", "checkpoints", "gradient", "fit", "crossvalidation"),
+    "systems": ("recipes", "published", "claims"),
+    "training": (
+        "distributed", "recipes", "plan", "validation", "tagger", "checkpoints", "loggers", "live", "gradient", "fit",
+        "crossvalidation",
+    ),
     "papers": ("budget", "inputs", "reproduction", "run"),
     "report": ("tables", "page"),
     "predict": (), "merge": (), "bench": ("peers", "roofline", "spectral", "*"), "cli": (),
@@ -82,7 +86,7 @@ def test_representations_need_no_more_than_torch_and_numpy():
 def test_every_stage_depends_on_the_digest_of_its_own_code():
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     assert "deps" not in stages.pop("settings")
-    assert stages.pop("code")["deps"] == ["data/settings", "src/earmark", "stages"]
+    assert stages.pop("code")["deps"] == ["data/settings/verdict", "src/earmark", "stages"]
     assert set(stages) == set(provenance.CONSUMERS)
     for name, stage in stages.items():
         code = [dep for dep in stage.get("do", stage)["deps"] if dep.startswith(("data/code", "src", "stages"))]

@@ -35,7 +35,8 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     predict.set_defaults(run=_predict)
     papers = commands.add_parser("papers", help="train every published system on the configured corpus")
     papers.add_argument("system", nargs="*", help="names of earmark.systems.published (default: all)")
-    papers.add_argument("--preset", choices=("published", "demo"), default="demo", help="default: %(default)s")
+    papers.add_argument("--recipe", choices=("published", "quick"), default="quick", help="default: %(default)s")
+    papers.add_argument("--labels", help="an entry of labels in params.yaml (default: its first one)")
     papers.add_argument("--minutes", type=positive, help="a system trains no longer than this (default: no limit)")
     papers.add_argument("--params", type=Path, default=Path("params.yaml"))
     papers.add_argument("--data", type=Path, default=Path("data"))
@@ -47,6 +48,7 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     compare.add_argument("--markdown", action="store_true", help="print it for a pull request")
     compare.add_argument("--params", type=Path, default=Path("params.yaml"))
     compare.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
+    compare.add_argument("--metrics", type=Path, default=Path("metrics"))
     compare.set_defaults(run=_compare)
     corpus = commands.add_parser("corpus", help="check the configured corpus, or fetch MagnaTagATune")
     about = corpus.add_subparsers(required=True, metavar="WHAT")
@@ -159,12 +161,23 @@ def _papers(args: argparse.Namespace) -> int:
     from earmark.systems import published
 
     names = [system.name for system in chosen(args.system or list(published.SYSTEMS))]
-    papers = Papers.open(load(args.params), args.preset, args.minutes, args.data, args.metrics)
+    papers = Papers.open(load(args.params), args.labels, args.recipe, args.minutes, args.data, args.metrics)
     if len(names) == 1:
         print(papers.run(names[0]), flush=True)
         return 0
     # Each in a process of its own, which gives all its memory back; one that fails does not stop the others.
-    options = ["--preset", args.preset, "--params", args.params, "--data", args.data, "--metrics", args.metrics]
+    options = [
+        "--recipe",
+        args.recipe,
+        "--labels",
+        papers.labels,
+        "--params",
+        args.params,
+        "--data",
+        args.data,
+        "--metrics",
+        args.metrics,
+    ]
     options += [] if args.minutes is None else ["--minutes", args.minutes]
     command = [sys.executable, "-m", "earmark.cli", "papers", *map(str, options)]
     return max([_in_a_process(command, name) for name in names])

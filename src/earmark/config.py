@@ -6,22 +6,19 @@ After that, values are trusted. Only what may change a result is a setting: devi
 
 from __future__ import annotations
 
-import difflib
-import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from earmark import strict_yaml
+from earmark.experiments import CrossValidationConfig, ExperimentConfig, Recipe
 from earmark.sections import ConfigError as ConfigError
-from earmark.sections import Section, explain, one_of
+from earmark.sections import Name, Section, Seed, explain, near, one_of
 
 T = TypeVar("T")
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]  # every random generator takes these
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 SplitPolicy = Literal["corpus", "artist", "song", "panwar-random"]
 Rate = Annotated[int, Field(ge=1_000, le=192_000, description="samples per second")]
 
@@ -77,12 +74,13 @@ class LabelsConfig(Section):
     """The tags that are learnt: the ``top`` most frequent ones.
 
     clean: whether clips without any of them are left out. synonyms: a YAML file with groups of tags, which are merged
-    before the tags are counted.
+    before the tags are counted. split: how these clips are dealt to the splits, if not as ``corpus.split`` says.
     """
 
     top: Positive
     clean: bool
     synonyms: Path
+    split: SplitPolicy | None = None
 
 
 class WaveformConfig(Section):
@@ -147,71 +145,10 @@ class RepresentationConfig(Section):
         """Return the options of the kind: all keys but kind, rate, samples and dtype."""
         return dict(self.model_extra or {})
 
-    def completed(self, name: str, takes: Mapping[str, inspect.Parameter], rare: object) -> RepresentationConfig:
-        """Return these settings with all options that the kind takes, each validated by its type.
-
-        name: the entry of params.yaml, for errors. takes: the options of the kind; an option without a default is
-        required. rare: the mark of the options that are left out if they have their defaults.
-
-        Raises ConfigError if an option is unknown, missing or of another type.
-        """
-        fields: dict[str, Any] = {
-            key: (_type(p.annotation), ... if p.default is p.empty else p.default) for key, p in takes.items()
-        }
-        try:
-            options = create_model("Options", __base__=Section, **fields).model_validate(self.options())
-        except ValidationError as error:
-            hint = f"{self.kind} takes {', '.join(takes) or 'no options'}"
-            found = (explain(e, hint, "representations", name) for e in error.errors())
-            raise ConfigError("\n".join(found)) from None
-        idle = {
-            key
-            for key, field in type(options).model_fields.items()
-            if rare in field.metadata and getattr(options, key) == field.default
-        }
+    def with_options(self, options: Mapping[str, Any]) -> RepresentationConfig:
+        """Return these settings with other options of the kind."""
         common = self.model_dump(mode="json", include=set(RepresentationConfig.model_fields))
-        return RepresentationConfig(**common, **options.model_dump(mode="json", exclude=idle))
-
-
-def _type(annotation: Any) -> Any:
-    """Return the type that validates an option: its annotation, with int limited to 32 bits, or Any without one."""
-    if annotation is inspect.Parameter.empty:
-        return Any
-    return Annotated[int, Field(gt=-(2**31), lt=2**31)] if annotation is int else annotation
-
-
-class ExperimentConfig(Section):
-    """One trained system: a representation and a family of models.
-
-    system: the published system that it reproduces (by default, the one of the experiment's name).
-    preset: the recipe, ``published`` as in the paper or ``demo`` for a few minutes on two cores.
-    epochs, batch, learning_rate, patience: override single values of the recipe.
-    """
-
-    representation: str
-    model: str
-    system: str | None = None
-    preset: Literal["published", "demo"] = "published"
-    seed: Seed = 1
-    epochs: Positive | None = None
-    batch: Positive | None = None
-    learning_rate: float | None = Field(default=None, gt=0)
-    patience: Positive | None = None
-
-
-class CrossValidationConfig(ExperimentConfig):
-    """A system on exclusive classes, by k-fold cross-validation that keeps groups together.
-
-    classes: tags; only clips that have exactly one of them count. groups: what must not lie in two folds.
-    """
-
-    classes: Annotated[tuple[str, ...], Field(min_length=2)]
-    folds: int = Field(default=3, ge=2)
-    groups: Literal["artist", "song"] = "artist"
-
-    def experiment(self) -> ExperimentConfig:
-        """Return the settings of the training of one fold."""
-        return ExperimentConfig(**self.model_dump(exclude={"classes", "folds", "groups"}))
+        return RepresentationConfig(**common, **options)
 
 
 class EvaluationConfig(Section):
@@ -225,9 +162,10 @@ class Config(Section):
     """The whole of params.yaml."""
 
     corpus: CorpusConfig
-    labels: LabelsConfig
+    labels: dict[Name, LabelsConfig]
     waveforms: dict[Rate, WaveformConfig]
     representations: dict[Name, RepresentationConfig]
+    recipes: dict[Name, Recipe] = {}  # noqa: RUF012 - pydantic copies defaults
     experiments: dict[Name, ExperimentConfig]
     crossvalidations: dict[Name, CrossValidationConfig] = {}  # noqa: RUF012 - pydantic copies defaults
     evaluation: EvaluationConfig
@@ -246,12 +184,32 @@ class Config(Section):
                 )
         for section, entries in (("experiments", self.experiments), ("crossvalidations", self.crossvalidations)):
             for name, e in entries.items():
-                if e.representation not in self.representations:
-                    raise ValueError(
-                        f"{section}.{name}.representation must be one of {sorted(self.representations)}, "
-                        f"got {e.representation!r}"
-                    )
+                for key, known in (
+                    ("representation", self.representations), ("labels", self.labels), ("recipe", self.recipes)
+                ):  # fmt: skip
+                    value = getattr(e, key)
+                    if value is not None and value not in known:
+                        raise ValueError(
+                            f"{section}.{name}.{key} must be one of {', '.join(sorted(known)) or 'none'}, got "
+                            f"{value!r}{near(value, known)}"
+                        )
+                self.recipe_of(e, section, name)
         return self
+
+    def recipe_of(self, experiment: ExperimentConfig, section: str, name: str) -> Recipe | None:
+        """Return the recipe of an experiment, with the values that it overrides; None if it has neither.
+
+        section, name: where it stands, for errors. Raises ValueError if a value is missing or wrong.
+        """
+        named = self.recipes[experiment.recipe].model_dump() if experiment.recipe is not None else {}
+        values = named | experiment.overrides()
+        if not values:
+            return None
+        try:
+            return Recipe.model_validate(values)
+        except ValidationError as error:
+            told = "; ".join(explain(e, "", section, name) for e in error.errors())
+            raise ValueError(told + ("" if named else " (no `recipe` is named)")) from None
 
 
 def load(path: Path) -> Config:
@@ -282,7 +240,5 @@ def entry(section: str, entries: Mapping[Any, T], name: object) -> T:
     """
     if name in entries:
         return entries[name]
-    names = list(map(str, entries))
-    close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
-    hint = f"close to {', '.join(close)}" if close else f"there are {', '.join(names) or 'none'}"
-    raise ConfigError(f"{section} of params.yaml has no {str(name)!r}: {hint}")
+    hint = near(name, entries) or f": there are {', '.join(map(str, entries)) or 'none'}"
+    raise ConfigError(f"{section} of params.yaml has no {str(name)!r}{hint}")

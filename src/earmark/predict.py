@@ -145,7 +145,13 @@ def load(path: str | Path) -> Predictor:
     Raises ModelError if the file is absent, damaged or something else.
     """
     path = Path(path)
-    return Predictor(SavedModel.load(path if path.is_file() or path.suffix == SUFFIX else path / FILE))
+    return Predictor(SavedModel.load(path if path.is_file() or path.suffix == SUFFIX else model_file(path)))
+
+
+def model_file(folder: Path) -> Path:
+    """Return the model of an experiment's folder; if it was trained from several seeds, that of the lowest one."""
+    seeds = {int(path.parent.name.removeprefix("seed-")): path for path in folder.glob(f"seed-*/{FILE}")}
+    return seeds[min(seeds)] if seeds else folder / FILE
 
 
 def open_predictor(params: Path, model: str | None, data: Path) -> Predictor:
@@ -160,7 +166,7 @@ def open_predictor(params: Path, model: str | None, data: Path) -> Predictor:
     name = model or next(iter(config.experiments if config else ()), None)
     if name is None:
         raise ConfigError(f"{params} has no experiments; name a model by --model")
-    file = Path(name) if name.endswith(SUFFIX) else data / "models" / name / FILE
+    file = Path(name) if name.endswith(SUFFIX) else model_file(data / "models" / name)
     if config is not None and not file.is_file() and name not in config.experiments:
         raise ConfigError(f"--model must be one of experiments {sorted(config.experiments)} or a file, got {name!r}")
     saved = SavedModel.load(file)
@@ -172,14 +178,16 @@ def corpus_labels(config: Config, data: Path, tags: Sequence[str]) -> dict[Path,
 
     There are none if the corpus has no labels yet, or if they lack one of the tags.
     """
-    manifest, labels = data / "corpus/manifest.csv", data / "labels/labels.csv"
-    if not (manifest.is_file() and labels.is_file()):
+    manifest = data / "corpus/manifest.csv"
+    if not manifest.is_file():
         return {}
-    clips, table = read_labels(labels)
-    if not set(tags) <= set(table.tags):
-        return {}
-    columns = [table.tags.index(tag) for tag in tags]
-    values = {clip.clip_id: row[columns] for clip, row in zip(clips, table.values, strict=True)}
+    values: dict[str, NDArray[np.uint8]] = {}
+    for name in config.labels:
+        labels = data / "labels" / name / "labels.csv"
+        clips, table = read_labels(labels) if labels.is_file() else ([], None)
+        if table is not None and set(tags) <= set(table.tags):
+            columns = [table.tags.index(tag) for tag in tags]
+            values |= {clip.clip_id: row[columns] for clip, row in zip(clips, table.values, strict=True)}
     known = ((clip.path, values[clip.clip_id]) for clip in read_manifest(manifest) if clip.clip_id in values)
     return {(config.corpus.audio / path).resolve(): row for path, row in known}
 

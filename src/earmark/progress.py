@@ -19,6 +19,30 @@ def bar(total: int, label: str, unit: str) -> tqdm[Any]:
     return tqdm(total=total, desc=label, unit=unit, disable=None, leave=False, dynamic_ncols=True)
 
 
+def in_terminal() -> bool:
+    """Tell whether somebody sees standard error: bars and lines of what goes on are for a terminal alone."""
+    return sys.stderr.isatty()
+
+
+def line(text: str) -> None:
+    """Print a line on standard error that stays; bars move on below it."""
+    tqdm.write(text, file=sys.stderr)
+
+
+def clock_time(seconds: float) -> str:
+    """Return a duration as bars show it.
+
+    >>> clock_time(65.4)
+    '01:05'
+    """
+    return tqdm.format_interval(seconds)
+
+
+def logs() -> Path:
+    """Return the folder of the logs: EARMARK_LOGS, by default data/logs. Neither git nor DVC looks at it."""
+    return Path(os.environ.get("EARMARK_LOGS") or "data/logs")
+
+
 class Stopwatch:
     """Seconds since it was made, and the line that says what a stage did."""
 
@@ -44,12 +68,12 @@ class Stopwatch:
 
 
 def log(stage: str, name: str, **facts: object) -> None:
-    """Append one JSON line to <stage>.jsonl in EARMARK_LOGS (default: data/logs): what took how long, where and when.
+    """Append one JSON line to <stage>.jsonl in ``logs()``: what took how long, where and when.
 
     No result may hold a time, or the same run would give other bytes; so times stand here, and neither git nor DVC
     looks at them. A folder that cannot be written costs the line, and a warning, but never the stage.
     """
-    folder = Path(os.environ.get("EARMARK_LOGS") or "data/logs")
+    folder = logs()
     when = datetime.now(UTC).isoformat(timespec="seconds")
     line = json.dumps({"stage": stage, "name": name, **facts, "host": socket.gethostname(), "when": when})
     try:

@@ -65,7 +65,8 @@ class Scattering(Transform):
     T: averaging time in samples. Q: wavelets per octave of both orders. oversampling: every signal keeps
     2^oversampling times the critical number of samples. bank: "scatnet" or "kymatio" (then J, log2(T) unless given,
     sets the widest wavelet: 2^J samples). padding: "fast" or "exact", as the toolboxes pad. max_order: 1 or 2.
-    normalization: "none", "renorm" (S2 / S1, Song et al. 2018, Eq. 4), "log", or "renorm-log".
+    normalization: "none", "renorm" (S2 / S1, Song et al. 2018, Eq. 4), "log", "renorm-log", or "song": as "renorm", and
+    `axes` says that S0 and S1 alone are standardised; standardize: the orders that are, if it is others.
 
     `axes` has `order`, `xi1`, `bw1`, `xi2` and `bw2` (Hz) of every path.
 

@@ -13,8 +13,8 @@ from earmark.corpus.kinds import magnatagatune
 from earmark.corpus.label_table import read_labels, write_labels
 from earmark.corpus.labels import merge, positives_per_tag, read_synonyms, select, summary, top_tags, warnings
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
-from earmark.corpus.read import split
 from earmark.corpus.rows import Row, tabulate
+from earmark.corpus.splits import deal
 
 MTAT = ROOT.parent / "shared" / "mtat"
 needs_mtat = pytest.mark.skipif(not MTAT.is_dir(), reason="MagnaTagATune's tables are not at hand")
@@ -177,7 +177,7 @@ def dealt(artists: int, policy: str = "corpus", own: str = "") -> list[Clip]:
         Row("table", f"x/{i}.wav", ["a"], artist=f"artist{i // 2}", song=f"song{i // 2}", split=own)
         for i in range(2 * artists)
     ]
-    return split(tabulate(rows)[0], policy, 1)
+    return deal(policy, 1, tabulate(rows)[0])
 
 
 def some(clips_: list[Clip], values: list[int] | None = None) -> TagTable:

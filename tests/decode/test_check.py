@@ -46,7 +46,7 @@ def test_labels_that_cannot_be_made_are_found(tmp_path, make_corpus, capsys):
     place = fill(tmp_path, *make_corpus())
     (tmp_path / "groups.yaml").write_text("- [high, hihg]")
     content = yaml.safe_load(place.params.read_text())
-    content["labels"]["synonyms"] = str(tmp_path / "groups.yaml")
+    content["labels"]["top3"]["synonyms"] = str(tmp_path / "groups.yaml")
     place.params.write_text(yaml.safe_dump(content))
     assert main(["corpus", "check", "--params", str(place.params)]) == 1
     assert "'hihg' of the group" in capsys.readouterr().out
@@ -77,7 +77,18 @@ def pipeline(place, content):
     out = place.folder / "made"
     commands = (
         ("corpus", "--out", out),
-        ("labels", "--corpus", out, "--out", out / "l.csv", "--metrics", out / "l.json", "--positives", out / "p.csv"),
+        (
+            "labels",
+            "top3",
+            "--corpus",
+            out,
+            "--out",
+            out / "l.csv",
+            "--metrics",
+            out / "l.json",
+            "--positives",
+            out / "p.csv",
+        ),
     )
     for name, *arguments in commands:
         done = subprocess.run(
@@ -123,7 +134,8 @@ def test_experiments_that_cannot_be_trained_stop_before_anything_is_read(tmp_pat
     place = fill(tmp_path, *make_corpus())
     content = yaml.safe_load(place.params.read_text())
     content["experiments"]["classes"] = {
-        "representation": "mel", "model": "recurrent", "system": "mirex-5l-512h-lstm",
+        "representation": "mel", "labels": "top3", "model": "recurrent", "recipe": "short",
+        "system": "mirex-5l-512h-lstm",
     }  # fmt: skip
     place.params.write_text(yaml.safe_dump(content))
     assert main(["corpus", "check", "--params", str(place.params)]) == 1

@@ -25,10 +25,15 @@ def place(tmp_path, make_corpus):
 def test_what_an_evaluation_writes_says_what_the_training_took_and_no_time(place):
     written = place.evaluate("linear")
     metrics = json.loads(written.metrics.read_text())
-    assert metrics["test"]["clips"] == 2
-    assert metrics["test"]["missing_clips"] == 0
-    assert set(metrics["training"]) == {
-        "epochs", "best_epoch", "excerpt_frames", "excerpts", "valid_roc_auc", "parameters",
+    details = json.loads(written.details.read_text())
+    assert metrics == {
+        "roc_auc": details["test"]["roc_auc"]["macro"], "low": details["test"]["roc_auc"]["low"],
+        "high": details["test"]["roc_auc"]["high"], "pr_auc": details["test"]["pr_auc"]["macro"],
+    }  # fmt: skip
+    assert details["test"]["clips"] == 2
+    assert details["test"]["missing_clips"] == 0
+    assert set(details["training"]) == {
+        "epochs", "best_epoch", "excerpt_frames", "excerpts", "valid_roc_auc", "parameters", "seed", "seeded",
     }  # fmt: skip
     assert written.curves.read_text() == (place.data / "models/linear/curves.csv").read_text()
     again = place.evaluate("linear", place.folder / "again")
@@ -84,5 +89,5 @@ def test_an_evaluation_is_at_the_models_own_thresholds(place):
     file = place.data / "models/linear" / FILE
     kept = SavedModel.load(file)
     dataclasses.replace(kept, thresholds=(0.0, None, None)).save(file)
-    found = json.loads(place.evaluate("linear").metrics.read_text())["test"]["equal_error"]["chosen_on_valid"]
+    found = json.loads(place.evaluate("linear").details.read_text())["test"]["equal_error"]["chosen_on_valid"]
     assert found == {"tpr": 1.0, "fpr": 1.0, "tags": 1}

@@ -70,7 +70,7 @@ def test_features_and_targets_stay_together(place):
 def test_an_excerpt_shows_part_of_the_frames_at_a_place_of_seed_and_epoch():
     features = torch.arange(40.0).reshape(1, 20, 2).repeat(3, 1, 1)
     split = Split(features, torch.zeros(3, 1), (), ("a",), 0)
-    batches = Batches(split, 3, seed=2, excerpt=0.25)
+    batches = Batches(split, 3, seed=2, frames=5)
 
     def start(epoch):
         batches.start_epoch(epoch)
@@ -88,11 +88,29 @@ def test_an_excerpt_shows_part_of_the_frames_at_a_place_of_seed_and_epoch():
 
 def test_an_epoch_of_excerpts_passes_over_the_clips_until_as_many_frames_were_seen():
     features = torch.arange(7.0)[:, None, None].repeat(1, 20, 2)
-    batches = Batches(Split(features, torch.zeros(7, 1), (), ("a",), 0), 4, seed=2, excerpt=0.25)
+    batches = Batches(Split(features, torch.zeros(7, 1), (), ("a",), 0), 4, seed=2, frames=5)
     seen = [int(clip) for shown, _ in batches for clip in shown[:, 0, 0]]
     assert len(batches) == 8
     assert [sorted(seen[i : i + 7]) for i in range(0, 28, 7)] == [list(range(7))] * 4
     assert seen[:7] != seen[7:14]
+
+
+def test_fixed_places_show_each_excerpt_of_each_clip_once_an_epoch_in_another_order_each():
+    features = 100 * torch.arange(7.0)[:, None, None] + torch.arange(20.0)[None, :, None]
+    batches = Batches(Split(features, torch.arange(7.0)[:, None], (), ("a",), 0), 4, seed=2, frames=8, n_places=4)
+
+    def seen(epoch):
+        batches.start_epoch(epoch)
+        shown = [(f, t) for f, t in batches]
+        assert all(len(f) >= 3 and f.shape[1:] == (8, 1) for f, _ in shown)
+        rows = [(int(clip[0, 0]), int(target)) for f, t in shown for clip, target in zip(f, t[:, 0], strict=True)]
+        assert all(first // 100 == target for first, target in rows)
+        return [first for first, _ in rows]
+
+    places = [100 * clip + start for clip in range(7) for start in (0, 4, 8, 12)]
+    assert sorted(seen(0)) == sorted(seen(1)) == places
+    assert seen(0) != seen(1)
+    assert seen(0) == seen(0)
 
 
 def test_the_segments_of_a_clip_are_rows_of_their_own_and_are_scored_as_one_clip(tmp_path):

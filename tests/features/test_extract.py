@@ -212,3 +212,16 @@ def test_a_device_that_is_none_is_an_error_for_the_user(waveforms, tmp_path, mon
     with pytest.raises(EarmarkError, match="EARMARK_DEVICE must be cpu"):
         extract(waveforms, tmp_path / "mel", MEL)
     assert not list((tmp_path / "mel").glob("*"))
+
+
+def test_gaps_between_frames_are_told_once_per_representation(waveforms, tmp_path, capfd):
+    extract(waveforms, tmp_path / "sparse", MEL | {"hop": 1024})
+    told = capfd.readouterr().err.splitlines()
+    assert len(list((tmp_path / "sparse").glob("*.h5"))) > 1
+    seen = (256 + 19 * 512) / 20_000  # half of the first frame's window lies before the clip
+    share = f"{100 * (1 - seen):.1f} %"
+    gaps = "hop leaves gaps between frames"
+    assert told == [f"warning: representations.sparse: {gaps}; {share} of the samples lie in none"]
+    extract(waveforms, tmp_path / "sparse", MEL | {"hop": 1024})  # computes nothing
+    extract(waveforms, tmp_path / "dense", MEL)
+    assert capfd.readouterr().err == ""

@@ -6,18 +6,25 @@ import numpy as np
 import pytest
 
 from earmark.errors import EarmarkError
-from earmark.features.standardize import Standardizer, fit
+from earmark.features.dataset import read_features
+from earmark.features.standardize import Standardizer, fit, fit_array, standardized_dims
 from earmark.storage.shards import ShardError, ShardWriter
+
+
+def write(folder, axes):
+    """Two shards of 20 clips; the last of their three dims is constant."""
+    values = np.random.default_rng(0).normal(1e4, [1, 0.1, 3], (40, 7, 3)).astype(np.float32)
+    values[:, :, 2] = 5
+    for k in range(2):
+        with ShardWriter(folder / f"{k}.h5", "features", 20, (7, 3), np.float32) as writer:
+            writer.append([str(i) for i in range(20 * k, 20 * k + 20)], values[20 * k : 20 * k + 20])
+            writer.axes = axes
+    return folder, values
 
 
 @pytest.fixture
 def features(tmp_path):
-    values = np.random.default_rng(0).normal(1e4, [1, 0.1, 3], (40, 7, 3)).astype(np.float32)
-    values[:, :, 2] = 5
-    for k in range(2):
-        with ShardWriter(tmp_path / "f" / f"{k}.h5", "features", 20, (7, 3), np.float32) as writer:
-            writer.append([str(i) for i in range(20 * k, 20 * k + 20)], values[20 * k : 20 * k + 20])
-    return tmp_path / "f", values
+    return write(tmp_path / "f", {})
 
 
 def test_moments_are_those_of_the_training_clips_alone(features):
@@ -57,3 +64,44 @@ def test_moments_that_no_stage_wrote_are_named(tmp_path, content, told):
         (tmp_path / "mel.json").write_bytes(content)
     with pytest.raises(EarmarkError, match=rf"mel\.json {told}"):
         Standardizer.load(tmp_path / "mel.json")
+
+
+@pytest.mark.parametrize("standardized", [[True, False, True], [False, True, False], [False, False, False]])
+def test_dims_that_the_representation_leaves_out_keep_their_values_and_the_others_are_as_ever(
+    features, tmp_path, standardized
+):
+    chosen = np.array(standardized)
+    folder, values = write(tmp_path / "g", {"standardized": chosen})
+    all_dims, fitted = fit(features[0], {"1", "2", "33"}), fit(folder, {"1", "2", "33"})
+    np.testing.assert_array_equal(fitted.mean[chosen], all_dims.mean[chosen])
+    np.testing.assert_array_equal(fitted.inverse_std[chosen], all_dims.inverse_std[chosen])
+    seen = read_features(folder, [str(i) for i in range(40)], fitted)[1]
+    np.testing.assert_array_equal(seen[..., ~chosen], values[..., ~chosen])  # a constant one, too
+    assert (seen[..., chosen] != values[..., chosen]).all()
+    assert (fitted.mean.dtype, fitted.inverse_std.dtype) == (np.float32, np.float32)
+
+
+def test_features_in_memory_are_standardised_in_the_same_dims(tmp_path):
+    chosen = np.array([False, True, True])
+    folder, values = write(tmp_path / "g", {"standardized": chosen})
+    np.testing.assert_array_equal(standardized_dims(folder), chosen)
+    of_shards, in_memory = fit(folder, {str(i) for i in range(40)}), fit_array(values, standardized_dims(folder))
+    np.testing.assert_allclose(in_memory.mean, of_shards.mean, rtol=1e-6)
+    np.testing.assert_allclose(in_memory.inverse_std, of_shards.inverse_std, rtol=1e-6)
+
+
+def test_shards_that_name_no_dims_are_standardised_in_all(features):
+    folder, values = features
+    assert standardized_dims(folder) is None
+    all_named, none_named = fit_array(values, np.ones(3, bool)), fit_array(values)
+    np.testing.assert_array_equal(all_named.mean, none_named.mean)
+    np.testing.assert_array_equal(all_named.inverse_std, none_named.inverse_std)
+
+
+@pytest.mark.parametrize("axis", [np.array([True, False]), np.array([0, 1, 2]), np.bool_(True)])
+def test_an_axis_that_is_not_one_value_per_dim_is_named(tmp_path, axis):
+    folder, _ = write(tmp_path / "g", {"standardized": axis})
+    with pytest.raises(ShardError, match=r"0\.h5: its axis `standardized` must be 3 values of true or false, .* got "):
+        fit(folder, {"1"})
+    with pytest.raises(ShardError, match=r"its axis `standardized` must be 3 values"):
+        standardized_dims(folder)

@@ -18,6 +18,7 @@ from helpers.music import tone, write_annotations, write_mp3
 
 COPIED = ("dvc.yaml", "params.yaml", "stages", "src", ".dvcignore", ".gitignore", ".gitattributes")
 
+LINEAR = {"representation": "mel", "labels": "top50", "model": "linear"}
 SMALL = {
     "corpus": {
         "kind": "magnatagatune",
@@ -133,5 +134,5 @@ def six_songs(folder: Path) -> None:
 
 
 def experiments(**changes: object) -> dict[str, object]:
-    cnn = {"representation": "mel", "model": "convolutional", "system": "mel-2d-cnn", "preset": "demo", "epochs": 1}
-    return {"cnn": cnn | changes, "linear": {"representation": "mel", "model": "linear"}}
+    cnn = {"representation": "mel", "labels": "top50", "model": "convolutional", "recipe": "quick", "epochs": 1}
+    return {"cnn": cnn | changes, "linear": LINEAR}

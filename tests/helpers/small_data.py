@@ -23,6 +23,14 @@ from earmark.training import fit as training
 from earmark.training import validation
 
 RATE, SAMPLES = 16_000, 30_000
+NO_SYNONYMS = provenance.PACKAGE / "corpus/synonyms/none.yaml"
+RECIPES = {
+    "short": {
+        "optimizer": "adam", "learning_rate": 0.001, "schedule": "warm-cosine", "batch": 16, "epochs": 2, "patience": 5
+    }
+}  # fmt: skip
+LINEAR = {"representation": "mel", "labels": "top3", "model": "linear"}
+CNN = {"representation": "mel", "labels": "top3", "model": "convolutional", "recipe": "short"}
 
 
 @dataclass
@@ -47,7 +55,7 @@ class Place:
     @property
     def inputs(self) -> tuple[Path, Path, Path]:
         """Features, labels and standardizer."""
-        return self.data / "features/mel", self.data / "labels/labels.csv", self.data / "standardize/mel.json"
+        return self.data / "features/mel", self.data / "labels/top3/labels.csv", self.data / "standardize/mel-top3.json"
 
     def add(self, section: str, **entries: object) -> None:
         """Add entries to a section of params.yaml, or replace them."""
@@ -58,7 +66,7 @@ class Place:
     def evaluate(self, name: str, out: Path | None = None) -> SimpleNamespace:
         """Score the test split and measure as the stage does; return what was written where."""
         out = out or self.folder / "evaluated"
-        files = ("scores.csv", "metrics.json", "tags.csv", "roc.csv", "curves.csv")
+        files = ("scores.csv", "metrics.json", "details.json", "tags.csv", "roc.csv", "curves.csv")
         written = {file.partition(".")[0]: out / file for file in files}
         inputs = dict(zip(("features", "labels", "standardizer"), self.inputs, strict=True))
         evaluate_experiment(self.params, name, model=self.data / "models" / name, **inputs, **written)
@@ -80,10 +88,11 @@ def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24, **wavef
             "kind": "magnatagatune", "name": "tones", "audio": str(audio), "annotations": str(annotations),
             "demo": {"clips": 400, "seed": 1},
         },
-        "labels": {"top": 3, "clean": True, "synonyms": str(provenance.PACKAGE / "corpus/synonyms/none.yaml")},
+        "labels": {"top3": {"top": 3, "clean": True, "synonyms": str(NO_SYNONYMS)}},
         "waveforms": {str(RATE): {"samples": SAMPLES} | waveform},
         "representations": {"mel": mel},
-        "experiments": {"linear": {"representation": "mel", "model": "linear"}},
+        "recipes": RECIPES,
+        "experiments": {"linear": LINEAR},
         "evaluation": {"resamples": 20, "seed": 1},
     }  # fmt: skip
     place.params.write_text(yaml.safe_dump(content))
@@ -91,14 +100,16 @@ def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24, **wavef
     clips, table = magnatagatune.read(audio, annotations)
     write_manifest(data / "corpus/manifest.csv", clips)
     write_tags(data / "corpus/tags.csv", table)
-    kept, chosen, summary = labels.make_labels(data / "corpus/manifest.csv", data / "corpus/tags.csv", 3, True)
-    label_table.write_labels(data / "labels/labels.csv", kept, chosen)
-    write_json(folder / "metrics/labels.json", summary)
+    kept, chosen, summary = labels.make_labels(
+        data / "corpus/manifest.csv", data / "corpus/tags.csv", config.labels["top3"]
+    )
+    label_table.write_labels(data / "labels/top3/labels.csv", kept, chosen)
+    write_json(folder / "metrics/labels/top3.json", summary)
     decode.decode_corpus(clips, audio, RATE, config.waveforms[RATE], data / "waveforms/16000")
     waveforms = Waveforms(data / "waveforms/16000", clips, audio)
     extract.extract(waveforms, data / "features/mel", config.representations["mel"])
     (data / "standardize").mkdir()
-    standardizer = data / "standardize/mel.json"
+    standardizer = data / "standardize/mel-top3.json"
     standardize.fit(data / "features/mel", {c.clip_id for c in kept if c.split == "train"}).save(standardizer)
     with contextlib.redirect_stdout(None):
         place.train("linear")

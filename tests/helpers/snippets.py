@@ -11,7 +11,16 @@ from helpers import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROMPT = re.compile(r"^(?:\w+)?\$ ")
-SECTIONS = {"corpus", "labels", "waveforms", "representations", "experiments", "crossvalidations", "evaluation"}
+SECTIONS = {
+    "corpus",
+    "labels",
+    "waveforms",
+    "representations",
+    "recipes",
+    "experiments",
+    "crossvalidations",
+    "evaluation",
+}
 PICTURES = {  # indented blocks that are nothing to paste, by their first line
     "settings -> code, demo -> corpus -> labels": "the graph of the stages",
     "first layer    3 (512 D + 512² + 512)     = 1536 D + 787,968": "a formula",

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from earmark.corpus.label_table import Labelled
+from earmark.experiments import Recipe
 from earmark.features.dataset import Split
 from earmark.training import distributed, gradient
-from earmark.training.recipes import Recipe
 
 
 def split(clips: int, seed: int) -> Split:
@@ -27,7 +27,7 @@ def main() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 2))
     # 27 clips in batches of 7 and 6: the processes have unequal shares
-    recipe = Recipe("adam", 1e-2, "constant", batch=8, epochs=3, patience=4, mixup=0.3, jitter=0.2)
+    recipe = Recipe(optimizer="adam", learning_rate=1e-2, batch=8, epochs=3, patience=4, mixup=0.3, jitter=0.2)
     task = gradient.Task(model, recipe, 5, split(27, 0), split(30, 1))
     curves = gradient.train(task, out / "checkpoints").curves
     (out / f"rank-{torch.distributed.get_rank() if torch.distributed.is_initialized() else 0}").touch()

@@ -14,5 +14,6 @@ def scattering(
     n_samples: int, *, rate: float = 16_000, dtype: torch.dtype = torch.float32, **options: Any
 ) -> transform.Scattering:
     takes = representations.options("scattering")
-    defaults = {key: option.default for key, option in takes.items() if key != "normalization"}
+    of_features = ("normalization", "standardize")
+    defaults = {key: option.default for key, option in takes.items() if key not in of_features}
     return transform.Scattering(n_samples, rate=rate, dtype=dtype, **(defaults | options))

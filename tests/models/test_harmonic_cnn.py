@@ -15,7 +15,7 @@ one_thread = pytest.fixture(autouse=True, scope="module")(single_thread)
 
 
 def test_a_tone_is_found_at_its_pitch_and_as_a_harmonic_of_lower_ones() -> None:
-    filters = HarmonicFilters(16_000, 512)
+    filters = HarmonicFilters(16_000, 512, 6)
     tone = torch.sin(2 * math.pi * 880.0 * torch.arange(16_000) / 16_000).unsqueeze(0)
     with torch.no_grad():
         decibels = filters(tone)
@@ -27,7 +27,7 @@ def test_a_tone_is_found_at_its_pitch_and_as_a_harmonic_of_lower_ones() -> None:
 
 
 def test_filters_are_triangles_of_unit_peak_that_narrow_with_q() -> None:
-    filters = HarmonicFilters(16_000, 512)
+    filters = HarmonicFilters(16_000, 512, 6)
     filters.frequencies = filters.centres[:1] + torch.tensor([-100.0, 0.0, 100.0])
     width = 0.1079 * filters.centres[0] + 24.7
     with torch.no_grad():
@@ -39,15 +39,15 @@ def test_filters_are_triangles_of_unit_peak_that_narrow_with_q() -> None:
 
 
 def test_odd_lengths_and_a_single_clip() -> None:
-    assert_scores(HarmonicCNN(4, 73_472, channels=4), (1, 73_472, 1), (2, 80_001, 1), n_tags=4)
+    assert_scores(HarmonicCNN(4, 73_472, 1, channels=4), (1, 73_472, 1), (2, 80_001, 1), n_tags=4)
 
 
 def test_gradients_reach_every_parameter() -> None:
-    assert_gradients(HarmonicCNN(4, 80_000, channels=4), (3, 80_000, 1), n_tags=4)
+    assert_gradients(HarmonicCNN(4, 80_000, 1, channels=4), (3, 80_000, 1), n_tags=4)
 
 
 def test_saved_weights_give_the_same_scores() -> None:
-    assert_reloads(lambda: HarmonicCNN(4, 80_000, channels=4), (2, 80_000, 1))
+    assert_reloads(lambda: HarmonicCNN(4, 80_000, 1, channels=4), (2, 80_000, 1))
 
 
 def test_what_does_not_fit_is_refused_with_the_limit() -> None:

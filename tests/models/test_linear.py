@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from earmark.evaluation.metrics import macro_roc_auc
-from earmark.models.linear import STRENGTHS, LinearProbe
+from earmark.models.linear import LinearProbe
 
 
 def problem(clips=80, seed=0):
@@ -19,7 +19,7 @@ def problem(clips=80, seed=0):
 
 
 def test_it_learns_from_means_and_from_deviations():
-    probe = LinearProbe(5, 3)
+    probe = LinearProbe(3, 12, 5)
     probe.fit(problem(seed=0), problem(40, seed=1), macro_roc_auc)
     features, targets = problem(60, seed=2)
     scores = probe(features).detach().double().numpy()
@@ -27,9 +27,9 @@ def test_it_learns_from_means_and_from_deviations():
 
 
 def test_the_penalty_is_the_best_on_validation():
-    probe, valid = LinearProbe(5, 3), problem(40, seed=1)
+    probe, valid = LinearProbe(3, 12, 5), problem(40, seed=1)
     tried = probe.fit(problem(), valid, macro_roc_auc)
-    assert [c for c, _ in tried] == list(STRENGTHS)
+    assert [c for c, _ in tried] == list(probe.strengths)
     scores = probe(valid[0]).detach().double().numpy()
     assert macro_roc_auc(scores, valid[1].numpy()) == max(auc for _, auc in tried)
 
@@ -37,14 +37,7 @@ def test_the_penalty_is_the_best_on_validation():
 def test_a_tag_without_both_classes_gets_its_frequency():
     (features, targets), valid = problem(), problem(40, seed=1)
     targets[:, 2] = 0
-    probe = LinearProbe(5, 3)
+    probe = LinearProbe(3, 12, 5)
     probe.fit((features, targets), valid, macro_roc_auc)
     probabilities = torch.sigmoid(probe(valid[0]))[:, 2]
     np.testing.assert_allclose(probabilities.detach().numpy(), 1e-6, rtol=1e-4)
-
-
-def test_pooling_is_mean_and_deviation_over_time():
-    features = torch.randn(4, 9, 5)
-    pooled = LinearProbe(5, 3).pool(features)
-    np.testing.assert_allclose(pooled[:, :5], features.mean(1), atol=1e-6)
-    np.testing.assert_allclose(pooled[:, 5:], features.numpy().std(axis=1), atol=1e-6)

@@ -11,7 +11,7 @@ from earmark.storage import provenance
 from earmark.systems import published
 
 FRAMES = {  # of one system per kind of network
-    "scat-4l-256h-gru": 8, "scat-4l-256h-bn-lstm": 8, "scat-5l-512h-gru-paper": 4, "mel-5l-512h-gru": 30,
+    "scat-4l-256h-gru": 8, "scat-4l-256h-bn-lstm": 8, "scat-5l-512h-gru-fused": 4, "mel-5l-512h-gru": 30,
     "scat-4l-cnn": 96, "mel-2d-cnn": 64, "mel-bilstm": 12, "crnn": 96, "sample-cnn": 60_000, "sample-cnn-song": 20_000,
     "short-chunk-cnn-res": 40, "musicnn": 40, "harmonic-cnn": 81_000, "linear": 8,
 }  # fmt: skip
@@ -49,5 +49,8 @@ def test_the_last_layer_is_the_one_that_runs_last():
 
 
 def test_a_network_without_a_linear_layer_has_no_embedding():
+    boosting = published.build("histogram-boosting", 3, 8)
+    with pytest.raises(ValueError, match=r"HistogramBoosting runs no nn\.Linear, whose input would be the embedding"):
+        networks.embed(boosting, torch.randn(3, 8, 433))
     with pytest.raises(ValueError, match=r"Flatten runs no nn\.Linear, whose input would be the embedding"):
         networks.embed(nn.Flatten(), torch.randn(3, 7, 4))

@@ -95,6 +95,51 @@ def test_the_papers_cells_start_as_the_fused_ones_and_the_clip_is_heard_through_
     assert spread(papers) == pytest.approx(spread(cell), rel=0.2)
 
 
+def limit(inputs: int, outputs: int) -> float:
+    """Of Glorot's uniform distribution."""
+    return float(np.sqrt(6 / (inputs + outputs)))
+
+
+# What TensorFlow 1 makes of cells of 40 units on 20 inputs: the kernels of GRUCell and LSTMCell are (inputs + units,
+# gates * units). Rows of each kernel here, in units, with the limit of their values.
+KERNELS = {
+    "gru": {"input": [(2, limit(60, 80)), (1, limit(60, 40))], "state": [(2, limit(60, 80)), (1, limit(60, 40))]},
+    "lstm": {"input": [(4, limit(60, 160))], "state": [(4, limit(60, 160))]},
+    "bn-lstm": {"input": [(4, limit(20, 160))], "state": [(4, limit(40, 160))]},
+}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_glorot_is_how_tensorflow_starts(cell: Cell) -> None:
+    torch.manual_seed(0)
+    model = Recurrent(5, 9, 20, cell=cell, layers=1, units=40, initialization="glorot")
+    found = {name.removeprefix("stack.").removeprefix("0."): p.detach() for name, p in model.named_parameters()}
+    if cell == "gru-paper":
+        found["state"] = torch.cat([found["gate_weight"], found["candidate_weight"]])
+    of = {"input": ("input_weight", "weight_ih_l0"), "state": ("state", "recurrent_weight", "weight_hh_l0")}
+    for name, parts in KERNELS[cell.removesuffix("-paper")].items():
+        (kernel,) = (found[key] for key in of[name] if key in found)
+        for rows, (_, expected) in zip(kernel.split([40 * units for units, _ in parts]), parts, strict=True):
+            assert 0.98 * expected < rows.abs().max() <= expected
+            assert rows.std().item() == pytest.approx(expected / np.sqrt(3), rel=0.05)
+    assert 0.9 * limit(40, 5) < model.output.weight.abs().max() <= limit(40, 5)
+    assert (model.output.bias == 0).all()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_biases_start_as_tensorflows_with_either_initialization(cell: Cell) -> None:
+    starts = [
+        {name: p for name, p in small(cell, initialization=name_of).named_parameters() if "bias" in name}
+        for name_of in ("orthogonal", "glorot")
+    ]
+    stack = {name: p for name, p in starts[0].items() if name.startswith("stack")}
+    assert stack
+    for name, bias in stack.items():
+        assert torch.equal(bias, starts[1][name])
+        if name.endswith(("0.bias", "bias_ih_l0")):
+            assert bias.unique().tolist() == ([-1.0, 0.0, 1.0] if cell == "gru-paper" else [0.0, 1.0])
+
+
 def test_paper_lstm_is_torchs() -> None:
     torch.manual_seed(0)
     ours, theirs = PaperLSTM(4, 6), nn.LSTM(4, 6)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.plans import plan_of_system
 from torch import nn
 
-from earmark.config import ExperimentConfig
 from earmark.corpus.label_table import Labelled
 from earmark.features.dataset import Batches, Split
 from earmark.papers import budget
 from earmark.systems import published
 
-SYSTEM = published.get("mel-2d-cnn")
-EXPERIMENT = ExperimentConfig(representation="mel", model="convolutional", preset="demo")
+PLAN = plan_of_system("mel-2d-cnn")
 
 
 def split(clips=40, frames=60, dims=48, tags=3):
@@ -34,7 +33,7 @@ def test_what_a_step_keeps_is_counted_to_the_byte():
 def free(monkeypatch):
     """Say how much memory is free, in the memory that a clip of ``split`` is taken to need."""
     features = split().features[:2].clone()  # a view would count as the whole
-    each = budget.kept_bytes(published.build(SYSTEM.name, 3, 60, 48), features, torch.zeros(2, 3)) / 2
+    each = budget.kept_bytes(published.build("mel-2d-cnn", 3, 60, 48), features, torch.zeros(2, 3)) / 2
 
     def leave(clips):
         monkeypatch.setattr(budget.devices, "free_bytes", lambda _: int(clips * budget.TIMES_KEPT * each))
@@ -44,20 +43,20 @@ def free(monkeypatch):
 
 def test_with_enough_memory_the_batch_is_the_rules(free, capsys):
     free(17)
-    assert budget.fitting(SYSTEM, EXPERIMENT, split(), split(), None) == {}
+    assert budget.fitting("mel-2d-cnn", PLAN, 1, split(), split(), None) == {}
     assert not capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("clips", "batch"), [(15, 8), (9, 8), (7, 4), (1, 2), (0, 2)])
 def test_the_batch_is_halved_until_it_fits_with_a_message_but_batch_norm_needs_two(free, capsys, clips, batch):
     free(clips)
-    assert budget.fitting(SYSTEM, EXPERIMENT, split(), split(), None) == {"batch": batch}
+    assert budget.fitting("mel-2d-cnn", PLAN, 1, split(), split(), None) == {"batch": batch}
     assert capsys.readouterr().err.startswith(f"mel-2d-cnn: batches of {batch} clips, not 16: a clip takes about ")
 
 
 def test_an_odd_number_of_clips_leaves_none_alone_in_its_batch(free):
     free(0)
-    assert budget.fitting(SYSTEM, EXPERIMENT, split(41), split(), None) == {"batch": 3}
+    assert budget.fitting("mel-2d-cnn", PLAN, 1, split(41), split(), None) == {"batch": 3}
     batches = Batches(split(41), 3, 1)
     assert min(len(batches[i][0]) for i in range(len(batches))) >= 2
 
@@ -67,7 +66,7 @@ def test_a_budget_leaves_the_epochs_that_fit_but_at_least_one_and_no_more_than_t
     took = iter([2, 4] * 3)
     monkeypatch.setattr(budget, "_seconds", lambda work, *_: (work(), next(took))[1])
     for minutes, epochs in ((0.01, 1), (45 / 60, 4), (100, 8)):
-        assert budget.fitting(SYSTEM, EXPERIMENT, split(), split(), minutes) == {"epochs": epochs}
+        assert budget.fitting("mel-2d-cnn", PLAN, 1, split(), split(), minutes) == {"epochs": epochs}
 
 
 def test_a_time_is_the_median_of_those_after_the_first(monkeypatch):

@@ -12,6 +12,7 @@ import yaml
 from helpers.music import tone, write_mp3
 from helpers.small_data import RATE, fill
 
+from earmark import representations
 from earmark.cli import main
 from earmark.corpus.manifest import read_manifest
 from earmark.decode import corpus as decode
@@ -20,11 +21,14 @@ from earmark.features import dataset
 from earmark.models.saved import SavedModel
 from earmark.papers import budget
 from earmark.papers import run as papers_module
+from earmark.papers.inputs import prepare
 from earmark.predict import Predictor
 from earmark.storage import provenance
 from earmark.systems import published
 from earmark.systems.published import Input
 from earmark.training.tagger import BestWeights
+
+ENTRY = {"representation": "mel", "labels": "top3", "model": "recurrent", "recipe": "short"}
 
 
 @pytest.fixture
@@ -40,7 +44,7 @@ def place(tmp_path, make_corpus, monkeypatch):
     monkeypatch.setattr(published, "SYSTEMS", published.SYSTEMS | rows)
     place = fill(tmp_path, *make_corpus(seconds=1.9))  # no longer than they are decoded, with the MP3s' own silence
     metrics = place.folder / "metrics/papers"
-    place.papers = lambda: papers_module.Papers.open(place.config, "demo", 0.02, place.data, metrics)
+    place.papers = lambda: papers_module.Papers.open(place.config, "top3", "quick", 0.02, place.data, metrics)
     return place
 
 
@@ -65,19 +69,31 @@ def test_systems_at_any_rate_and_on_excerpts_are_trained_measured_and_not_traine
     assert "done before" in capsys.readouterr().out
 
 
+def test_a_system_hears_songs_second_order_as_it_is_and_the_others_standardised(place):
+    heard = Input("scattering", 16_000, 28_000, {"T": 512, "normalization": "song"}).config()
+    prepared = prepare(heard, place.config, place.data, place.data / "labels/top3/labels.csv")
+    train, *_ = prepared.splits()
+    raw = dataset.read_features(prepared.features, [clip.clip_id for clip in train.clips])[1]
+    order = representations.of(heard).axes["order"]
+    np.testing.assert_array_equal(train.features[..., order == 2], raw[..., order == 2])
+    moments = train.features[..., order == 1].mean(dim=(0, 1)), train.features[..., order == 1].std(dim=(0, 1))
+    np.testing.assert_allclose(moments[0], 0, atol=1e-3)
+    np.testing.assert_allclose(moments[1], 1, atol=1e-2)
+
+
 def test_exclusive_classes_are_cross_validated_as_params_configure_them(tmp_path, make_corpus, monkeypatch, capsys):
     short = dataclasses.replace(published.SYSTEMS["mirex-5l-512h-lstm"], representation=Input("mel", RATE, 28_000))
     monkeypatch.setattr(published, "SYSTEMS", published.SYSTEMS | {short.name: short})
     place = fill(tmp_path, *make_corpus(songs=12, where=tmp_path))
     content = yaml.safe_load(place.params.read_text())
-    entry = {"representation": "mel", "model": "recurrent", "system": short.name, "classes": ["high", "low"]}
+    entry = ENTRY | {"system": short.name, "classes": ["high", "low"]}
     content["crossvalidations"] = {"pitch": entry, "other": {**entry, "system": "scat-5l-512h-gru"}}
     place.params.write_text(yaml.safe_dump(content))
     assert papers(place, short.name) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("mirex-5l-512h-lstm@pitch: accuracy ")
     written = json.loads((place.folder / "metrics/papers/tones/mirex-5l-512h-lstm@pitch.json").read_text())
-    assert (written["corpus"], written["rule"], written["budget_minutes"]) == ("tones", "demo", 0.02)
+    assert (written["corpus"], written["rule"], written["budget_minutes"]) == ("tones", "quick", 0.02)
     assert written["training"]["folds"] == 3
     assert written["training"]["epochs"] >= 3
     assert set(written["recall"]) == {"high", "low"}
@@ -141,7 +157,7 @@ def results(place, stem):
 
 @pytest.mark.parametrize(
     ("where", "left"),
-    [("third epoch", [2]), ("earmark.papers.run.evaluate_model", []), ("earmark.models.saved.SavedModel.save", []),
+    [("third epoch", [2]), ("earmark.papers.run.evaluate_models", []), ("earmark.models.saved.SavedModel.save", []),
      ("earmark.papers.run.write_json", [])],
 )  # fmt: skip
 def test_a_stopped_run_keeps_what_its_trial_found_and_what_it_learnt(place, monkeypatch, found, where, left):
@@ -185,10 +201,10 @@ def test_a_result_holds_no_time_and_its_model_predicts(place):
     assert b"seconds" not in written["mel-2d-cnn.json"]
     kept = SavedModel.load(place.data / "papers/models/mel-2d-cnn/model.safetensors")
     row = place.papers().rows("mel-2d-cnn")[0]
-    clips, scores = read_scores(place.data / "papers/scores/mel-2d-cnn.csv")
+    scores = read_scores(place.data / "papers/scores/mel-2d-cnn.csv")
     paths = {clip.clip_id: clip.path for clip in read_manifest(place.data / "corpus/manifest.csv")}
     predictor = Predictor(kept, {})
-    for clip, expected in zip(clips, scores, strict=True):
+    for clip, expected in zip(scores.clip_ids, scores.values[0], strict=True):
         found = predictor.predict(place.audio / paths[clip]).probabilities
         np.testing.assert_allclose(found, expected, atol=1e-6)
     assert kept.code["features"] == dataset.origin(row.heard.features).code
@@ -200,7 +216,7 @@ CHANGES = {
     "the system": lambda place: place.patch.setattr(
         published,
         "SYSTEMS",
-        published.SYSTEMS | {"mel-2d-cnn": dataclasses.replace(published.get("mel-2d-cnn"), note="x")},
+        published.SYSTEMS | {"mel-2d-cnn": dataclasses.replace(published.get("mel-2d-cnn"), options={"dropout": 0.2})},
     ),
     "the evaluation": lambda place: place.add("evaluation", seed=2),
     "a label": lambda place: flip_a_label(place),
@@ -214,7 +230,7 @@ def digests(place, changed):
 
 
 def flip_a_label(place):
-    path = place.data / "labels/labels.csv"
+    path = place.data / "labels/top3/labels.csv"
     lines = path.read_text().splitlines()
     lines[1] = lines[1][:-1] + str(1 - int(lines[1][-1]))
     path.write_text("\n".join(lines) + "\n")
@@ -235,7 +251,7 @@ def test_the_mark_of_a_result_sees_whatever_it_depends_on(place, monkeypatch, wh
 def test_the_mark_of_classes_sees_their_code_and_their_settings(place, monkeypatch):
     short = dataclasses.replace(published.SYSTEMS["mirex-5l-512h-lstm"], representation=Input("mel", RATE, 28_000))
     monkeypatch.setattr(published, "SYSTEMS", published.SYSTEMS | {short.name: short})
-    entry = {"representation": "mel", "model": "recurrent", "system": short.name, "classes": ["high", "low"]}
+    entry = ENTRY | {"system": short.name, "classes": ["high", "low"]}
     place.add("crossvalidations", pitch=entry, other=entry | {"folds": 2})
     first, second = place.papers().rows(short.name)
     assert {first.stem, second.stem} == {f"{short.name}@pitch", f"{short.name}@other"}
@@ -274,7 +290,7 @@ def test_a_system_whose_process_is_killed_is_named(place, capsys, monkeypatch):
     assert capsys.readouterr().err == "sample-cnn-song: killed by signal 9, of lack of memory perhaps\n"
 
 
-@pytest.mark.parametrize("missing", ["data/labels/labels.csv", "metrics/labels.json"])
+@pytest.mark.parametrize("missing", ["data/labels/top3/labels.csv", "metrics/labels/top3.json"])
 def test_without_labels_the_stages_that_make_them_are_named_once(place, capsys, missing):
     (place.folder / missing).unlink()
     for names in (("linear",), ("linear", "mel-2d-cnn")):

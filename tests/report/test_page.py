@@ -19,7 +19,7 @@ from earmark.report.page import Present, page, remove_leftovers, spent, survey
 
 def config(*experiments: str, crossvalidations: tuple[str, ...] = ()) -> Config:
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    one = {"representation": "mel", "model": "convolutional"}
+    one = {"representation": "mel", "labels": "top50", "model": "convolutional", "recipe": "quick"}
     classes = one | {"classes": ["medieval", "folk"]}
     changes = {
         "experiments": dict.fromkeys(experiments, one),
@@ -57,9 +57,9 @@ def test_below_the_pairs_stands_what_to_think_of_all_of_them(metrics):
 def test_what_is_not_here_is_named_with_what_brings_it(metrics):
     for name in ("linear", "scat"):
         write_text(metrics.parent / f"scores/{name}.csv", "")
-    write_text(metrics.parent / "labels.csv", "")
+    write_text(metrics.parent / "labels/top50/labels.csv", "")
     tagged(metrics, "pulled", 0.6)
-    places = metrics, metrics.parent / "scores", metrics.parent / "labels.csv"
+    places = metrics, metrics.parent / "scores", metrics.parent / "labels"
     wanted = config("scat", "gone", "pulled", "linear", crossvalidations=("eras", "never"))
     found = survey(wanted, *places)
     assert (found.evaluated, found.compared, found.classified) == (
@@ -72,10 +72,10 @@ def test_what_is_not_here_is_named_with_what_brings_it(metrics):
         f"not measured: never, {root}/metrics/crossvalidations/never.json is not here: `dvc repro crossvalidate@never`",
     ]
     assert page(metrics, found, []).endswith("".join(f"- {note}\n" for note in found.notes))
-    places[2].unlink()
+    (places[2] / "top50/labels.csv").unlink()
     found = survey(wanted, *places)
     assert found.compared == []
-    assert found.notes[-1] == f"not compared: any, the labels are not here: `dvc pull {root}/labels.csv`"
+    assert f"not compared: scat, its labels are not here: `dvc pull {root}/labels/top50`" in found.notes
 
 
 def test_files_of_what_the_settings_no_longer_have_are_removed_and_no_others(tmp_path):
@@ -85,15 +85,17 @@ def test_files_of_what_the_settings_no_longer_have_are_removed_and_no_others(tmp
         for name in (
             "experiments/linear.json", "tags/linear.csv", "roc/linear.csv", "training/linear.csv",
             "crossvalidations/eras.json", "crossvalidations/.gitkeep", "confusion/eras.csv", "decode/16000.json",
-            "papers/demo/old.json", "labels.json", "comparison.json", "report.md",
+            "papers/demo/old.json", "labels/top50.json", "positives/top50.csv", "details/linear.json",
+            "comparison.json", "report.md",
         )
     ]  # fmt: skip
     kept += [scores / "linear.csv"]
     gone = [
         metrics / name
         for name in (
-            "experiments/old.json", "tags/old.csv", "roc/old.csv", "training/old.csv",
-            "crossvalidations/old.json", "confusion/old.csv", "decode/22050.json",
+            "experiments/old.json", "details/old.json", "tags/old.csv", "roc/old.csv", "training/old.csv",
+            "crossvalidations/old.json", "confusion/old.csv", "labels/old.json", "positives/old.csv",
+            "decode/22050.json",
         )
     ]  # fmt: skip
     gone += [scores / "old.csv"]

@@ -6,14 +6,10 @@ import json
 import shutil
 
 import pytest
-from helpers.clones import Clone, six_songs
+from helpers.clones import LINEAR, Clone, experiments, six_songs
 
-LINEAR = {"representation": "mel", "model": "linear", "system": "linear"}
-TWO = {"linear": LINEAR, "second": LINEAR | {"seed": 2}}
-LEVELS = {
-    "representation": "mel", "model": "convolutional", "system": "mel-2d-cnn", "preset": "demo", "epochs": 1,
-    "classes": ["high", "low"], "folds": 2, "groups": "song",
-}  # fmt: skip
+TWO = {"linear": LINEAR, "second": LINEAR | {"seeds": [2]}}
+LEVELS = experiments()["cnn"] | {"classes": ["high", "low"], "folds": 2, "groups": "song"}
 WRITTEN = ("docs/reproduction.md", "metrics/comparison.json", "metrics/report.md")
 
 
@@ -41,7 +37,7 @@ def settled(clone):
 
 
 def test_a_cross_validation_is_in_the_report_and_leaves_with_its_line_in_the_settings(settled):
-    settled.params(crossvalidations={"levels": LEVELS}, experiments=TWO | {"third": LINEAR | {"seed": 3}})
+    settled.params(crossvalidations={"levels": LEVELS}, experiments=TWO | {"third": LINEAR | {"seeds": [3]}})
     ran = settled.repro()
     assert set(ran) == {"crossvalidate@levels", "train@third", "evaluate@third", "report"}, settled.output
     page = (settled.folder / "metrics/report.md").read_text()
@@ -52,7 +48,7 @@ def test_a_cross_validation_is_in_the_report_and_leaves_with_its_line_in_the_set
     (logs / "train.jsonl").write_text(json.dumps({"stage": "train", "name": "second", "seconds": 12.34}) + "\n")
     settled.params(crossvalidations={}, experiments=TWO)
     assert settled.repro() == ["report"]
-    names = ("experiments/third.json", "tags/third.csv", "roc/third.csv", "training/third.csv")
+    names = ("experiments/third.json", "details/third.json", "tags/third.csv", "roc/third.csv", "training/third.csv")
     names = [f"metrics/{name}" for name in (*names, "crossvalidations/levels.json", "confusion/levels.csv")]
     (line,) = [line for line in settled.output.splitlines() if line.startswith("report: removed ")]
     for name in (*names, "data/scores/third.csv"):
@@ -81,7 +77,7 @@ def test_a_clone_without_the_scores_reports_what_it_has_and_names_what_brings_th
     settled.run("git", "clone", "--quiet", str(settled.folder), str(tmp_path / "partial"))
     partial = Clone(tmp_path / "partial")
     shutil.copy(settled.folder / ".dvc/config", partial.folder / ".dvc/config")
-    partial.params(experiments=TWO | {"third": LINEAR | {"seed": 3}})
+    partial.params(experiments=TWO | {"third": LINEAR | {"seeds": [3]}})
     assert partial.repro("--pull", "--allow-missing") == ["train@third", "evaluate@third", "report"]
     assert "Traceback" not in partial.output
     page = (partial.folder / "metrics/report.md").read_text()

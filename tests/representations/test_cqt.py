@@ -20,6 +20,8 @@ CASES = [  # rate, samples, options
     (22_050, 30_000, {"hop": 64}),
     (16_000, 40_000, {"bins": 30, "bins_per_octave": 24, "fmin": 110.0, "hop": 100}),
     (16_000, 20_000, {"bins": 12, "fmin": 2000.0}),
+    (16_000, 20_000, {"bins": 24, "fmin": 1000.0, "hop": 1000}),  # gaps between all filters
+    (16_000, 20_000, {"bins": 60, "fmin": 200.0, "hop": 1000}),  # gaps between the short ones
 ]
 
 
@@ -53,6 +55,20 @@ def test_librosas_fast_approximation_is_near():
     ours = cqt(torch.tensor(wave)[None])[0].numpy()
     theirs = np.abs(librosa.cqt(wave, sr=16_000, hop_length=256, n_bins=84, tuning=0.0)).T
     assert np.linalg.norm(ours - theirs) / np.linalg.norm(ours) < 0.05
+
+
+def test_what_lies_between_the_longest_filters_is_named_as_not_heard():
+    cqt = build("cqt", rate=16_000, n_samples=20_000, bins=24, fmin=1000.0, hop=1000)
+    first, longest = span(16_000 / 1000 * 17.332)
+    inside = np.zeros(20_000, bool)
+    for centre in range(0, 20_001, 1000):
+        inside[max(0, centre + first) : centre + first + longest] = True
+    wave = torch.randn(1, 20_000)
+    assert torch.equal(cqt(wave), cqt(torch.where(torch.tensor(inside), wave, 7.0)))
+    assert cqt.unseen == pytest.approx(1 - inside.mean(), abs=1e-3)
+    assert cqt.warning("high").startswith("warning: representations.high: hop leaves gaps between frames; 72.")
+    for hop in (64, 256, 277):
+        assert build("cqt", rate=16_000, n_samples=20_000, bins=24, fmin=1000.0, hop=hop).warning("x") == ""
 
 
 @pytest.mark.parametrize("length", [68.3, 68.0, 69.0, 1211.7])

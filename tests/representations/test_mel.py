@@ -18,6 +18,11 @@ FRAMINGS = [  # rate, samples, options, shape
     (16_000, 464_000, {"n_fft": 2048, "hop": 2048, "n_mels": 128}, (227, 128)),
     (16_000, 50_001, {"n_fft": 1024, "hop": 300, "n_mels": 64, "htk": True}, (167, 64)),
     (22_050, 40_000, {"n_fft": 1024, "n_mels": 60, "fmin": 50.0, "fmax": 8000.0}, (157, 60)),
+    (16_000, 464_000, {"n_fft": 2048, "hop": 2560, "n_mels": 128}, (182, 128)),  # of Dalla Longa et al.: gaps
+    (16_000, 50_000, {"n_fft": 512, "hop": 5000, "n_mels": 40}, (11, 40)),  # the last frame begins where the clip ends
+    (16_000, 3_000, {"n_fft": 512, "hop": 5000, "n_mels": 40}, (1, 40)),
+    (16_000, 51_200, {"n_fft": 513, "n_mels": 40}, (200, 40)),  # an odd window, as many samples as whole hops
+    (16_000, 51_201, {"n_fft": 513, "n_mels": 40}, (201, 40)),
 ]
 
 
@@ -53,6 +58,29 @@ def test_equal_to_librosa(rate, n, options, shape):
     assert power.axes["hz"].shape == (shape[1],)
 
 
+@pytest.mark.parametrize(("n", "n_fft", "hop", "told"), [(5000, 128, 500, "74.4 %"), (3000, 512, 5000, "91.5 %")])
+def test_what_lies_between_two_frames_is_not_heard_and_a_warning_names_its_share(n, n_fft, hop, told):
+    """Counted sample by sample: changing one that is not heard changes nothing."""
+    mel = build("mel", rate=16_000, n_samples=n, n_fft=n_fft, hop=hop, n_mels=20, log_amplitude=False)
+    inside = np.zeros(n, bool)
+    for centre in range(0, n + 1, hop):
+        inside[max(0, centre - n_fft // 2) : centre + n_fft // 2] = True
+    wave = torch.randn(1, n)
+    changed = torch.where(torch.tensor(inside), wave, 7.0)
+    assert torch.equal(mel(wave), mel(changed))
+    assert not torch.equal(mel(wave), mel(7 - changed))
+    assert mel.unseen == pytest.approx(1 - inside.mean())
+    gaps = "hop leaves gaps between frames"
+    assert mel.warning("of-mine") == f"warning: representations.of-mine: {gaps}; {told} of the samples lie in none"
+
+
+@pytest.mark.parametrize("options", [{}, {"hop": 512}, {"hop": 511}, {"n_fft": 513, "hop": 513}])
+def test_frames_without_gaps_between_them_warn_of_nothing(options):
+    mel = build("mel", rate=16_000, n_samples=10_000, n_mels=40, **options)
+    assert mel.unseen == 0
+    assert mel.warning("x") == ""
+
+
 def test_blocks_of_bands_cover_every_weight():
     filters = mel_filters(16_000, 512, mel_edges(50, 0.0, 8000.0, htk=False))
     covered = np.zeros_like(filters, dtype=bool)
@@ -81,8 +109,8 @@ def test_silence_is_the_floor_and_broken_clips_are_named():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hop": 1024}, r"representations.mel.hop must be in \(0, n_fft=512\], got 1024"),
-        ({"hop": 0}, r"mel.hop must be in \(0"),
+        ({"hop": 0}, r"representations.mel.hop must be at least 1, got 0"),
+        ({"hop": -256}, r"mel.hop must be at least 1, got -256"),
         ({"fmax": 9000.0}, "mel.fmax must be at most rate / 2 = 8000 Hz, got 9000"),
         ({"fmin": 8000.0}, r"mel.fmin must be in \[0, fmax=8000\), got 8000"),
         ({"n_mels": 300}, r"mel.n_mels must leave no band without an FFT bin.*empty bands"),

@@ -116,6 +116,24 @@ def test_a_wrong_option_of_a_new_kind_is_refused_with_those_that_it_takes(folder
     assert not (folder / "settings").exists()
 
 
+@pytest.mark.parametrize("hop", [256, 1024])
+def test_settings_with_gaps_between_frames_can_be_used_and_are_told(tmp_path, capsys, hop):
+    file = settings(tmp_path, kind="mel", samples=16_000, hop=hop)
+    validation.judge(file, tmp_path / "settings")
+    validation.require(validation.load(file))
+    told = "warning: representations.quiet: hop leaves gaps between frames; 50.4 % of the samples lie in none\n"
+    assert capsys.readouterr().err == 2 * told * (hop == 1024)
+
+
+def test_the_orders_that_scattering_standardises_are_stored_only_if_they_are_set(tmp_path):
+    stored = validation.load(settings(tmp_path, kind="scattering", samples=16_000)).representations["quiet"]
+    assert "standardize" not in stored.model_dump()
+    file = settings(tmp_path, kind="scattering", samples=16_000, normalization="song", standardize=[0])
+    stored = validation.load(file).representations["quiet"]
+    assert stored.model_dump(mode="json")["standardize"] == [0]
+    assert representations.of(stored).axes["standardized"].sum() == 1
+
+
 @pytest.mark.parametrize("kind", ["chroma", "base", "spectrum", "__init__", "../mel", ""])
 def test_what_is_no_kind_is_refused_with_those_that_are(kind):
     with pytest.raises(ValueError, match=f"representation kind must be one of cqt, .*mel, .*waveform, got '{kind}'"):

@@ -11,7 +11,7 @@ import torch
 from helpers.model_checks import single_thread
 from torch import nn
 
-from earmark import models
+from earmark import models, representations
 from earmark.models.networks import count_parameters
 from earmark.storage import provenance
 from earmark.systems import published
@@ -30,7 +30,7 @@ COUNTS = {
     "scat-4l-512h-bn-lstm": 8_260_658 + 4 * 10 * 512,
     "scat-4l-512h-gru": 6_201_906,
     "scat-5l-512h-gru": 7_776_306,
-    "scat-5l-512h-gru-paper": 7_776_306,
+    "scat-5l-512h-gru-log": 7_776_306,
     "scat-6l-512h-gru": 9_350_706,
     "mel-5l-512h-gru": 9_209_394,
     "mel-5l-512h-lstm": 12_270_642,
@@ -47,6 +47,7 @@ COUNTS = {
     "sample-cnn-song": 2_124_466,
     "mel-bilstm": 1_021_700,
     "mel-bilstm-segments": 1_021_700,
+    "mel-bilstm-2560": 1_021_700 - (227 - 182) * 50 * 50,
     "crnn": 393_906,
     "sample-cnn": 1_869_874,
     "fcn-4": 17_365_938,
@@ -54,6 +55,7 @@ COUNTS = {
     "musicnn": 787_159,
     "harmonic-cnn": 3_631_551,
 }
+COUNTS |= {f"{name}-fused": count for name, count in COUNTS.items() if name.endswith(("h-gru", "h-lstm"))}
 
 
 def on_meta(name: str, n_tags: int, **options: object) -> nn.Module:
@@ -101,6 +103,28 @@ def test_printed_mel_and_cqt_counts_need_the_frames_as_inputs() -> None:
             assert 3 * gates(inputs, units, 5) + units * 50 + 50 != COUNTS["cqt-5l-512h-gru"]
 
 
+@pytest.mark.parametrize("name", [name for name in COUNTS if f"{name}-fused" in COUNTS])
+def test_the_papers_rows_have_the_papers_cells_and_a_fused_variant_without_figures(name: str) -> None:
+    printed, fused = get(name), get(f"{name}-fused")
+    cell = "gru" if "gru" in name else "lstm"
+    assert printed.options["cell"] == f"{cell}-paper"
+    assert fused.options == {**printed.options, "cell": cell}
+    assert not fused.published
+    assert fused.printed is None
+    assert "for speed" in fused.note
+    assert (fused.representation, fused.frames, fused.dims) == (printed.representation, printed.frames, printed.dims)
+
+
+def test_song_s_networks_start_as_tensorflows() -> None:
+    rows = [system for system in SYSTEMS.values() if system.source.startswith("Song")]
+    assert len(rows) == 14 + 1 + 11 + 4  # printed, with a logarithm, fused, and with time as time
+    assert {system.options["initialization"] for system in rows} == {"glorot"}
+
+
+def test_panwars_network_has_no_dropout() -> None:
+    assert not [m for m in on_meta("crnn", 50).modules() if isinstance(m, nn.Dropout) and m.p]
+
+
 def test_the_same_input_in_both_orientations() -> None:
     for kind, dims in (("mel", 96), ("cqt", 84)):
         for cell in ("gru", "lstm"):
@@ -110,6 +134,7 @@ def test_the_same_input_in_both_orientations() -> None:
             assert printed.dims == time.dims == dims
             assert time.frames == 1813
             assert printed.options["units"] == time.options["units"]
+            assert time.options["cell"] == cell
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -125,6 +150,23 @@ def test_frames_and_dims_follow_from_the_representation(name: str) -> None:
         dims = heard.options["n_mels" if heard.kind == "mel" else "bins"]
     assert system.dims == dims
     assert (frames - system.frames * system.n_excerpts) in range(system.frames)
+
+
+def test_songs_normalisation_is_the_published_network_on_the_published_paths() -> None:
+    log, song = get("scat-5l-512h-gru-log"), get("scat-5l-512h-gru")
+    assert (song.family, song.options, song.recipe) == (log.family, log.options, log.recipe)
+    assert dict(song.representation.options) == {**log.representation.options, "normalization": "song"}
+    dims = representations.of(song.representation.config()).axes["standardized"]
+    assert (len(dims), dims.sum()) == (song.dims, 1 + 76)
+
+
+def test_the_whole_songs_of_the_bilstm_have_gaps_that_a_warning_names() -> None:
+    """Both readings of its other framing, 227 frames at hop 2048, give 182 at hop 2560."""
+    frames = get("mel-bilstm-2560").frames
+    for hop, printed in ((2048, get("mel-bilstm").frames), (2560, frames)):
+        assert 1 + 464_000 // hop == 1 + (465_984 - 2048) // hop == printed
+    heard = representations.of(get("mel-bilstm-2560").representation.config())
+    assert heard.unseen == pytest.approx(1 - 2048 / 2560, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", ["scat-5l-512h-gru", "mel-5l-512h-gru", "mel-2d-cnn", "mel-bilstm", "crnn", "musicnn"])
@@ -145,7 +187,7 @@ def test_other_sizes_adapt_the_layers() -> None:
 
 
 def test_options_override_the_table() -> None:
-    assert count_parameters(on_meta("scat-5l-512h-gru", 50, cell="gru-paper")) == 7_776_306
+    assert count_parameters(on_meta("scat-5l-512h-gru", 50, cell="gru")) == 7_776_306
     assert count_parameters(on_meta("scat-5l-512h-gru", 50, cell="lstm")) == 4 * gates(433, 512, 5) + 513 * 50
 
 

@@ -8,32 +8,21 @@ from types import SimpleNamespace
 import pytest
 import torch
 from helpers.model_checks import single_thread
+from helpers.plans import plan
 
-from earmark.config import ExperimentConfig
 from earmark.corpus.label_table import Labelled
 from earmark.features.dataset import Split
 from earmark.storage import provenance
-from earmark.systems import published
 from earmark.training import checkpoints, distributed, gradient
 from earmark.training import fit as training
 from earmark.training.tagger import BestWeights
 
-NAME = "scat-4l-256h-gru"
-EXPERIMENT = ExperimentConfig(representation="mel", model="recurrent", epochs=4, batch=8, learning_rate=1e-2)
+PLAN = plan("recurrent", {"cell": "gru", "layers": 1, "units": 4}, epochs=4, batch=8, learning_rate=1e-2)
 
 
 @pytest.fixture(autouse=True)
 def _one_thread():
     yield from single_thread()
-
-
-@pytest.fixture(autouse=True)
-def _small(monkeypatch):
-    set_system(monkeypatch, options={"cell": "gru", "layers": 1, "units": 4})
-
-
-def set_system(monkeypatch, **changes):
-    monkeypatch.setattr(published, "SYSTEMS", published.SYSTEMS | {NAME: replace(published.get(NAME), **changes)})
 
 
 def split(clips=24, seed=0) -> Split:
@@ -48,7 +37,7 @@ class Run(SimpleNamespace):
 
     def __init__(self, folder):
         super().__init__(
-            folder=folder, experiment=EXPERIMENT, train=split(), valid=split(16, 1), exclusive=False, epochs=[]
+            folder=folder, plan=PLAN, seed=1, train=split(), valid=split(16, 1), exclusive=False, epochs=[]
         )
 
     def go(self, folder="the same", kill_at=None, hook="on_train_epoch_start"):
@@ -70,7 +59,7 @@ class Run(SimpleNamespace):
             if kill_at is not None:
                 patch.setattr(BestWeights, hook, ended)
             folder = self.folder if folder == "the same" else folder
-            return training.fit(NAME, self.experiment, self.train, self.valid, folder, self.exclusive)
+            return training.fit(self.plan, self.seed, self.train, self.valid, folder, self.exclusive)
 
     def kill(self, at, hook="on_train_epoch_start"):
         with pytest.raises(RuntimeError, match="killed"):
@@ -103,7 +92,7 @@ def test_a_killed_run_goes_on_bit_by_bit(run, exclusive):
 
 
 def change(run, **values):
-    run.experiment = run.experiment.model_copy(update=values)
+    run.plan = replace(run.plan, recipe=run.plan.recipe.model_copy(update=values))
 
 
 def swapped(tensor):
@@ -131,23 +120,18 @@ def makers(patch, **changed):
     patch.setattr(gradient, "makers", lambda: found)
 
 
-def score_two_excerpts(patch):
-    train = gradient.train
-    patch.setattr(gradient, "train", lambda task, folder: train(replace(task, n_excerpts=2), folder))
-
-
 CHANGES = {
     "code": lambda run: run.patch.setattr(provenance, "digest", lambda _: "other code"),
-    "system": lambda run: set_system(run.patch, note="another system"),
-    "options": lambda run: set_system(run.patch, options={"cell": "gru-paper", "layers": 1, "units": 4}),
+    "options": lambda run: setattr(run, "plan", replace(run.plan, options=run.plan.options | {"cell": "gru-paper"})),
     "exclusive": lambda run: setattr(run, "exclusive", True),
-    "number of excerpts": lambda run: score_two_excerpts(run.patch),
-    "seed": lambda run: change(run, seed=2),
+    "number of excerpts": lambda run: change(run, excerpts=2),
+    "seed": lambda run: setattr(run, "seed", 2),
     "epochs": lambda run: change(run, epochs=5),
     "batch": lambda run: change(run, batch=6),
     "learning rate": lambda run: change(run, learning_rate=2e-2),
     "patience": lambda run: change(run, patience=2),
-    "preset": lambda run: change(run, preset="demo"),
+    "schedule": lambda run: change(run, schedule="warm-cosine"),
+    "average": lambda run: change(run, average="ema"),
     "tags": lambda run: [of(run, part, tags=("first", "sum")) for part in ("train", "valid")],
     "training clips": lambda run: of(run, "train", clips=named(run.train.clips)),
     "validation clips": lambda run: of(run, "valid", clips=named(run.valid.clips)),

@@ -12,24 +12,33 @@ import numpy as np
 import pytest
 import yaml
 from helpers import ROOT
-from helpers.small_data import fill
+from helpers.features import extract
+from helpers.plans import plan
+from helpers.small_data import CNN, fill
 from sklearn.metrics import balanced_accuracy_score
 
-from earmark.config import ConfigError, CrossValidationConfig
+from earmark.config import ConfigError
 from earmark.corpus.label_table import Labelled, read_labels
 from earmark.corpus.manifest import TagTable, read_manifest
+from earmark.decode.waveforms import Waveforms
+from earmark.experiments import CrossValidationConfig
 from earmark.features.dataset import read_features
 from earmark.models.saved import SavedModel
 from earmark.predict import Predictor
+from earmark.representations import build
 from earmark.training import crossvalidation
 from earmark.training import fit as training
-from earmark.training.crossvalidation import classify, normalized_accuracy, recalls, run
+from earmark.training.crossvalidation import classify, normalized_accuracy, recalls
 from earmark.training.tagger import BestWeights
 
-SETTINGS = {
-    "representation": "mel", "model": "convolutional", "system": "mel-2d-cnn", "preset": "demo", "epochs": 2,
-    "classes": ["high", "low"], "folds": 3,
-}  # fmt: skip
+SETTINGS = CNN | {"recipe": "short", "classes": ["high", "low"], "folds": 3}
+
+
+def run(name, config, features, labels):
+    """By the short recipe."""
+    assert config.recipe == "short"
+    planned = plan("convolutional", where=f"crossvalidations.{name}", schedule="warm-cosine", **config.overrides())
+    return crossvalidation.run(name, config, planned, features, labels)
 
 
 @pytest.fixture
@@ -38,7 +47,7 @@ def place(tmp_path, make_corpus):
 
 
 def paths(place):
-    return place.data / "features/mel", place.data / "labels/labels.csv"
+    return place.data / "features/mel", place.data / "labels/top3/labels.csv"
 
 
 def test_a_clip_counts_that_has_exactly_one_class():
@@ -66,7 +75,7 @@ def test_every_clip_is_predicted_once_by_a_model_that_saw_nothing_of_its_artist(
     seen = []
     fit = training.fit
 
-    def watched(name, experiment, train, valid, checkpoints=None, exclusive=False):
+    def watched(plan, seed, train, valid, checkpoints=None, exclusive=False):
         assert exclusive
         assert not {c.artist for c in train.clips} & {c.artist for c in valid.clips}
         flat = train.features.reshape(-1, train.features.shape[-1])
@@ -74,7 +83,7 @@ def test_every_clip_is_predicted_once_by_a_model_that_saw_nothing_of_its_artist(
         np.testing.assert_allclose(flat[:, varying].mean(dim=0), 0, atol=1e-3)  # of the training part alone
         np.testing.assert_allclose(flat[:, varying].std(dim=0), 1, atol=1e-2)
         seen.append({c.artist for c in (*train.clips, *valid.clips)})
-        return fit(name, experiment, train, valid, checkpoints, exclusive)
+        return fit(plan, seed, train, valid, checkpoints, exclusive)
 
     monkeypatch.setattr(crossvalidation, "fit", watched)
     outcome = run("x", config, *paths(place))
@@ -178,6 +187,23 @@ def test_a_class_that_a_fold_holds_no_clip_of_is_counted(place, monkeypatch):
     outcome = run("x", CrossValidationConfig(**settings), *paths(place))
     assert outcome.summary["accuracy"]["absent_in_folds"] == 2
     assert np.isfinite(outcome.summary["accuracy"]["normalized"])
+
+
+def test_each_fold_standardises_only_the_dims_that_the_representation_wants_so(place, tmp_path):
+    settings = {"kind": "scattering", "rate": 16_000, "samples": 28_000, "T": 512, "normalization": "song"}
+    waveforms = Waveforms(
+        place.data / "waveforms/16000", read_manifest(place.data / "corpus/manifest.csv"), place.audio
+    )
+    extract(waveforms, tmp_path / "song", settings)
+    outcome = run("x", CrossValidationConfig(**SETTINGS | {"epochs": 1}), tmp_path / "song", paths(place)[1])
+    order = build("scattering", rate=16_000, n_samples=28_000, T=512).axes["order"]
+    for model in outcome.models:
+        assert (model.standardizer.mean[order == 2] == 0).all()
+        assert (model.standardizer.inverse_std[order == 2] == 1).all()
+        assert (model.standardizer.inverse_std[order == 1] != 1).all()
+    heard = Predictor(outcome.models[0]).listener.hear(next(place.audio.glob("*/*.mp3"))).features
+    assert heard[..., order == 2].min() >= 0
+    assert heard[..., order == 1].min() < 0
 
 
 def test_too_few_groups_are_an_error(place):

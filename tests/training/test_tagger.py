@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from earmark.corpus.label_table import Labelled
+from earmark.experiments import Recipe
 from earmark.features.dataset import Batches, Split
+from earmark.systems.recipes import RECIPES
 from earmark.training import recipes
-from earmark.training.recipes import Recipe
 from earmark.training.tagger import Tagger
 
 
@@ -32,10 +33,11 @@ def data(clips=8, songs=None):
 
 
 def test_a_blend_keeps_features_and_targets_in_step():
-    recipe = Recipe("adam", 1e-2, "constant", batch=8, epochs=1, patience=1, mixup=0.5)
-    tagger = Tagger(Mean(), recipe, Batches(data(), 8), data())
+    recipe = Recipe(optimizer="adam", learning_rate=1e-2, batch=8, epochs=1, patience=1, mixup=0.5)
     number = torch.arange(8.0)
-    features, targets = tagger._augmented(number[:, None, None].expand(8, 4, 3), number[:, None].expand(8, 2))
+    features, targets = recipes.augment(
+        recipe, number[:, None, None].expand(8, 4, 3), number[:, None].expand(8, 2), np.random.default_rng(0)
+    )
     assert torch.equal(features[:, 0, 0], targets[:, 0])
     assert ((targets[:, 0] - number).abs() <= 3.5 + 1e-6).all()  # no clip is the smaller part of its own blend
     assert not torch.equal(targets[:, 0], number)
@@ -43,7 +45,7 @@ def test_a_blend_keeps_features_and_targets_in_step():
 
 def test_an_epoch_is_judged_by_clips_and_not_by_their_segments():
     """Clip 0 has four segments, of which the model is wrong about one."""
-    recipe = Recipe("adam", 1e-2, "constant", batch=3, epochs=1, patience=1)
+    recipe = Recipe(optimizer="adam", learning_rate=1e-2, batch=3, epochs=1, patience=1)
     valid = data(6, [0, 0, 0, 0, 1, 2])
     values = torch.tensor([4.0, 4.0, 4.0, -9.0, -2.0, -3.0])
     valid = Split(
@@ -63,7 +65,7 @@ def test_an_epoch_is_judged_by_clips_and_not_by_their_segments():
 
 def test_exclusive_classes_are_judged_by_the_loss_that_trains_them():
     """One clip and no dropout: an epoch's validation loss on the clip is the training loss on it."""
-    recipe = Recipe("adam", 1e-2, "constant", batch=8, epochs=1, patience=1)
+    recipe = Recipe(optimizer="adam", learning_rate=1e-2, batch=8, epochs=1, patience=1)
     logits = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, -0.3]])
     targets = torch.tensor([[0.0, 0, 1], [1, 0, 0]])
     rows = Split(logits[:, None], targets, data(2).clips, ("a", "b", "c"), 0)
@@ -76,7 +78,7 @@ def test_exclusive_classes_are_judged_by_the_loss_that_trains_them():
 
 
 def test_the_rate_of_every_step_is_the_rules():
-    recipe = recipes.RECIPES["dalla-longa"]
+    recipe = RECIPES["dalla-longa"]
     tagger = Tagger(Mean(), recipe, Batches(data(), 2), data())
     tagger.cuts = 2
     assert [tagger.rate(batch) for batch in (0, 3)] == [1e-2 * 0.25, 1e-2 * 0.25 / (1 + 3 * 5e-4)]

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from earmark import progress, strict_yaml
-from earmark.config import SplitPolicy, load
-from earmark.corpus.label_table import write_labels
+from earmark import strict_yaml
+from earmark.config import LabelsConfig, SplitPolicy
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable, leaks, read_manifest, read_tags
 from earmark.corpus.splits import hashed
-from earmark.files import write_csv, write_json
+
+Deal = Callable[[list[Clip]], list[Clip]]
 
 
 def read_synonyms(path: Path) -> list[list[str]]:
@@ -170,34 +169,17 @@ def positives_per_tag(clips: Sequence[Clip], table: TagTable) -> list[list[objec
     return [[tag, *(int(c[i]) for c in counts)] for i, tag in enumerate(table.tags)]
 
 
-def choose_labels(params: Path, corpus: Path, out: Path, metrics: Path, positives: Path) -> None:
-    """Run the stage: choose the tags and clips that the section ``labels`` of params.yaml asks for.
+def make_labels(
+    manifest: Path, tags: Path, config: LabelsConfig, policy: SplitPolicy = "corpus", deal: Deal | None = None
+) -> tuple[list[Clip], TagTable, dict[str, Any]]:
+    """Read the two tables of a corpus. Return the labelled clips, their tags and the summary.
 
-    corpus: the folder of manifest.csv and tags.csv. Written are out: the table of labelled clips; metrics: counts and
-    leaks, as JSON; positives: a CSV with the number of each tag's positives in each split.
+    policy: how the clips are dealt to the splits, for errors; deal: what does it, if they are not dealt already.
 
     Raises CorpusError if a split is left without a clip, or if the synonyms do not fit the corpus.
     """
-    config = load(params)
-    watch = progress.Stopwatch()
-    clips, table, counts = make_labels(
-        corpus / "manifest.csv", corpus / "tags.csv", config.labels.top, config.labels.clean, config.labels.synonyms,
-        config.corpus.split,
-    )  # fmt: skip
-    write_labels(out, clips, table)
-    write_json(metrics, counts)
-    write_csv(positives, ["tag", *SPLITS], positives_per_tag(clips, table))
-    for warning in warnings(clips, table):
-        print(warning, file=sys.stderr)
-    sizes = ", ".join(f"{counts[split]['clips']} {split}" for split in SPLITS)
-    watch.report("labels", len(clips), f"{len(table.tags)} tags, {sizes}")
-
-
-def make_labels(
-    manifest: Path, tags: Path, top: int, clean: bool, synonyms: Path | None = None, policy: SplitPolicy = "corpus"
-) -> tuple[list[Clip], TagTable, dict[str, Any]]:
-    """Read the two tables of a corpus. Return the labelled clips, their tags and the summary."""
     clips = read_manifest(manifest)
-    groups = [] if synonyms is None else read_synonyms(synonyms)
-    kept, table = select(clips, merge(read_tags(tags), groups), top, clean, policy)
-    return kept, table, summary(kept, table, len(clips))
+    clips = clips if deal is None else deal(clips)
+    table = merge(read_tags(tags), read_synonyms(config.synonyms))
+    kept, chosen = select(clips, table, config.top, config.clean, policy)
+    return kept, chosen, summary(kept, chosen, len(clips))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 
 from earmark import progress
-from earmark.config import CorpusConfig, SplitPolicy, load
-from earmark.corpus import registry, splits
+from earmark.config import CorpusConfig, load
+from earmark.corpus import registry
 from earmark.corpus.manifest import Clip, TagTable, described, write_manifest, write_tags
+from earmark.corpus.splits import deal
 
 
 def read_corpus(params: Path, out: Path) -> None:
@@ -34,19 +34,7 @@ def read(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
     Raises CorpusError, with the file and line, if the corpus cannot be used.
     """
     clips, tags = registry.module(config.kind).corpus(config)
-    return split(clips, config.split, config.seed, registry.broken(config.kind)), tags
-
-
-def split(clips: list[Clip], policy: SplitPolicy, seed: int, aside: Collection[str] = ()) -> list[Clip]:
-    """Return the clips, dealt to the splits by a policy of ``corpus.split``.
-
-    aside: paths of files that cannot be decoded; ``panwar-random`` leaves them in their split.
-    """
-    if policy == "corpus":
-        return clips
-    if policy == "panwar-random":
-        return splits.random_clips(clips, seed, aside=aside)
-    return splits.grouped(clips, policy, seed)
+    return deal(config.split, config.seed, clips, registry.broken(config.kind)), tags
 
 
 def verify(config: CorpusConfig, clips: list[Clip], table: TagTable) -> list[str]:

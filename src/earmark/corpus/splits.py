@@ -10,11 +10,24 @@ from typing import Literal
 
 import numpy as np
 
+from earmark.config import SplitPolicy
 from earmark.corpus.manifest import SPLITS, Clip
 
 PANWAR = (19_773, 1_521, 4_566)  # clips of 25,860, drawn without regard to songs (Panwar et al.)
 FOLDERS = (12 / 16, 1 / 16, 3 / 16)  # the shares of MagnaTagATune's folders 0-b, c and d-f
 Group = Literal["song", "artist"]
+
+
+def deal(policy: SplitPolicy, seed: int, clips: list[Clip], aside: Collection[str] = ()) -> list[Clip]:
+    """Return the clips, dealt to the splits by a policy of ``corpus.split``.
+
+    aside: paths of files that cannot be decoded; ``panwar-random`` leaves them in their split.
+    """
+    if policy == "corpus":
+        return clips
+    if policy == "panwar-random":
+        return random_clips(clips, seed, aside=aside)
+    return grouped(clips, policy, seed)
 
 
 def random_clips(

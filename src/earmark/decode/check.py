@@ -11,10 +11,11 @@ from typing import get_args
 
 import soundfile
 
-from earmark.config import Config, SplitPolicy
+from earmark.config import Config, LabelsConfig, SplitPolicy
 from earmark.corpus import labels, registry
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable, described
-from earmark.corpus.read import read, split, verify
+from earmark.corpus.read import read, verify
+from earmark.corpus.splits import deal
 from earmark.decode.audio import RejectedError, decode_whole
 from earmark.decode.corpus import workers
 from earmark.errors import EarmarkError
@@ -64,7 +65,7 @@ def check(config: Config, require: Callable[[Config], None]) -> Check:
     except EarmarkError as error:
         found.stops.append(str(error))
         return found
-    clips = split(undealt, config.corpus.split, config.corpus.seed, registry.broken(config.corpus.kind))
+    clips = deal(config.corpus.split, config.corpus.seed, undealt, registry.broken(config.corpus.kind))
     try:
         found.lines.extend(("", line) for line in verify(config.corpus, clips, table))
     except EarmarkError as error:
@@ -93,23 +94,27 @@ def check(config: Config, require: Callable[[Config], None]) -> Check:
                 f"waveforms.{rate}.max_rejected={waveform.max_rejected:g} of {len(clips)} clips, got {rejected} "
                 "rejected"
             )
-    _labels(config, undealt, table, found)
+    for name, chosen in config.labels.items():
+        _labels(config, name, chosen, undealt, table, found)
     return found
 
 
-def _labels(config: Config, undealt: list[Clip], table: TagTable, found: Check) -> None:
-    """What the labels stage would make of it, by each of the rules that deal clips to the splits."""
-    chosen_policy, top, clean = config.corpus.split, config.labels.top, config.labels.clean
+def _labels(
+    config: Config, name: str, wanted: LabelsConfig, undealt: list[Clip], table: TagTable, found: Check
+) -> None:
+    """What the labels stage would make of an entry, by each of the rules that deal clips to the splits."""
+    chosen_policy = wanted.split or config.corpus.split
+    found.add(f"labels {name}", f"the {wanted.top} most frequent tags")
     try:
-        merged = labels.merge(table, labels.read_synonyms(config.labels.synonyms))
+        merged = labels.merge(table, labels.read_synonyms(wanted.synonyms))
     except EarmarkError as error:
         found.stops.append(str(error))
         return
     outcomes = []
     aside = registry.broken(config.corpus.kind)
     for policy in get_args(SplitPolicy):
-        clips = split(undealt, policy, config.corpus.seed, aside)  # all of them, as the corpus stage deals them
-        kept, chosen = labels.labelled(clips, merged, top, clean)
+        clips = deal(policy, config.corpus.seed, undealt, aside)  # all of them, as the corpus stage deals them
+        kept, chosen = labels.labelled(clips, merged, wanted.top, wanted.clean)
         sizes = Counter(clip.split for clip in kept)
         mark = " (chosen)" if policy == chosen_policy else ""
         outcomes.append((f"split {policy}{mark}", f"{'/'.join(str(sizes[s]) for s in SPLITS)}; {described(kept)}"))

@@ -23,7 +23,7 @@ from earmark.errors import EarmarkError, reason
 from earmark.evaluation.comparison import corrected, verdict
 from earmark.evaluation.overlap import Row, Version, across
 from earmark.evaluation.scoring import read_scores
-from earmark.files import markdown_table
+from earmark.files import markdown_table, read_json
 
 if TYPE_CHECKING:
     from dvc.api import DVCFileSystem
@@ -35,14 +35,15 @@ T = TypeVar("T")
 class Place:
     """A project as it is at one place, here or in a revision.
 
-    where: the place, as in "only here". params, data: where the settings and results lie in the project. fetch: returns
-    a file by its path in the project; raises FileNotFoundError. lacks: what makes or gets a file, by its path and
-    experiment.
+    where: the place, as in "only here". params, data, metrics: where settings and results lie in the project. fetch:
+    returns a file by its path in the project; raises FileNotFoundError. lacks: what makes or gets a file, by its path
+    and experiment.
     """
 
     where: str
     params: str
     data: str
+    metrics: str
     fetch: Callable[[str], Path]
     lacks: Callable[[str, str], str]
     _labels: dict[str, tuple[list[Labelled], TagTable]] = field(default_factory=dict, init=False)
@@ -63,21 +64,25 @@ class Place:
         return {str(name): one for name, one in found.items()}
 
     def version(self, name: str) -> Version:
-        """Return an experiment with its scores and labels; one that has no recipe fits itself, whatever its seed.
+        """Return an experiment with its scores and labels.
 
         Raises EarmarkError if a file is absent or damaged, with the command that makes it.
         """
-        setting = self.experiments[name]
-        folder = f"{self.data}/labels/{setting['labels']}" if "labels" in setting else f"{self.data}/labels"
-        path = f"{self.data}/scores/{name}.csv"
+        scores = self._of(name, f"{self.data}/scores/{name}.csv", read_scores)
+        training = self._of(name, f"{self.metrics}/details/{name}.json", read_json).get("training")
+        first = training[0] if isinstance(training, list) and training else training
+        seeded = first.get("seeded", True) if isinstance(first, dict) else True  # unless it says that it fits itself
+        path = f"{self.data}/labels/{self.experiments[name].get('labels', '')}/labels.csv"
+        if path not in self._labels:
+            self._labels[path] = self._of(name, path, read_labels)
+        return Version(self.where, scores, *self._labels[path], seeded)
+
+    def _of(self, name: str, path: str, read: Callable[[Path], T]) -> T:
+        """Read a file of an experiment. Raises EarmarkError, with the command that makes it, if it is absent."""
         try:
-            scores = self._opened(path, read_scores)
-            path = f"{folder}/labels.csv"
-            if path not in self._labels:
-                self._labels[path] = self._opened(path, read_labels)
+            return self._opened(path, read)
         except FileNotFoundError:
             raise EarmarkError(self.lacks(path, name)) from None
-        return Version(self.where, scores, *self._labels[path], seeded="recipe" in setting)
 
     def _opened(self, path: str, read: Callable[[Path], T]) -> T:
         """Read a file; errors name it as it is called in the project."""
@@ -89,19 +94,19 @@ class Place:
 
 
 def compare_with(
-    revision: str, names: Sequence[str], params: Path, data: Path, root: Path = Path(), markdown: bool = False
+    revision: str, names: Sequence[str], params: Path, data: Path, metrics: Path, root: Path, markdown: bool = False
 ) -> str:
     """Compare experiments with those of a git revision, and return the table and what to know about it.
 
     revision: a branch, tag or hash, or whatever git takes for one; an experiment of DVC by its name. names: the
-    experiments (default: those that both have). params, data: their places in ``root``, the folder of the project.
-    markdown: whether the text is made for a pull request.
+    experiments (default: those that both have). params, data, metrics: their places in ``root``, a folder of the
+    project. markdown: whether the text is made for a pull request.
 
     Raises EarmarkError if there is no git repository or no such revision, if a setting is wrong, or if what is to be
     compared has no scores, with the command that makes or gets them.
     """
     drawn = load(root / params).evaluation
-    with _places(revision, params, data, root) as (here, there, commits):
+    with _places(revision, (params, data, metrics), root) as (here, there, commits):
         chosen = _chosen(names, here, there)
         rows, notes = _rows(chosen, here, there, drawn, strict=bool(names))
         notes += _alone(here, there) if not names else []
@@ -109,7 +114,7 @@ def compare_with(
 
 
 @contextmanager
-def _places(revision: str, params: Path, data: Path, root: Path) -> Iterator[tuple[Place, Place, tuple[str, str]]]:
+def _places(revision: str, paths: Sequence[Path], root: Path) -> Iterator[tuple[Place, Place, tuple[str, str]]]:
     """Yield the project here and in a revision, and both commits for a reader."""
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException, NotDvcRepoError
@@ -130,13 +135,15 @@ def _places(revision: str, params: Path, data: Path, root: Path) -> Iterator[tup
         ) from None
     except SCMError:
         raise EarmarkError(f"{root} is no git repository, so that it has no revision {revision!r}") from None
-    inside = {"params": _inside(top, root / params), "data": _inside(top, root / data)}
+    params, data, metrics = (_inside(top, root / path) for path in paths)
     system = DVCFileSystem(str(top), rev=commit)
     with tempfile.TemporaryDirectory() as folder:
-        here = Place("here", **inside, fetch=lambda path: _present(top / path), lacks=_absent_here)
+        here = Place("here", params, data, metrics, lambda path: _present(top / path), _absent_here)
         there = Place(
             f"in {revision}",
-            **inside,
+            params,
+            data,
+            metrics,
             fetch=lambda path: _copied(system, path, Path(folder)),
             lacks=lambda path, name: _absent_there(revision, path, name),
         )

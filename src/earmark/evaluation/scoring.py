@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from earmark.errors import EarmarkError
-from earmark.features.dataset import Split
+from earmark.features.dataset import Split, starts
 from earmark.files import read_csv, write_csv
 from earmark.models import networks
 from earmark.models.saved import SavedModel
@@ -27,9 +27,8 @@ def count_excerpts(frames: int, excerpt: int) -> int:
 
 def excerpts(features: Tensor, excerpt: int, n_excerpts: int) -> list[Tensor]:
     """Cut features (batch, frames, dims) into ``n_excerpts`` evenly spaced parts of ``excerpt`` frames each."""
-    last = features.shape[1] - excerpt
-    starts = [round(last * i / max(1, n_excerpts - 1)) for i in range(n_excerpts)]
-    return [features[:, start : start + excerpt] for start in starts]
+    places = starts(features.shape[1], excerpt, n_excerpts)
+    return [features[:, start : start + excerpt] for start in places]
 
 
 def probabilities(model: nn.Module, features: Tensor, excerpt: int, n_excerpts: int, exclusive: bool = False) -> Tensor:

@@ -33,20 +33,30 @@ class Examples:
         return iter((self.features, self.labels))
 
 
-def load_features(representation: str, split: str = "train", data: str | Path = "data") -> Examples:
+def load_features(
+    representation: str, split: str = "train", labels: str | None = None, data: str | Path = "data"
+) -> Examples:
     """Load the features that the pipeline has computed for a split, and the labels.
 
-    representation: a key of ``representations`` in params.yaml. split: train, valid or test. data: the folder that the
-    pipeline fills.
+    representation: a key of ``representations`` in params.yaml. split: train, valid or test. labels: a key of
+    ``labels``; it may be left out if there is only one. data: the folder that the pipeline fills.
 
-    Raises EarmarkError if there is no such split, if the representation was not computed and standardised, or if no
-    clip of the split has features.
+    Raises EarmarkError if there is no such split, if the representation was not computed and standardised, if there are
+    several sets of labels and none is named, or if no clip of the split has features.
     """
     if split not in SPLITS:
         raise EarmarkError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     data = Path(data)
-    standardizer = data / "standardize" / f"{representation}.json"
-    found = dataset.load(data / "features" / representation, data / "labels/labels.csv", standardizer, split)
+    if labels is None:
+        names = sorted(path.parent.name for path in data.glob("labels/*/labels.csv"))
+        if len(names) != 1:
+            there = f"there are {', '.join(names)}" if names else "there are none: run `dvc repro labels`"
+            raise EarmarkError(f"labels must be named unless {data / 'labels'} holds one set of them; {there}")
+        labels = names[0]
+    standardizer = data / "standardize" / f"{representation}-{labels}.json"
+    found = dataset.load(
+        data / "features" / representation, data / "labels" / labels / "labels.csv", standardizer, split
+    )
     return Examples(
         found.features.numpy(),
         found.targets.numpy().astype(np.uint8),

@@ -142,16 +142,21 @@ class Batches:
     """A split in batches: item k is the k-th batch of the current epoch, (features, targets).
 
     size: clips in a batch. seed: shuffles them; without one the order is that of the split. Only seed and epoch decide
-    about the order, so that a resumed run sees the batches that the killed one would have seen. excerpt: the share of a
-    clip's frames that a batch shows, from a place that is drawn for every batch. An epoch then passes 1 / excerpt times
-    over the clips, so that it shows as many frames as with whole clips.
+    about the order, so that a resumed run sees the batches that the killed one would have seen.
+
+    frames: how many of a clip's frames a batch shows (default: all), from a place that is drawn for every batch. An
+    epoch then passes so often over the clips that it shows as many frames as with whole clips. n_places: show each clip
+    from so many evenly spaced places instead, once each in an epoch.
     """
 
-    def __init__(self, split: Split, size: int, seed: int | None = None, excerpt: float = 1.0) -> None:
+    def __init__(
+        self, split: Split, size: int, seed: int | None = None, frames: int | None = None, n_places: int | None = None
+    ) -> None:
         self.split, self.size, self.seed = split, size, seed
-        frames = split.features.shape[1]
-        self.frames = max(1, round(frames * excerpt))
-        self.passes = 1 if seed is None else max(1, round(frames / self.frames))
+        whole = split.features.shape[1]
+        self.frames = whole if frames is None else frames
+        self.places = None if n_places is None else torch.tensor(starts(whole, self.frames, n_places))
+        self.passes = 1 if seed is None else n_places or max(1, round(whole / self.frames))
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
@@ -160,21 +165,41 @@ class Batches:
         # Batches of nearly equal size: in a last batch of a single clip, batch norm would have no deviation.
         per_pass = -(-clips // self.size)
         generator = torch.Generator().manual_seed((self.seed or 0) * 1_000_003 + epoch)
-        self._rows: list[Tensor] = []
+        if self.places is not None and self.seed is not None:
+            order = torch.randperm(clips * len(self.places), generator=generator)
+            self._rows = list((order % clips).tensor_split(-(-len(order) // self.size)))
+            self._starts = list(self.places[order // clips].tensor_split(len(self._rows)))
+            return
+        self._rows = []
         for _ in range(self.passes):
             order = torch.arange(clips) if self.seed is None else torch.randperm(clips, generator=generator)
             self._rows += order.tensor_split(per_pass)
         last = self.split.features.shape[1] - self.frames
-        self._starts = torch.zeros(len(self), dtype=torch.int64)
+        drawn = torch.zeros(len(self._rows), dtype=torch.int64)
         if self.seed is not None:
-            self._starts = torch.randint(0, last + 1, (len(self),), generator=generator)
+            drawn = torch.randint(0, last + 1, (len(self._rows),), generator=generator)
+        self._starts = list(drawn)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        rows, start = self._rows[index], int(self._starts[index])
-        return self.split.features[rows, start : start + self.frames], self.split.targets[rows]
+        rows, start = self._rows[index], self._starts[index]
+        if start.dim() == 0:
+            first = int(start)
+            return self.split.features[rows, first : first + self.frames], self.split.targets[rows]
+        frames = start.unsqueeze(1) + torch.arange(self.frames)
+        return self.split.features[rows.unsqueeze(1), frames], self.split.targets[rows]
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         return (self[i] for i in range(len(self)))
+
+
+def starts(frames: int, excerpt: int, n_excerpts: int) -> list[int]:
+    """Return where ``n_excerpts`` evenly spaced excerpts of a clip begin, in frames.
+
+    >>> starts(frames=100, excerpt=40, n_excerpts=3)
+    [0, 30, 60]
+    """
+    last = frames - excerpt
+    return [round(last * i / max(1, n_excerpts - 1)) for i in range(n_excerpts)]

@@ -156,6 +156,8 @@ class Extractor:
         self.device = devices.device()
         self.copies = devices.Copies(self.device)
         transform = representations.of(config, name)
+        if line := transform.warning(name or config.kind):
+            print(line, file=sys.stderr)
         self.transform = transform.to(self.device)
         fitting = devices.free_bytes(self.device) // (2 * transform.bytes_per_clip)  # half of what is free
         self.batch = max(1, min(_LARGEST_BATCH.get(self.device.type, 16), fitting))

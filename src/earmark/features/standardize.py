@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -20,7 +21,8 @@ from earmark.storage import shards
 class Standardizer:
     """What standardises features: (x - mean) * inverse_std, both (dims,), fitted on ``clips`` training clips.
 
-    A dimension that is constant on the training split carries no information: its inverse_std is 0.
+    A dimension that is constant on the training split carries no information: its inverse_std is 0. One that the
+    representation does not want standardised keeps its values: its mean is 0 and its inverse_std 1.
     """
 
     mean: NDArray[np.float32]
@@ -49,32 +51,60 @@ def fit_training_split(features: Path, labels: Path, out: Path) -> None:
     watch.report(f"standardize {features.name}", fitted.clips, f"{len(fitted.mean)} dimensions")
 
 
-def fit_array(features: NDArray[np.float32]) -> Standardizer:
+def standardized_dims(features: Path) -> NDArray[np.bool_] | None:
+    """Return which dims of a folder of shards are to be standardised, (dims,), or None for all of them.
+
+    The representation says so in the axis ``standardized`` of its shards, if it has one. Raises ShardError if there is
+    no shard, or if the axis is something else.
+    """
+    with shards.open_shard(shards.shard_files(features)[0]) as file:  # all have the same settings, and so the same axes
+        return _standardized(file)
+
+
+def _standardized(file: h5py.File) -> NDArray[np.bool_] | None:
+    """Return the axis of an open shard. Raises ShardError if it is not one value of true or false per dim."""
+    if "axes/standardized" not in file:
+        return None
+    found, dims = np.asarray(file["axes/standardized"]), file["features"].shape[-1]
+    if found.shape != (dims,) or found.dtype != bool:
+        raise shards.ShardError(
+            f"{file.filename}: its axis `standardized` must be {dims} values of true or false, one per dim, got "
+            f"{found.dtype} of shape {found.shape}; the representation sets it"
+        )
+    return found
+
+
+def fit_array(features: NDArray[np.float32], standardized: NDArray[np.bool_] | None = None) -> Standardizer:
     """Return the standardizer of features in memory, (clips, frames, dims).
+
+    standardized: (dims,), which dims it shall change; all of them if it is None.
 
     >>> fitted = fit_array(np.array([[[1, 5], [3, 5]]], np.float32))  # one clip of two frames
     >>> fitted.mean, fitted.inverse_std
     (array([2., 5.], dtype=float32), array([1., 0.], dtype=float32))
     """
     mean, std = features.mean(axis=(0, 1), dtype=np.float64), features.std(axis=(0, 1), dtype=np.float64)
-    return Standardizer(_float32(mean), _inverse(std, mean), len(features))
+    return _standardizer(mean, std, len(features), standardized)
 
 
 def fit(features: Path, train_ids: Collection[str]) -> Standardizer:
     """Return the standardizer of a folder of shards, fitted on all frames of the clips ``train_ids``.
 
+    It changes the dims that the shards want standardised: all, unless they have the axis ``standardized``.
+
     Mean and variance are updated batch by batch in float64 (Chan, Golub and LeVeque 1983), so that a large mean costs
     no accuracy.
 
-    Raises ShardError if no training clip has features.
+    Raises ShardError if no training clip has features, or if that axis is something else.
     """
-    count, clips = 0, 0
+    count, clips, standardized = 0, 0, None
     mean: NDArray[np.float64] | float = 0.0
     squares: NDArray[np.float64] | float = 0.0
     wanted = set(train_ids)
     files = shards.shard_files(features)
     with progress.bar(len(files), f"standardize {features.name}", "shard") as bar:
         for file in shards.open_all(features):
+            standardized = _standardized(file)
             rows = [row for row, clip_id in enumerate(file["clip_id"][:]) if clip_id.decode() in wanted]
             for start in range(0, len(rows), 16):
                 batch = shards.read_rows(file, rows[start : start + 16]).astype(np.float64)
@@ -89,7 +119,17 @@ def fit(features: Path, train_ids: Collection[str]) -> Standardizer:
     if not clips:
         raise shards.ShardError(f"{features}: none of the {len(wanted)} training clips has features")
     std = np.sqrt(np.asarray(squares) / count)
-    return Standardizer(_float32(mean), _inverse(std, np.asarray(mean)), clips)
+    return _standardizer(np.asarray(mean), std, clips, standardized)
+
+
+def _standardizer(
+    mean: NDArray[np.float64], std: NDArray[np.float64], clips: int, standardized: NDArray[np.bool_] | None
+) -> Standardizer:
+    """Return the standardizer of these moments, which leaves the other dims as they are."""
+    inverse = _inverse(std, mean)
+    if standardized is not None:
+        mean, inverse = np.where(standardized, mean, 0.0), np.where(standardized, inverse, np.float32(1))
+    return Standardizer(_float32(mean), inverse, clips)
 
 
 def _inverse(std: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float32]:

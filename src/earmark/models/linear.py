@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,35 +11,44 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from earmark.models.layers.options import positive, require_at_least
+from earmark.models.layers.probes import frequency_logit, mean_and_deviation
 from earmark.models.networks import Measure
 
 Array = NDArray[np.float64]
-
-STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)  # scikit-learn's C, the inverse of the L2 penalty
 
 
 class LinearProbe(nn.Module):
     """Mean and standard deviation over time, standardised, and a linear layer with one logit per tag.
 
     It fits itself with scikit-learn and not by gradient steps, but is saved and scored like any network.
+
+    strengths: the values of scikit-learn's C, the inverse of the L2 penalty, of which the best is chosen.
+
+    Raises ValueError if an option is out of its limits, or a frame has no value.
     """
 
     mean: Tensor
     inverse_std: Tensor
 
-    def __init__(self, dims: int, n_tags: int) -> None:
+    def __init__(
+        self,
+        n_tags: int,
+        frames: int,  # noqa: ARG002 - any number of frames is pooled
+        dims: int,
+        *,
+        strengths: Sequence[float] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0),
+    ) -> None:
         super().__init__()
+        require_at_least("dims", dims, 1, "a frame has no value")
+        self.strengths = positive("strengths", strengths)
         self.register_buffer("mean", torch.zeros(2 * dims))
         self.register_buffer("inverse_std", torch.ones(2 * dims))
         self.linear = nn.Linear(2 * dims, n_tags)
 
-    def pool(self, features: Tensor) -> Tensor:
-        """Return mean and standard deviation over the frames: (batch, frames, dims) -> (batch, 2 * dims)."""
-        return torch.cat([features.mean(dim=1), features.std(dim=1, unbiased=False)], dim=1)
-
     def forward(self, features: Tensor) -> Tensor:
         """Return the logits (batch, n_tags) of features (batch, frames, dims)."""
-        return self.linear((self.pool(features) - self.mean) * self.inverse_std)
+        return self.linear((mean_and_deviation(features) - self.mean) * self.inverse_std)
 
     @torch.no_grad()
     def fit(
@@ -48,7 +59,7 @@ class LinearProbe(nn.Module):
         train, valid: features (clips, frames, dims) and targets (clips, tags). measure: of scores and targets, higher
         is better. A tag that lacks a class in ``train`` gets its frequency as a constant probability, clipped to 1e-6.
         """
-        pooled = self.pool(train[0])
+        pooled = mean_and_deviation(train[0])
         self.mean.copy_(pooled.mean(dim=0))
         std = pooled.std(dim=0, unbiased=False)
         self.inverse_std.copy_(torch.where(std > 0, 1 / std, 0.0))
@@ -59,7 +70,7 @@ class LinearProbe(nn.Module):
         targets, valid_targets = train[1].numpy(), valid[1].numpy()
         tried: list[tuple[float, float]] = []
         best: tuple[Array, Array] | None = None
-        for strength in STRENGTHS:
+        for strength in self.strengths:
             with threadpool_limits(1 if rotated.size < 1e7 else None):  # small products are slower on many threads
                 weights, biases = _fit_tags(rotated, targets, strength)
             weights = weights @ basis.numpy()
@@ -88,11 +99,8 @@ def _fit_tags(inputs: Array, targets: NDArray[np.float32], strength: float) -> t
             model.fit(inputs, targets[:, tag])
             weights[tag], biases[tag] = model.coef_[0], model.intercept_[0]
         else:
-            frequency = np.clip(frequencies[tag], 1e-6, 1 - 1e-6)
-            biases[tag] = np.log(frequency / (1 - frequency))
+            biases[tag] = frequency_logit(frequencies[tag])
     return weights, biases
 
 
-def build(n_tags: int, frames: int, dims: int) -> LinearProbe:  # noqa: ARG001 - any number of frames is pooled
-    """Build the probe: (batch, any number of frames, dims) -> logits (batch, n_tags)."""
-    return LinearProbe(dims, n_tags)
+build = LinearProbe

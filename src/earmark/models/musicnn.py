@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import ceil
+
 import torch
 from torch import Tensor, nn
 
-from earmark.models.layers.blocks import require_at_least
-
-TIMBRE = (0.4, 0.7)  # filter heights, as fractions of the bands
-RHYTHM = (128, 64, 32)  # filter lengths, in frames
-TIMBRE_FILTERS = 204  # int(1.6 * 128)
-RHYTHM_FILTERS = 51  # int(1.6 * 32)
+from earmark.models.layers.options import positive, require, require_at_least, require_counts, require_dropout, sizes
 
 
 class _Front(nn.Module):
@@ -44,22 +42,46 @@ class MusiCNN(nn.Module):
 
     The paper trains on excerpts of 3 s (187 frames of 96 log-mel bands), and averages the scores over a clip's
     excerpts. The network takes any number of frames. Batch norm comes after ReLU, as in the authors' TensorFlow code.
+
+    timbre: heights of the timbre filters, as fractions of the bands; each is 7 frames long. rhythm: lengths of the
+    rhythm filters in frames; each is a band high. timbre_filters, rhythm_filters: how many of each height and length
+    (int(1.6 * 128) and int(1.6 * 32) in the authors' code). middle: channels of the residual layers. units: of the
+    hidden layer. dropout: before and after it.
+
+    Raises ValueError if an option is out of its limits, or dims are too few.
     """
 
-    def __init__(self, n_tags: int, frames: int, dims: int, *, middle: int = 64, units: int = 200) -> None:
+    def __init__(
+        self,
+        n_tags: int,
+        frames: int,
+        dims: int,
+        *,
+        timbre: Sequence[float] = (0.4, 0.7),
+        timbre_filters: int = 204,
+        rhythm: Sequence[int] = (128, 64, 32),
+        rhythm_filters: int = 51,
+        middle: int = 64,
+        units: int = 200,
+        dropout: float = 0.5,
+    ) -> None:
         super().__init__()
+        heights, lengths = positive("timbre", timbre), sizes("rhythm", rhythm)
+        require(max(heights) <= 1, "timbre", "be at most 1", timbre, "heights are fractions of the bands")
+        require_counts(timbre_filters=timbre_filters, rhythm_filters=rhythm_filters, middle=middle, units=units)
+        require_dropout(dropout)
         require_at_least("frames", frames, 1, "there is nothing to read")
-        require_at_least("dims", dims, 3, f"the timbre filters cover {TIMBRE} of the bands")
+        require_at_least("dims", dims, ceil(1 / min(heights)), f"the timbre filters cover {heights} of the bands")
         self.input_norm = nn.BatchNorm2d(1)
-        timbre = [_Front(TIMBRE_FILTERS, (7, int(height * dims))) for height in TIMBRE]
-        rhythm = [_Front(RHYTHM_FILTERS, (length, 1)) for length in RHYTHM]
-        self.front = nn.ModuleList([*timbre, *rhythm])
-        width = len(timbre) * TIMBRE_FILTERS + len(rhythm) * RHYTHM_FILTERS
+        tall = [_Front(timbre_filters, (7, max(1, int(height * dims)))) for height in heights]
+        long = [_Front(rhythm_filters, (length, 1)) for length in lengths]
+        self.front = nn.ModuleList([*tall, *long])
+        width = len(tall) * timbre_filters + len(long) * rhythm_filters
         self.middle = nn.ModuleList([_Middle(width, middle), _Middle(middle, middle), _Middle(middle, middle)])
         pooled = 2 * (width + 3 * middle)
         self.dense = nn.Sequential(
-            nn.BatchNorm1d(pooled), nn.Dropout(0.5), nn.Linear(pooled, units), nn.ReLU(), nn.BatchNorm1d(units),
-            nn.Dropout(0.5),
+            nn.BatchNorm1d(pooled), nn.Dropout(dropout), nn.Linear(pooled, units), nn.ReLU(), nn.BatchNorm1d(units),
+            nn.Dropout(dropout),
         )  # fmt: skip
         self.output = nn.Linear(units, n_tags)
 
@@ -75,6 +97,4 @@ class MusiCNN(nn.Module):
         return self.output(self.dense(pooled))
 
 
-def build(n_tags: int, frames: int, dims: int, **options: int) -> nn.Module:
-    """Build the network: (batch, frames, dims) -> logits (batch, n_tags). Raises ValueError if dims are too few."""
-    return MusiCNN(n_tags, frames, dims, **options)
+build = MusiCNN

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+import torch
 from torch import Tensor, nn
 
 from earmark.models.layers.cells import BatchNormLSTM, PaperGRU, PaperLSTM, StepLayer
-from earmark.models.layers.fused import fused_rnn
+from earmark.models.layers.fused import fused_kernels, fused_rnn
+from earmark.models.layers.initializers import fill_glorot, start_as_tensorflow
+from earmark.models.layers.options import is_positive, require, require_at_least, require_choice, require_counts
 
 Cell = Literal["gru", "gru-paper", "lstm", "lstm-paper", "bn-lstm"]
+Initialization = Literal["orthogonal", "glorot"]
 
 
 class Recurrent(nn.Module):
@@ -24,8 +28,14 @@ class Recurrent(nn.Module):
     keep: the paper's "dropout 0.75", which is TensorFlow's probability to keep a value. The last three cells drop
         candidate updates within the layer, as the paper does ("recurrent dropout without memory loss", Semeniuta et al.
         2016). The fused layers cannot do this: they drop the outputs between layers.
+    initialization: of the weights.
+        ``orthogonal``: orthogonal matrices for the state, and wide kernels for the input, so that five layers pass on
+        their signal; it learns faster in the first epochs.
+        ``glorot``: TensorFlow's default, Glorot's uniform kernels. Biases start the same either way.
     transposed: the dims are the time axis and the frames the inputs, as in the paper's mel and CQT baselines (only so
         are their printed numbers of parameters right). Then the number of frames is fixed, and that of dims is not.
+
+    Raises ValueError if an option is out of its limits, or the input is empty.
     """
 
     def __init__(
@@ -38,16 +48,19 @@ class Recurrent(nn.Module):
         layers: int = 5,
         units: int = 512,
         keep: float = 0.75,
+        initialization: Initialization = "orthogonal",
         transposed: bool = False,
     ) -> None:
         super().__init__()
-        if cell not in get_args(Cell):
-            raise ValueError(f"cell must be one of {', '.join(get_args(Cell))}, got {cell!r}")
+        require_choice("cell", cell, get_args(Cell))
+        require_choice("initialization", initialization, get_args(Initialization))
+        require_counts(layers=layers, units=units)
+        require(is_positive(keep) and keep <= 1, "keep", "be in (0, 1]", keep, "the share that is kept")
+        require(isinstance(transposed, bool), "transposed", "be true or false", transposed)
+        for name, size in (("frames", frames), ("dims", dims)):
+            require_at_least(name, size, 1, "there is nothing to read")
         self.transposed = transposed
         steps, inputs = (dims, frames) if transposed else (frames, dims)
-        for name, size in (("frames", frames), ("dims", dims)):
-            if size < 1:
-                raise ValueError(f"{name} must be at least 1, got {size}: there is nothing to read")
         self.stack: nn.RNNBase | nn.Sequential
         if cell in ("gru", "lstm"):
             kind: Literal["gru", "lstm"] = "gru" if cell == "gru" else "lstm"
@@ -56,6 +69,16 @@ class Recurrent(nn.Module):
             sizes = (inputs, *[units] * (layers - 1))
             self.stack = nn.Sequential(*[_layer(cell, size, units, steps, keep) for size in sizes])
         self.output = nn.Linear(units, n_tags)
+        if initialization == "glorot":
+            self._start_as_tensorflow()
+
+    @torch.no_grad()
+    def _start_as_tensorflow(self) -> None:
+        kernels = [parts for layer in self.modules() if isinstance(layer, StepLayer) for parts in layer.kernels()]
+        kernels += fused_kernels(self.stack) if isinstance(self.stack, nn.RNNBase) else []
+        for parts in kernels:
+            fill_glorot(*parts)
+        start_as_tensorflow(self.output)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the logits (batch, n_tags) of features (batch, frames, dims)."""
@@ -75,9 +98,4 @@ def _layer(cell: Cell, inputs: int, units: int, steps: int, keep: float) -> Step
     return layer(inputs, units, keep=keep)
 
 
-def build(n_tags: int, frames: int, dims: int, **options: object) -> nn.Module:
-    """Build a ``Recurrent`` network: (batch, frames, dims) -> logits (batch, n_tags).
-
-    Raises ValueError for another cell, or if the input is empty.
-    """
-    return Recurrent(n_tags, frames, dims, **options)  # type: ignore[arg-type]
+build = Recurrent

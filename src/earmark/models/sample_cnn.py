@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from earmark.models.layers.blocks import conv1d_block, require_at_least, smallest_size
+from earmark.models.layers.blocks import conv1d_block, smallest_size
+from earmark.models.layers.options import require, require_at_least, require_dropout, require_waveform, sizes
 
 # channels after the strided convolution, then after every convolution that is pooled by 3
 FRAME = (128, 128, 128, 256, 256, 256, 256, 256, 256, 512)
@@ -23,13 +24,30 @@ class SampleCNN(nn.Module):
     whole_song true:
         the network of Dalla Longa et al., Table 1. 465,984 samples become 23 vectors, flattened into the tags. The flat
         layer fixes the number of samples.
+
+    channels: after the strided convolution, then after every convolution that is pooled by 3 (default: the published
+    ones). dropout: before the last layer.
+
+    Raises ValueError if an option is out of its limits, or the input is not a waveform, or is too short.
     """
 
-    def __init__(self, n_tags: int, n_samples: int, *, whole_song: bool, dropout: float = 0.5) -> None:
+    def __init__(
+        self,
+        n_tags: int,
+        frames: int,
+        dims: int,
+        *,
+        whole_song: bool = False,
+        channels: Sequence[int] | None = None,
+        dropout: float = 0.5,
+    ) -> None:
         super().__init__()
-        channels = SONG if whole_song else FRAME
+        require_waveform(dims)
+        require(isinstance(whole_song, bool), "whole_song", "be true or false", whole_song)
+        channels = (SONG if whole_song else FRAME) if channels is None else sizes("channels", channels)
+        require_dropout(dropout)
         limit = 3 * smallest_size([3] * (len(channels) - 1))
-        require_at_least("frames", n_samples, limit, f"{len(channels)} layers divide the samples by 3 each")
+        require_at_least("frames", frames, limit, f"{len(channels)} layers divide the samples by 3 each")
         layers: list[nn.Module] = [conv1d_block(1, channels[0], 3, stride=3)]
         layers += [conv1d_block(i, o, 3, padding=1, pool=3) for i, o in pairwise(channels)]
         if not whole_song:
@@ -37,7 +55,7 @@ class SampleCNN(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.reduce: nn.Module = nn.Flatten() if whole_song else _Maximum()
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(channels[-1] * (_steps(n_samples, channels) if whole_song else 1), n_tags)
+        self.output = nn.Linear(channels[-1] * (_steps(frames, channels) if whole_song else 1), n_tags)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the logits (batch, n_tags) of a waveform (batch, n_samples, 1)."""
@@ -59,11 +77,4 @@ def _steps(n_samples: int, channels: Sequence[int]) -> int:
     return n_samples
 
 
-def build(n_tags: int, frames: int, dims: int, *, whole_song: bool = False) -> nn.Module:
-    """Build a network on ``frames`` samples: (batch, frames, 1) -> logits (batch, n_tags).
-
-    Raises ValueError if the input is not a waveform, or is too short.
-    """
-    if dims != 1:
-        raise ValueError(f"dims must be 1, got {dims}: the input is a waveform")
-    return SampleCNN(n_tags, frames, whole_song=whole_song)
+build = SampleCNN

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,20 @@ from earmark.models import networks
 from earmark.sections import in_one_line
 
 FILE = "model.safetensors"  # in the folder of an experiment
-FORMAT = 2
+FORMAT = 3
 _KEY = "earmark"
 _NETWORK, _STANDARDIZER = "network.", "standardizer."  # prefixes of the tensors' names
 # What the readers of safetensors and of JSON raise for other files.
 _UNREADABLE = (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, RecursionError)
+
+
+def model_folders(folder: Path, seeds: Sequence[int]) -> dict[int, Path]:
+    """Return the folder of the model of each seed: that of the experiment if there is one seed, else ``seed-<seed>``.
+
+    >>> {seed: path.as_posix() for seed, path in model_folders(Path("models/mine"), (1, 7)).items()}
+    {1: 'models/mine/seed-1', 7: 'models/mine/seed-7'}
+    """
+    return {seed: folder if len(seeds) == 1 else folder / f"seed-{seed}" for seed in seeds}
 
 
 class ModelError(EarmarkError):
@@ -44,7 +53,7 @@ class ModelError(EarmarkError):
 class SavedModel:
     """A trained model, as its file holds it.
 
-    system: name, family and options of the network. A clip has ``frames`` of ``dims`` values each; the network takes
+    network: family and options of the network. A clip has ``frames`` of ``dims`` values each; the network takes
     ``network_frames`` at one time. representation, waveform, standardizer: what makes features of an audio file.
     thresholds: the score from which a tag is predicted, chosen on the validation split; None if there is none.
     exclusive: the tags are classes of which a clip has one. training: what the metrics say about the training, with
@@ -54,7 +63,7 @@ class SavedModel:
     """
 
     experiment: str
-    system: Mapping[str, Any]
+    network: Mapping[str, Any]
     frames: int
     dims: int
     network_frames: int
@@ -114,12 +123,12 @@ class SavedModel:
         """
         try:
             network = networks.network(
-                self.system["family"], len(self.tags), self.network_frames, self.dims, self.system["options"]
+                self.network["family"], len(self.tags), self.network_frames, self.dims, self.network["options"]
             )
             network.load_state_dict(dict(self.weights))
-        except (ImportError, TypeError, ValueError, RuntimeError) as error:
+        except (EarmarkError, TypeError, ValueError, RuntimeError) as error:
             raise ModelError(
-                f"the model of {self.experiment!r} does not fit the code of its family {self.system['family']!r}, "
+                f"the model of {self.experiment!r} does not fit the code of its family {self.network['family']!r}, "
                 f"which has changed since ({error}); train it again"
             ) from None
         return network.eval()

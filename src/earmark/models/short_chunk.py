@@ -6,7 +6,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from earmark.models.layers.blocks import channels_last, require_at_least
+from earmark.models.layers.blocks import channels_last
+from earmark.models.layers.options import require_at_least, require_counts, require_dropout
 
 
 class ResidualBlock(nn.Module):
@@ -38,12 +39,18 @@ class ShortChunkCNN(nn.Module):
     The paper trains on excerpts of 3.69 s (231 frames of 128 log-mel bands), which it calls chunks, and averages the
     scores over a clip's excerpts. The network takes any number of frames and dims. The authors' code also has the batch
     norm on the input.
+
+    channels: of the first two blocks; four have twice as many, the last four times. dropout: before the last layer.
+
+    Raises ValueError if an option is out of its limits, or the input is empty.
     """
 
     def __init__(self, n_tags: int, frames: int, dims: int, *, channels: int = 128, dropout: float = 0.5) -> None:
         super().__init__()
         for name, size in (("frames", frames), ("dims", dims)):
             require_at_least(name, size, 1, "there is nothing to read")
+        require_counts(channels=channels)
+        require_dropout(dropout)
         widths = (1, channels, channels, *[2 * channels] * 4, 4 * channels)
         self.input_norm = nn.BatchNorm2d(1)
         self.blocks = channels_last(nn.Sequential(*[ResidualBlock(i, o) for i, o in pairwise(widths)]))
@@ -58,6 +65,4 @@ class ShortChunkCNN(nn.Module):
         return self.output(self.dense(maps.amax(dim=(2, 3))))
 
 
-def build(n_tags: int, frames: int, dims: int, **options: float) -> nn.Module:
-    """Build the network: (batch, frames, dims) -> logits (batch, n_tags). Raises ValueError if the input is empty."""
-    return ShortChunkCNN(n_tags, frames, dims, **options)  # type: ignore[arg-type]
+build = ShortChunkCNN

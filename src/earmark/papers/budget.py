@@ -14,16 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from earmark import devices, progress
-from earmark.config import ExperimentConfig
 from earmark.evaluation import scoring
+from earmark.experiments import Recipe
 from earmark.features.dataset import Batches, Split
-from earmark.models.networks import SelfFitting
 from earmark.storage import memory
-from earmark.systems import published
-from earmark.systems.published import System
 from earmark.training import recipes
-from earmark.training.fit import recipe_of
-from earmark.training.recipes import Recipe
+from earmark.training.plan import Plan
 
 # Training takes several times the memory that a step keeps for its backward pass: for gradients, for the convolutions'
 # own copies, for the scoring of twice as many clips, and for gaps in the heap. sample-cnn-song, whose memory is all
@@ -31,39 +27,40 @@ from earmark.training.recipes import Recipe
 TIMES_KEPT = 4
 
 
-def fitting(
-    system: System, experiment: ExperimentConfig, train: Split, valid: Split, minutes: float | None
-) -> dict[str, int]:
-    """Return the changes of an experiment that make it fit into memory and time: ``batch``, ``epochs``, both or none.
+def fitting(name: str, plan: Plan, seed: int, train: Split, valid: Split, minutes: float | None) -> dict[str, int]:
+    """Return the changes of a recipe that make it fit into memory and time: ``batch``, ``epochs``, both or none.
 
     The batch (clips) is halved until a step fits into the free memory of the device; a line on standard error says so.
     The epochs are those of the recipe that fit into ``minutes`` with their validations, at least one; None is no limit.
     A network that fits itself has neither batch nor epochs.
     """
-    frames, dims = train.features.shape[1:]
-    model = published.build(system.name, len(train.tags), published.network_frames(system, frames), dims)
-    if isinstance(model, SelfFitting):
+    model = plan.build(len(train.tags), *train.features.shape[1:])
+    recipe = plan.recipe
+    if recipe is None:
         return {}
-    recipe = recipe_of(system, experiment, frames)
     memory.keep()
     model = model.to(devices.device())
-    batch = _largest_batch(system.name, model, recipe, train, experiment.seed)
+    frames = recipe.frames(train.features.shape[1])
+    batch = _largest_batch(name, model, recipe, Batches(train, 2, seed, frames))
     changes = {"batch": batch} if batch < recipe.batch else {}
     if minutes is not None:
-        batches = Batches(train, batch, experiment.seed, recipe.excerpt)
+        batches = Batches(train, batch, seed, frames)
         seconds = _seconds_of_an_epoch(model, recipes.optimizer(recipe, model), batches, valid)
         changes["epochs"] = max(1, min(recipe.epochs, int(60 * minutes / seconds)))
     memory.give_back()
     return changes
 
 
-def _largest_batch(name: str, model: nn.Module, recipe: Recipe, train: Split, seed: int) -> int:
-    """Return the recipe's batch, halved until a step fits into the free memory; if it is halved, print a line."""
+def _largest_batch(name: str, model: nn.Module, recipe: Recipe, pairs: Batches) -> int:
+    """Return the recipe's batch, halved until a step fits into the free memory; if it is halved, print a line.
+
+    pairs: the training clips in batches of two.
+    """
     device = devices.device()
-    features, targets = Batches(train, 2, seed, recipe.excerpt)[0]
+    features, targets = pairs[0]
     free = devices.free_bytes(device)
     each = TIMES_KEPT * kept_bytes(model, features.to(device), targets.to(device)) // len(features)
-    least = 2 + len(train.targets) % 2  # batches of two would leave one of an odd number alone, without a deviation
+    least = 2 + len(pairs.split.targets) % 2  # of an odd number, batches of two would leave one alone
     batch = recipe.batch
     while batch > least and batch * each > free:
         batch = max(least, batch // 2)

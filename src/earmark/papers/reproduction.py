@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from earmark.config import Config, RepresentationConfig
+from earmark.config import Config
+from earmark.corpus.labels import read_synonyms
+from earmark.experiments import ExperimentConfig
 from earmark.files import markdown_table, read_json
 from earmark.models import networks
 from earmark.systems import published
+from earmark.systems.claims import changes, claimed
 from earmark.systems.published import System
 
 FULL = 20_000  # a corpus in MagnaTagATune's layout with so many labelled clips is taken for MagnaTagATune
@@ -24,38 +27,52 @@ COLUMNS = (
     "ROC-AUC, ours",
     "95 % interval",
     "paper",
+    "other figures, ours (paper)",
     "measured on",
+    "labels",
     "training",
+    "otherwise than published",
 )
 CLASS_COLUMNS = tuple(
     {"ROC-AUC, ours": "accuracy, ours", "95 % interval": "folds"}.get(column, column) for column in COLUMNS
 )
+OTHERS = {  # by the key of a published figure: its name, and where ours stands in the metrics of the test split
+    "pr_auc": ("PR-AUC", ("pr_auc", "macro")),
+    "tpr": ("TPR", ("equal_error", "chosen_on_test", "tpr")),
+    "fpr": ("FPR", ("equal_error", "chosen_on_test", "fpr")),
+    "accuracy": ("accuracy", ("half", "accuracy")),
+    "loss": ("loss", ("half", "loss")),
+}
 INTRODUCTION = """# The published systems
 
 Written by `stages/report.py` from the metrics files, never by hand. The papers' figures are those of MagnaTagATune. A
-row says what data ours was measured on, and by which representation of params.yaml where that is not the system's own:
-where the corpus is small, ours cannot be compared with the paper's, but the rows with each other can.
+row says what data ours was measured on, and which labels: how many tags, raw or merged with their synonyms, all clips
+or only those with a tag ("clean"), and how the clips were split. Where the corpus is small, ours cannot be compared
+with the paper's, but the rows with each other can.
 
-"Parameters, ours" is the count for the paper's number of outputs, which the tests hold to the paper's. A network that
-is not the published one, because its layers or its input are others, is marked "changed" and has the count that was
-trained, for the corpus's number of outputs. "Training" says by which rule and for how many epochs, and the batch where
-the rule's did not fit into memory. Exclusive classes are judged by the accuracy normalised by class, its mean over the
-folds, and the lowest and the highest fold.
+"Parameters, ours" is the count for the paper's number of outputs, which the tests hold to the paper's; a network that
+is not the published one has the count that was trained, for the corpus's number of outputs. "Training" says by which
+recipe and for how many epochs, and the batch where the recipe's did not fit into memory. True and false positive rates
+are those at the thresholds where recall equals specificity on the test split, as Dalla Longa et al. have them; accuracy
+and loss are those at a threshold of 0.5. Exclusive classes are judged by the accuracy normalised by class, its mean
+over the folds, and the lowest and the highest fold.
 """
 
 
 @dataclass(frozen=True)
 class Run:
-    """A trained system: its name, the content of its metrics file, the corpus, and the preset it was trained by.
+    """A trained system: its name, its metrics, the corpus, its labels, by which recipe, and what was changed.
 
-    changed: the network is known to differ from the published one; another number of parameters says so, too.
+    content: ``test`` and ``training``, or what a cross-validation has measured. labels: as ``label_rule`` returns them,
+    empty if they are unknown.
     """
 
     system: str
     content: Mapping[str, Any]
     corpus: str
-    preset: str
-    changed: bool = False
+    recipe: str
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    changed: Sequence[str] = ()
 
 
 def corpus_name(kind: str, name: str | None, labels: Mapping[str, Any]) -> str:
@@ -77,10 +94,38 @@ def corpus_name(kind: str, name: str | None, labels: Mapping[str, Any]) -> str:
     return kind
 
 
-def read_runs(config: Config, metrics: Path, experiments: Sequence[str]) -> list[Run]:
-    """Return the given experiments of params.yaml and everything that `earmark papers` has trained."""
-    corpus = corpus_name(config.corpus.kind, config.corpus.name, read_json(metrics / "labels.json"))
-    return read_experiments(metrics / "experiments", experiments, config, corpus) + read_papers(metrics / "papers")
+def label_rule(config: Config, name: str) -> dict[str, Any]:
+    """Return how the labels of an entry are made: number of tags, whether merged, whether clean, and the split."""
+    chosen = config.labels[name]
+    merged = bool(read_synonyms(chosen.synonyms))
+    return {"top": chosen.top, "merged": merged, "clean": chosen.clean, "split": chosen.split or config.corpus.split}
+
+
+def read_runs(
+    config: Config, metrics: Path, experiments: Sequence[str], crossvalidations: Sequence[str] = ()
+) -> list[Run]:
+    """Return what claims to be a published system: entries of params.yaml, and what `earmark papers` has trained."""
+    found = []
+    for section, names in (("experiments", experiments), ("crossvalidations", crossvalidations)):
+        folder = metrics / ("details" if section == "experiments" else section)
+        entries = getattr(config, section)
+        found += [run for name in names if (run := _run(config, section, name, entries[name], folder, metrics))]
+    return found + read_papers(metrics / "papers")
+
+
+def _run(config: Config, section: str, name: str, entry: ExperimentConfig, folder: Path, metrics: Path) -> Run | None:
+    """Return an entry of params.yaml with its metrics, None if it claims to be no published system."""
+    system = claimed(name, entry)
+    if system is None or (system.task == "tags") != (section == "experiments"):
+        return None
+    counts = read_json(metrics / "labels" / f"{entry.labels}.json")
+    corpus = corpus_name(config.corpus.kind, config.corpus.name, counts)
+    content, recipe = read_json(folder / f"{name}.json"), entry.recipe or ("" if system.recipe is None else "its own")
+    if overridden := entry.overrides():
+        recipe += f" with {', '.join(f'{key} {value}' for key, value in overridden.items())}"
+    if section == "crossvalidations":
+        corpus += f", {name}"
+    return Run(system.name, content, corpus, recipe, label_rule(config, entry.labels), changes(system, entry, config))
 
 
 def read_papers(folder: Path) -> list[Run]:
@@ -88,32 +133,13 @@ def read_papers(folder: Path) -> list[Run]:
     found = []
     for path in sorted(folder.glob("*/*.json")):
         content = read_json(path)
-        system, _, crossvalidation = path.stem.partition("@")
+        name, _, crossvalidation = path.stem.partition("@")
         corpus = content["corpus"] + (f", {crossvalidation}" if crossvalidation else "")
-        found.append(Run(system, content, corpus, content["rule"]))
+        system = published.SYSTEMS.get(name)
+        if system is not None:  # a row that is no more
+            recipe = (system.recipe if content["rule"] == "published" else system.quick) or ""
+            found.append(Run(name, content, corpus, recipe, content.get("labels", {})))
     return found
-
-
-def read_experiments(folder: Path, names: Sequence[str], config: Config, corpus: str) -> list[Run]:
-    """Read the metrics of experiments, ``folder``/<experiment>.json.
-
-    If the representation of an experiment is not that of its system, it is named with the corpus.
-    """
-    found = []
-    for name in names:
-        experiment = config.experiments[name]
-        system = published.get(experiment.system or name)
-        own = _is_input_of(system, config.representations[experiment.representation])
-        data = corpus if own else f"{corpus} by {experiment.representation}"
-        found.append(Run(system.name, read_json(folder / f"{name}.json"), data, experiment.preset))
-    return found
-
-
-def _is_input_of(system: System, config: RepresentationConfig) -> bool:
-    """Tell whether a representation has every setting that the system defines."""
-    defined = system.representation.config().model_dump(mode="json", exclude_unset=True)
-    here = config.model_dump(mode="json")
-    return all(key in here and here[key] == value for key, value in defined.items())
 
 
 def document(runs: Iterable[Run]) -> str:
@@ -127,8 +153,16 @@ def document(runs: Iterable[Run]) -> str:
         rows = [_row(system, run) for run in by_system.get(system.name, [])]
         sections.setdefault(system.source, []).extend(rows or [_row(system, None)])
         columns[system.source] = COLUMNS if system.task == "tags" else CLASS_COLUMNS
-    tables = (f"## {source}\n\n{markdown_table(rows, columns[source])}" for source, rows in sections.items())
+    tables = (
+        f"## {source}\n\n{markdown_table(rows, columns[source])}{_notes(source)}" for source, rows in sections.items()
+    )
     return "\n".join([INTRODUCTION, *tables])
+
+
+def _notes(source: str) -> str:
+    """Return a line for each system of a paper of which there is something to say."""
+    told = [f"- {s.name}: {s.note}\n" for s in published.SYSTEMS.values() if s.source == source and s.note]
+    return "".join(["\n", *told]) if told else ""
 
 
 def _row(system: System, run: Run | None) -> tuple[str, ...]:
@@ -137,35 +171,66 @@ def _row(system: System, run: Run | None) -> tuple[str, ...]:
     paper = "" if figure is None else f"{figure:.3f}"
     if run is None:
         count = "" if system.parameters is None else f"{system.parameters:,}"
-        return (system.name, count, system.printed or "", "not trained yet", "", paper, "", "")
+        return (system.name, count, system.printed or "", "not trained yet", "", paper, *[""] * 5)
     value, interval, data = _tagged(run) if system.task == "tags" else _classified(run)
+    others = _others(system, run) if system.task == "tags" else ""
     count, data = _count(system, run), f"{run.corpus}: {data}"
-    return (system.name, count, system.printed or "", value, interval, paper, data, _trained(run))
+    changed = f"changed: {'; '.join(run.changed)}" if run.changed else ""
+    ours = (count, system.printed or "", value, interval, paper, others, data, _labels(run), _trained(run), changed)
+    return (system.name, *ours)
+
+
+def _others(system: System, run: Run) -> str:
+    """Return our other figures, each with that of the paper, if the paper prints it, in brackets."""
+    shown = []
+    for key, (name, place) in OTHERS.items():
+        if key in system.published:
+            ours = run.content["test"]
+            for part in place:
+                ours = ours.get(part, {})
+            shown.append(f"{name} {ours:.3f} ({system.published[key]:.3g})" if ours != {} else f"{name} undefined")
+    return ", ".join(shown)
+
+
+def _labels(run: Run) -> str:
+    """Return how the labels were made.
+
+    >>> _labels(Run("crnn", {}, "demo", "quick", {"top": 50, "merged": False, "clean": True, "split": "corpus"}))
+    'top 50, raw, clean, split corpus'
+    """
+    if not run.labels:
+        return ""
+    merged, clean = "merged" if run.labels["merged"] else "raw", "clean" if run.labels["clean"] else "full"
+    return f"top {run.labels['top']}, {merged}, {clean}, split {run.labels['split']}"
 
 
 def _trained(run: Run) -> str:
-    """Return by which preset it was trained, for how many epochs, and the batch if that of the recipe was too large."""
+    """Return by which recipe it was trained, for how many epochs, and the batch if that of the recipe was too large."""
     training = run.content["training"]
-    epochs = training["epochs"]
-    told = f"{run.preset}, {epochs} epoch{'s' * (epochs != 1)}"
-    told += f" in {n} folds" if (n := training.get("folds")) else ""
-    return told + (f", batch {run.content['batch']}" if "batch" in run.content else "")
+    several = training if isinstance(training, list) else [training]
+    epochs = "/".join(str(each["epochs"]) for each in several)
+    told = [run.recipe] if run.recipe else []
+    told.append(f"{epochs} epoch{'s' * (epochs != '1')}")
+    folds = several[0].get("folds")
+    told += [f"{folds} folds"] if folds else [f"{len(several)} seeds"] if len(several) > 1 else []
+    return ", ".join(told + ([f"batch {run.content['batch']}"] if "batch" in run.content else []))
 
 
 def _count(system: System, run: Run) -> str:
     """Return the published number of parameters, or the trained one if the network is not the published one."""
-    trained, content = run.content["training"]["parameters"], run.content
+    training, content = run.content["training"], run.content
+    trained = (training[0] if isinstance(training, list) else training)["parameters"]
     tags = content["test"]["tags"] if system.task == "tags" else {"classes": len(content["recall"])}
-    if run.changed or trained != _parameters(system.name, sum(tags.values())):
+    if trained not in (_parameters(system.name, sum(tags.values()), c) for c in ("trainable", "keras")):
         return f"{trained:,}, changed"
     return f"{trained if system.parameters is None else system.parameters:,}"
 
 
 @cache
-def _parameters(name: str, outputs: int) -> int:
+def _parameters(name: str, outputs: int, counting: Literal["trainable", "keras"]) -> int:
     """Return the number of parameters of a system's network with another number of outputs; no weight is drawn."""
     with torch.device("meta"):
-        return networks.count_parameters(published.build(name, outputs), published.get(name).counting)
+        return networks.count_parameters(published.build(name, outputs), counting)
 
 
 def _tagged(run: Run) -> tuple[str, str, str]:

@@ -11,21 +11,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from earmark import progress
-from earmark.config import Config, CrossValidationConfig, ExperimentConfig
+from earmark.config import Config, entry
 from earmark.errors import EarmarkError
 from earmark.evaluation import scoring
-from earmark.evaluation.experiment import evaluate_model
+from earmark.evaluation.experiment import evaluate_models
+from earmark.experiments import CrossValidationConfig, Recipe
 from earmark.features import dataset
 from earmark.features.standardize import Standardizer
 from earmark.files import read_json, write_csv, write_json
+from earmark.models import networks
 from earmark.models.saved import FILE
 from earmark.papers import budget
 from earmark.papers.inputs import Prepared, prepare
-from earmark.papers.reproduction import corpus_name
+from earmark.papers.reproduction import corpus_name, label_rule
 from earmark.storage import provenance, shards
 from earmark.systems import published
 from earmark.systems.published import System
@@ -33,8 +36,10 @@ from earmark.training import crossvalidation
 from earmark.training.checkpoints import forget
 from earmark.training.fit import fit, saved_model
 from earmark.training.gradient import makers
+from earmark.training.plan import Plan
 
-Preset = Literal["published", "demo"]
+Rule = Literal["published", "quick"]
+SEED = 1
 
 
 def chosen(names: Sequence[str]) -> list[System]:
@@ -67,28 +72,37 @@ class Row:
 
 @dataclass(frozen=True)
 class Papers:
-    """The command `earmark papers`: on which corpus, by which preset, how long per system, and where files lie.
+    """The command `earmark papers`: on which corpus, by which rule, how long per system, and where files lie.
 
-    minutes: the budget of each system, None for no limit. data: the folder that the pipeline fills. metrics: the folder
-    of the results.
+    labels: which of the sets of labels in params.yaml. rule: the recipes of the papers, or the quick ones. minutes: the
+    budget of each system, None for no limit. data: the folder that the pipeline fills. metrics: the folder of the
+    results.
     """
 
     config: Config
     corpus: str
-    preset: Preset
+    labels: str
+    rule: Rule
     minutes: float | None
     data: Path
     metrics: Path
 
     @classmethod
-    def open(cls, config: Config, preset: Preset, minutes: float | None, data: Path, metrics: Path) -> Papers:
-        """Return the command for a corpus, named as in the report; raise EarmarkError if it has no labels yet."""
-        for needed in (data / "labels/labels.csv", metrics.parent / "labels.json"):
+    def open(
+        cls, config: Config, labels: str | None, rule: Rule, minutes: float | None, data: Path, metrics: Path
+    ) -> Papers:
+        """Return the command for a corpus, named as in the report; raise EarmarkError if it has no labels yet.
+
+        labels: by default the first entry of ``labels`` in params.yaml.
+        """
+        labels = labels or next(iter(config.labels))
+        entry("labels", config.labels, labels)
+        for needed in (data / "labels" / labels / "labels.csv", metrics.parent / "labels" / f"{labels}.json"):
             if not needed.is_file():
                 raise EarmarkError(f"{needed} does not exist; run `dvc repro labels decode` first")
-        counts = read_json(metrics.parent / "labels.json")
+        counts = read_json(metrics.parent / "labels" / f"{labels}.json")
         name = corpus_name(config.corpus.kind, config.corpus.name, counts)
-        return cls(config, name, preset, minutes, data, metrics)
+        return cls(config, name, labels, rule, minutes, data, metrics)
 
     def run(self, name: str) -> str:
         """Train one system, unless that is done, and return a line about each of its results.
@@ -111,12 +125,12 @@ class Papers:
 
     def _row(self, system: System, stem: str, entry: CrossValidationConfig | None) -> Row:
         """Return a result with its mark: a hash of the code, the settings, the features and the labels."""
-        labels = self.data / "labels/labels.csv"
+        labels = self.data / "labels" / self.labels / "labels.csv"
         heard = prepare(system.representation.config(), self.config, self.data, labels)
         stages = ("train", "evaluate") if entry is None else ("crossvalidate",)
         mark = provenance.fingerprint(
-            system=repr(system),
-            preset=self.preset,
+            network={"family": system.family, "options": dict(system.options)},
+            recipe=None if (recipe := self._recipe(system)) is None else recipe.model_dump(mode="json"),
             minutes=self.minutes,
             evaluation=self.config.evaluation.model_dump(mode="json"),
             classes=None if entry is None else entry.model_dump(mode="json"),
@@ -126,6 +140,16 @@ class Papers:
         )
         path = self.metrics / self.corpus.replace(" ", "-") / f"{stem}.json"
         return Row(stem, path, mark, system, heard, entry)
+
+    def _recipe(self, system: System) -> Recipe | None:
+        return system.recipe_of(published=self.rule == "published")
+
+    def _plan(self, system: System, changes: Mapping[str, int]) -> Plan:
+        """Return how a system is trained, with a batch or epochs that fit into memory and time."""
+        recipe = self._recipe(system)
+        options = networks.resolve(system.family, system.options, "systems", system.name)
+        changed = None if recipe is None else recipe.model_copy(update=dict(changes))
+        return Plan(f"systems.{system.name}", system.family, options, changed)
 
     def _update(self, row: Row) -> str:
         """Compute a result unless it is done, log the time that it took, and return what it is."""
@@ -142,15 +166,15 @@ class Papers:
         """Train and test a system of tags; return what it reaches, and its epochs."""
         system = row.system
         train, valid, test = row.heard.splits()
-        experiment = ExperimentConfig(representation="", model=system.family, preset=self.preset)
-        fitting = self._fitting(row, lambda: budget.fitting(system, experiment, train, valid, self.minutes))
-        changed = experiment.model_copy(update=fitting)
-        fitted = fit(system.name, changed, train, valid, self._checkpoints(row))
+        plan = self._plan(system, {})
+        find = partial(budget.fitting, system.name, plan, SEED, train, valid, self.minutes)
+        fitting = self._fitting(row, find)
+        fitted = fit(self._plan(system, fitting), SEED, train, valid, self._checkpoints(row))
         heard = dataset.origin(row.heard.features)
         saved = saved_model(system.name, fitted, valid, Standardizer.load(row.heard.standardizer), heard)
-        test, scores, result = evaluate_model(saved, test, self.config.evaluation, fitting.get("batch"))
+        test, scores, result = evaluate_models([saved], test, self.config.evaluation, fitting.get("batch"))
         saved.save(self.data / "papers/models" / system.name / FILE)
-        scoring.write_scores(self.data / "papers/scores" / f"{system.name}.csv", test, scores)
+        scoring.write_scores(self.data / "papers/scores" / f"{system.name}.csv", test, scores, [SEED])
         measured = result.summary | {"missing_clips": test.missing}
         self._write(row, fitting, {"test": measured, "training": fitted.summary})
         auc = result.summary["roc_auc"]
@@ -158,17 +182,17 @@ class Papers:
 
     def _classify(self, row: Row, entry: CrossValidationConfig) -> tuple[str, int]:
         """Cross-validate a system of exclusive classes, all folds within the budget; return the same as ``_train``."""
-        entry = entry.model_copy(update={"preset": self.preset})
+        system = row.system
 
         def find() -> dict[str, int]:
             train, valid, _ = row.heard.splits()
             each = self.minutes and self.minutes / entry.folds
-            return budget.fitting(row.system, entry.experiment(), train, valid, each)
+            return budget.fitting(system.name, self._plan(system, {}), entry.seeds[0], train, valid, each)
 
         fitting = self._fitting(row, find)
-        changed = entry.model_copy(update=fitting)
+        plan = self._plan(system, fitting)
         outcome = crossvalidation.run(
-            row.system.name, changed, row.heard.features, row.heard.labels, self._checkpoints(row)
+            system.name, entry, plan, row.heard.features, row.heard.labels, self._checkpoints(row)
         )
         outcome.save(self.data / "papers/models" / row.stem)
         write_csv(self.data / "papers/scores" / f"{row.stem}.csv", crossvalidation.COLUMNS, outcome.rows)
@@ -179,7 +203,13 @@ class Papers:
 
     def _write(self, row: Row, fitting: Mapping[str, int], found: Mapping[str, Any]) -> None:
         """Write a result and how it was trained; the batch is told only if it is not that of the recipe."""
-        about = {"corpus": self.corpus, "rule": self.preset, "budget_minutes": self.minutes, "fingerprint": row.mark}
+        about = {
+            "corpus": self.corpus,
+            "labels": label_rule(self.config, self.labels),
+            "rule": self.rule,
+            "budget_minutes": self.minutes,
+            "fingerprint": row.mark,
+        }
         batch = {"batch": fitting["batch"]} if "batch" in fitting else {}
         write_json(row.path, {**about, **batch, **found})
 

@@ -11,14 +11,15 @@ from typing import Any
 from earmark import progress
 from earmark.config import Config
 from earmark.evaluation.comparison import Difference, compare_files, summary, verdict
-from earmark.files import markdown_table, write_json, write_text
+from earmark.files import markdown_table, read_json, write_json, write_text
 from earmark.papers.reproduction import document, read_runs
 from earmark.report import tables
 from earmark.training import validation
 
 WRITTEN_FOR = {  # by section of params.yaml: the folders of metrics that have a file for each of its entries
-    "experiments": ("experiments", "tags", "roc", "training"),
+    "experiments": ("experiments", "details", "tags", "roc", "training"),
     "crossvalidations": ("crossvalidations", "confusion"),
+    "labels": ("labels", "positives"),
     "waveforms": ("decode",),
 }
 
@@ -59,11 +60,12 @@ def write_report(
     if gone := remove_leftovers(config, metrics, scores):
         print(f"report: removed what params.yaml no longer has: {', '.join(map(str, gone))}")
     present, drawn = survey(config, metrics, scores, labels), config.evaluation
-    unseeded = [name for name in present.compared if config.experiments[name].model == "linear"]
-    pairs = compare_files(scores, dict.fromkeys(present.compared, labels), unseeded, drawn.resamples, drawn.seed)
+    files = {name: labels_of(config, name, labels) for name in present.compared}
+    unseeded = [name for name in present.compared if not seeded(metrics / "details" / f"{name}.json")]
+    pairs = compare_files(scores, files, unseeded, drawn.resamples, drawn.seed)
     write_json(comparison, summary(pairs))
     write_text(out, page(metrics, present, pairs))
-    write_text(reproduction, document(read_runs(config, metrics, present.evaluated)))
+    write_text(reproduction, document(read_runs(config, metrics, present.evaluated, present.classified)))
     for line in (*spent(logs, config), *present.notes):
         print(line)
     watch.report("report", 0, f"{len(present.evaluated)} experiments, see {out}")
@@ -81,13 +83,25 @@ def survey(config: Config, metrics: Path, scores: Path, labels: Path) -> Present
     unmeasured = "not measured: {name}, {file} is not here: `dvc repro "
     evaluated = having(config.experiments, metrics / "experiments", ".json", unmeasured + "evaluate@{name}`")
     compared = having(evaluated, scores, ".csv", "not compared: {name}, its scores are not here: `dvc pull {file}`")
+    for name in list(compared):
+        if not (file := labels_of(config, name, labels)).is_file():
+            notes.append(f"not compared: {name}, its labels are not here: `dvc pull {file.parent.as_posix()}`")
+            compared.remove(name)
     classified = having(
         config.crossvalidations, metrics / "crossvalidations", ".json", unmeasured + "crossvalidate@{name}`"
     )
-    if compared and not labels.is_file():
-        notes.append(f"not compared: any, the labels are not here: `dvc pull {labels.as_posix()}`")
-        compared = []
     return Present(evaluated, compared, classified, notes)
+
+
+def labels_of(config: Config, experiment: str, labels: Path) -> Path:
+    """Return the table of the labels of an experiment, in the folder of all sets of labels."""
+    return labels / config.experiments[experiment].labels / "labels.csv"
+
+
+def seeded(details: Path) -> bool:
+    """Tell from an experiment's file of details whether its network depends on the seed."""
+    training = read_json(details)["training"]
+    return bool((training[0] if isinstance(training, list) else training)["seeded"])
 
 
 def page(metrics: Path, present: Present, pairs: Sequence[Difference]) -> str:

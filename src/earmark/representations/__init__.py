@@ -24,9 +24,9 @@ def kinds() -> tuple[str, ...]:
 
 def options(kind: str) -> dict[str, inspect.Parameter]:
     """Return the options of a kind by name, as parameters with type and default: all but `rate` and `n_samples`."""
-    takes = inspect.signature(_build(kind), eval_str=True).parameters
-    variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    return {key: p for key, p in takes.items() if key not in ("rate", "n_samples") and p.kind not in variable}
+    from earmark.sections import parameters
+
+    return parameters(_build(kind), "rate", "n_samples")
 
 
 def resolve(config: RepresentationConfig, name: str | None = None) -> RepresentationConfig:
@@ -40,8 +40,12 @@ def resolve(config: RepresentationConfig, name: str | None = None) -> Representa
     Raises ConfigError if an option is unknown, missing or of another type.
     """
     from earmark.representations.base import RARE
+    from earmark.sections import complete
 
-    return config.completed(name or config.kind, options(config.kind), RARE)
+    takes = options(config.kind)
+    hint = f"{config.kind} takes {', '.join(takes) or 'no options'}"
+    found = complete(config.options(), takes, hint, ("representations", name or config.kind), RARE)
+    return config.with_options(found)
 
 
 def of(config: RepresentationConfig, name: str | None = None) -> Representation:

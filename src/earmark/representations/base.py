@@ -23,8 +23,11 @@ class Representation(nn.Module):
         n_samples: samples per clip that `forward` takes, at `rate` Hz.
         n_frames, n_dims: shape of one clip's features.
         axes: what the frames and dims mean: at least `hz`, an array with one centre frequency per dim,
-            and `seconds_per_frame`, a float. Scattering adds `order`, `xi1`, `bw1`, `xi2` and `bw2`.
+            and `seconds_per_frame`, a float. Scattering adds `order`, `xi1`, `bw1`, `xi2` and `bw2`. A representation
+            that brings some dims to their scale itself says by `standardized`, an array of bool with one per dim, which
+            dims the standardizer shall scale; without it, that is all.
         bytes_per_clip: estimate of the memory in flight per clip, the input and the output included.
+        unseen: the share of a clip's samples that lie in no frame and so change nothing, 0 without gaps between frames.
 
     """
 
@@ -32,6 +35,7 @@ class Representation(nn.Module):
     n_dims: int
     axes: Mapping[str, np.ndarray | float | str]
     bytes_per_clip: int
+    unseen: float = 0.0
 
     def __init__(self, kind: str, rate: int, n_samples: int) -> None:
         super().__init__()
@@ -50,6 +54,28 @@ class Representation(nn.Module):
     def compute(self, wave: Tensor) -> Tensor:
         """Do what `forward` does, but check nothing: on a GPU, a check would wait for the result."""
         raise NotImplementedError
+
+    def warning(self, name: str) -> str:
+        """Return a line for whoever has the entry `name` in params.yaml, empty if there is nothing to say."""
+        if not self.unseen:
+            return ""
+        share = f"{100 * self.unseen:.1f} %"
+        return f"warning: representations.{name}: hop leaves gaps between frames; {share} of the samples lie in none"
+
+
+def unseen(n_samples: int, n_frames: int, hop: int, first: int, width: int) -> float:
+    """Return the share of a clip's samples that lie in no frame, 0 if there are no gaps between frames.
+
+    Frame t covers ``width`` samples from sample t * hop + ``first`` on, which may lie before the clip.
+
+    >>> unseen(1000, n_frames=6, hop=200, first=-50, width=100)
+    0.5
+    """
+    if hop <= width:
+        return 0.0
+    starts = hop * np.arange(n_frames) + first
+    seen = np.clip(starts + width, 0, n_samples) - np.clip(starts, 0, n_samples)
+    return float(1 - seen.sum() / n_samples)
 
 
 class OptionError(ValueError):

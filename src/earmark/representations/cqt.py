@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.representations.base import Rare, Representation, require
+from earmark.representations.base import Rare, Representation, require, unseen
 from earmark.representations.buffers import BufferPool, Buffers, suits_cpu
 from earmark.representations.spectrum import Floats, fold, good_length, modulus, window
 
@@ -77,6 +77,7 @@ class CQT(Representation):
 
     bins, bins_per_octave, fmin: number of bins, and the lowest one's centre in Hz.
     hop: samples between frames; frame t is centred on sample t * hop. filter_scale: below 1 it shortens all filters.
+    If hop is above the longest filter's length, what lies between two frames is not heard (`unseen`).
     log_amplitude: 20 log10(max(magnitude, 1e-5)).
 
     `forward` returns (batch, 1 + n_samples // hop, bins).
@@ -108,6 +109,7 @@ class CQT(Representation):
         self.hop, self.log_amplitude, self.pool = hop, log_amplitude, BufferPool()
         self.n_frames, self.n_dims = 1 + n_samples // hop, bins
         self.axes = {"hz": hz, "seconds_per_frame": hop / rate}
+        self.unseen = unseen(n_samples, self.n_frames, hop, *span(float(Q * rate / hz[0])))
         self._build(2 * np.pi * hz / rate, Q * rate / hz, bins_per_octave)
         self.bytes_per_clip = 4 * (4 * self.total + 5 * len(self.starts) * self.L + 6 * bins * self.n_frames)
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.representations.base import Rare, Representation, require
+from earmark.representations.base import Rare, Representation, require, unseen
 from earmark.representations.buffers import BufferPool, Buffers, suits_cpu
 from earmark.representations.spectrum import modulus
 
@@ -60,10 +60,11 @@ class Mel(Representation):
     """Mel power of Hann-windowed frames, in decibels unless `log_amplitude` is off.
 
     n_fft, hop: window and step in samples; frame t is centred on sample t * hop; beyond the ends there is silence.
+    If hop is above n_fft, what lies between two windows is not heard (`unseen`).
     n_mels, fmin, fmax: number of bands and their span in Hz (fmax: rate / 2 if it is None).
     htk: HTK's mel scale in place of Slaney's. log_amplitude: 10 log10(max(power, 1e-10)).
 
-    `forward` returns (batch, 1 + n_samples // hop, n_mels).
+    `forward` returns (batch, 1 + n_samples // hop, n_mels), with an odd n_fft 1 + (n_samples - 1) // hop frames.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class Mel(Representation):
         super().__init__("mel", rate, n_samples)
         fmax = rate / 2 if fmax is None else fmax
         require(n_fft >= 2, "mel", "n_fft", "be at least 2", n_fft)
-        require(0 < hop <= n_fft, "mel", "hop", f"be in (0, n_fft={n_fft}]", hop, "frames would skip samples")
+        require(hop >= 1, "mel", "hop", "be at least 1", hop)
         require(0 <= fmin < fmax, "mel", "fmin", f"be in [0, fmax={fmax:g})", fmin)
         require(fmax <= rate / 2, "mel", "fmax", f"be at most rate / 2 = {rate / 2:g} Hz", fmax, "a lower rate?")
         require(n_mels >= 1, "mel", "n_mels", "be at least 1", n_mels)
@@ -99,7 +100,8 @@ class Mel(Representation):
         self.window: Tensor
         self.register_buffer("filters", torch.tensor(filters.T, dtype=torch.float32), persistent=False)
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
-        self.n_frames, self.n_dims = 1 + n_samples // hop, n_mels
+        self.n_frames, self.n_dims = 1 + (n_samples - n_fft % 2) // hop, n_mels
+        self.unseen = unseen(n_samples, self.n_frames, hop, -(n_fft // 2), n_fft)
         self.axes = {"hz": edges[1:-1], "seconds_per_frame": hop / rate}
         self.bytes_per_clip = 4 * (2 * n_samples + self.n_frames * (5 * (1 + n_fft // 2) + 2 * n_mels))
 

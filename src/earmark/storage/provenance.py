@@ -29,6 +29,8 @@ NEUTRAL = {
     "progress": "what is shown while it runs",
     "storage.memory": "how much is free, how freed memory is kept; results do not depend on batches of extraction",
     "features.cluster": "where shards are computed; workers whose code or makers differ are refused",
+    "training.live": "what a training shows in a terminal",
+    "training.loggers": "copies of the curves, for whoever watches",
     "training.validation": "which settings are refused before anything is trained",
     "decode.waveform_store": "where waveforms lie; what is in them is told by their fingerprints",
     "decode.waveforms": "brings back waveforms, which must have the fingerprints that their index tells",
@@ -44,7 +46,7 @@ _PARSING = threading.Lock()  # Python 3.11's parser fails where two threads make
 CONSUMERS = {
     "demo": ("demo.render", "config"),
     "corpus": ("corpus.read", "corpus.kinds.**"),
-    "labels": ("corpus.labels", "config"),
+    "labels": ("corpus.choose", "corpus.kinds.**", "config"),
     "decode": ("decode.corpus",),
     "features": ("features.extract", "config", "representations.*"),
     "standardize": ("features.standardize", "corpus.label_table"),

@@ -13,7 +13,9 @@ from typing import Any, Literal
 from torch import nn
 
 from earmark.config import RepresentationConfig
+from earmark.experiments import Recipe
 from earmark.models.networks import network
+from earmark.systems.recipes import RECIPES
 
 SONG_2018 = "Song et al. 2018, Music auto-tagging using deep recurrent neural networks"
 MIREX_2018 = "Song, Ding, Wang 2018, MIREX audio classification (train/test) tasks"
@@ -24,8 +26,6 @@ LEE_2017 = "Lee et al. 2017, Sample-level deep convolutional neural networks for
 WON_2020 = "Won et al. 2020, Evaluation of CNN-based automatic music tagging models"
 WON_2020_HARMONIC = "Won et al. 2020, Data-driven harmonic filters for audio representation learning"
 PONS_2019 = "Pons and Serra 2019, musicnn: pre-trained convolutional neural networks for music audio tagging"
-
-Training = Literal["song-2018", "mirex-2018", "dalla-longa", "panwar"]
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,9 @@ class System:
     ``frames`` x ``dims`` at one time. If n_excerpts is above 1, it is trained on excerpts of a clip, with the clip's
     labels, and the clip's scores are the mean over so many excerpts.
 
-    training: the name of its recipe, None if the network fits itself. parameters: their exact number for ``outputs``
-    tags or classes; if counting is "keras", it includes batch norm's running statistics, as Keras' summary does.
+    recipe: the name of its recipe in ``systems.recipes``, None if the network fits itself. parameters: their exact
+    number for ``outputs`` tags or classes; if counting is "keras", it includes batch norm's running statistics, as
+    Keras' summary does.
     printed: that number as the paper prints it, None if it does not. published: the figures that the paper prints.
     """
 
@@ -61,7 +62,7 @@ class System:
     representation: Input
     frames: int
     dims: int
-    training: Training | None
+    recipe: str | None
     options: Mapping[str, Any] = field(default_factory=dict)
     task: Literal["tags", "classes"] = "tags"
     outputs: int = 50
@@ -73,12 +74,25 @@ class System:
     note: str = ""
 
     @property
-    def any_length(self) -> bool:
-        """Whether the network takes any number of frames, one after another."""
-        return self.family == "recurrent" and not self.options.get("transposed", False)
+    def quick(self) -> str | None:
+        """The name of the recipe by which it learns in a few minutes."""
+        if self.recipe is None:
+            return None
+        any_length = self.family == "recurrent" and not self.options.get("transposed", False)
+        return "quick-recurrent" if any_length else "quick"
+
+    def recipe_of(self, published: bool) -> Recipe | None:
+        """Return its ``published`` recipe, or the quick one, with its excerpts; None if the network fits itself."""
+        name = self.recipe if published else self.quick
+        return None if name is None else RECIPES[name].model_copy(update=self.excerpts())
+
+    def excerpts(self) -> dict[str, int]:
+        """Return the values of a recipe that say which excerpts it was published on, none if it hears whole clips."""
+        return {"excerpt": self.frames, "excerpts": self.n_excerpts} if self.n_excerpts > 1 else {}
 
 
 SCATTERING = Input("scattering", 16_000, 464_000, {"T": 8192, "Q": (8, 1), "oversampling": 1, "normalization": "log"})
+SCATTERING_SONG = Input("scattering", 16_000, 464_000, {**SCATTERING.options, "normalization": "song"})
 MEL_12K = Input("mel", 12_000, 349_440, {"n_fft": 512, "hop": 256, "n_mels": 96})
 MEL_16K = Input("mel", 16_000, 464_000, {"n_fft": 512, "hop": 256, "n_mels": 96})
 MEL_128 = Input("mel", 16_000, 464_000, {"n_fft": 512, "hop": 256, "n_mels": 128})
@@ -92,13 +106,17 @@ def _dalla_longa_mel(n_samples: int, hop: int) -> Input:
 
 
 def _song(name: str, count: int, printed: str, auc: float, **row: Any) -> System:
-    """Return a row of Song et al. 2018; the name holds layers, units and cell, as in ``scat-5l-512h-gru``."""
+    """Return a row of Song et al. 2018; the name holds layers, units and cell, as in ``scat-5l-512h-gru``.
+
+    The cells are the paper's, with dropout that loses no memory, and start as TensorFlow's.
+    """
     _, layers, units, cell = name.split("-", 3)
-    options = {"cell": cell, "layers": int(layers[:-1]), "units": int(units[:-1])} | row.pop("options", {})
-    heard: dict[str, Any] = {"representation": SCATTERING, "frames": 114, "dims": 433} | row
+    options = {"cell": _STEPWISE.get(cell, cell), "layers": int(layers[:-1]), "units": int(units[:-1])}
+    options |= {"initialization": "glorot"} | row.pop("options", {})
+    heard: dict[str, Any] = {"representation": SCATTERING_SONG, "frames": 114, "dims": 433} | row
     published = {"roc_auc": auc}
     return System(
-        name, SONG_2018, "recurrent", training="song-2018", options=options, parameters=count, printed=printed,
+        name, SONG_2018, "recurrent", recipe="song-2018", options=options, parameters=count, printed=printed,
         published=published, **heard,
     )  # fmt: skip
 
@@ -109,6 +127,7 @@ def _variant(system: System, name: str, note: str, **changes: Any) -> System:
     return replace(system, name=name, note=note, options=options, printed=None, published={}, **changes)
 
 
+_STEPWISE = {"gru": "gru-paper", "lstm": "lstm-paper"}
 _BN = "with ten batch-norm parameters per unit and layer, which the printed count leaves out"
 _SWAPPED: dict[str, Any] = {
     "options": {"transposed": True},
@@ -134,41 +153,56 @@ SONG_ROWS = (
     _song("cqt-5l-512h-gru", 2_482_738, "2482K", 0.775, **_CQT),
     _song("cqt-5l-512h-lstm", 3_306_034, "3306K", 0.765, **_CQT),
     System(
-        "scat-4l-cnn", SONG_2018, "convolutional", SCATTERING, 114, 433, "song-2018", {"network": "scat-4l-cnn"},
-        parameters=17_365_938, printed="17365K", published={"roc_auc": 0.904},
+        "scat-4l-cnn", SONG_2018, "fully_convolutional", SCATTERING_SONG, 114, 433, "song-2018",
+        {"initialization": "glorot"}, parameters=17_365_938, printed="17365K", published={"roc_auc": 0.904},
     ),
     System(
         "mirex-5l-512h-lstm", MIREX_2018, "recurrent", SCATTERING, 114, 433, "mirex-2018",
-        {"cell": "lstm", "layers": 5, "units": 512}, task="classes", outputs=10, parameters=10_339_338,
-        note="genre has 10 classes, mood 5",
+        {"cell": "lstm-paper", "layers": 5, "units": 512, "initialization": "glorot"}, task="classes", outputs=10,
+        parameters=10_339_338, note="genre has 10 classes, mood 5",
     ),
 )  # fmt: skip
-_SONG = {row.name: row for row in SONG_ROWS}
-_TIME = "time as time: what the text of Song et al. says, and their counts do not"
+_AS_FUSED = "torch's fused cell, for speed: its dropout acts between the layers"
+_RESETS = ", and its reset gate after the recurrent product"
+
+
+def _fused(row: System) -> System:
+    """Return the variant of a row of Song et al. whose cell is torch's own, faster on a GPU."""
+    cell = row.options["cell"].removesuffix("-paper")
+    note = "; ".join([*([row.note] if row.note else []), _AS_FUSED + (_RESETS if cell == "gru" else "")])
+    return _variant(row, f"{row.name}-fused", note, options={"cell": cell})
+
+
+LOG_ROWS = (
+    _variant(
+        next(row for row in SONG_ROWS if row.name == "scat-5l-512h-gru"), "scat-5l-512h-gru-log",
+        "the logarithm of all coefficients, all of them standardised, in place of the paper's Eq. 4",
+        representation=SCATTERING,
+    ),
+)  # fmt: skip
+FUSED_ROWS = tuple(_fused(row) for row in SONG_ROWS if row.options.get("cell") in _STEPWISE.values())
+_FUSED = {row.name: row for row in FUSED_ROWS}
+_TIME = f"time as time: what the text of Song et al. says, and their counts do not; {_AS_FUSED}"
 _MEL_TIME: dict[str, Any] = {
     "note": _TIME, "representation": MEL_16K, "frames": 1813, "options": {"transposed": False},
 }  # fmt: skip
 _CQT_TIME: dict[str, Any] = {**_MEL_TIME, "representation": CQT_256}
 TIME_ROWS = (
-    _variant(_SONG["mel-5l-512h-gru"], "mel-5l-512h-gru-time", parameters=7_258_674, **_MEL_TIME),
-    _variant(_SONG["mel-5l-512h-lstm"], "mel-5l-512h-lstm-time", parameters=9_669_682, **_MEL_TIME),
-    _variant(_SONG["cqt-5l-512h-gru"], "cqt-5l-512h-gru-time", parameters=1_850_674, **_CQT_TIME),
-    _variant(_SONG["cqt-5l-512h-lstm"], "cqt-5l-512h-lstm-time", parameters=2_463_282, **_CQT_TIME),
-    _variant(
-        _SONG["scat-5l-512h-gru"], "scat-5l-512h-gru-paper", "Eq. 9 to the letter, step by step",
-        options={"cell": "gru-paper"},
-    ),
+    _variant(_FUSED["mel-5l-512h-gru-fused"], "mel-5l-512h-gru-time", parameters=7_258_674, **_MEL_TIME),
+    _variant(_FUSED["mel-5l-512h-lstm-fused"], "mel-5l-512h-lstm-time", parameters=9_669_682, **_MEL_TIME),
+    _variant(_FUSED["cqt-5l-512h-gru-fused"], "cqt-5l-512h-gru-time", parameters=1_850_674, **_CQT_TIME),
+    _variant(_FUSED["cqt-5l-512h-lstm-fused"], "cqt-5l-512h-lstm-time", parameters=2_463_282, **_CQT_TIME),
 )  # fmt: skip
 MEL_2D_CNN = System(
     "mel-2d-cnn", DALLA_LONGA, "convolutional", _dalla_longa_mel(465_984, 1792), 261, 128, "dalla-longa",
-    {"network": "2d-cnn"}, parameters=362_418, counting="keras", printed="362,418",
+    parameters=362_418, counting="keras", printed="362,418",
     published={"roc_auc": 0.894, "tpr": 0.827, "fpr": 0.173},
 )  # fmt: skip
 MEL_BILSTM = System(
-    "mel-bilstm", DALLA_LONGA, "convolutional", _dalla_longa_mel(464_000, 2048), 227, 128, "dalla-longa",
-    {"network": "bilstm"}, parameters=1_021_700, counting="keras", printed="1,021,700",
+    "mel-bilstm", DALLA_LONGA, "bilstm", _dalla_longa_mel(464_000, 2048), 227, 128, "dalla-longa",
+    parameters=1_021_700, counting="keras", printed="1,021,700",
     published={"roc_auc": 0.870, "tpr": 0.800, "fpr": 0.203},
-    note="the printed figures are those of four segments a song; whole songs at hop 2560 gave 0.861",
+    note="the printed figures are those of four segments a song; whole songs at hop 2560: mel-bilstm-2560",
 )  # fmt: skip
 DALLA_LONGA_ROWS = (
     MEL_2D_CNN,
@@ -182,6 +216,11 @@ DALLA_LONGA_ROWS = (
         MEL_BILSTM, name="mel-bilstm-segments", representation=_dalla_longa_mel(465_984, 512), n_excerpts=4,
         note="four segments a song of 227 frames each, the width of the printed network, which takes a hop of 512",
     ),
+    replace(
+        MEL_BILSTM, name="mel-bilstm-2560", representation=_dalla_longa_mel(464_000, 2560), frames=182,
+        parameters=909_200, printed=None, published={"roc_auc": 0.861},
+        note="whole songs; between two windows of 2048 samples 512 are not heard",
+    ),
     _variant(
         MEL_2D_CNN, "cqt-2d-cnn", "mel-2d-cnn's network on another input",
         representation=CQT_256, frames=1813, dims=84, parameters=1_159_218,
@@ -193,29 +232,36 @@ OTHER_ROWS = (
         published={"roc_auc": 0.893, "accuracy": 0.94, "loss": 0.15},
     ),
     System(
-        "sample-cnn", LEE_2017, "sample_cnn", Input("waveform", 22_050, 590_490), 59_049, 1, "dalla-longa",
+        "sample-cnn", LEE_2017, "sample_cnn", Input("waveform", 22_050, 590_490), 59_049, 1, "won-2020",
         {"whole_song": False}, n_excerpts=10, parameters=1_869_874, printed="1.9 x 10^6",
         published={"roc_auc": 0.9058, "pr_auc": 0.4422}, note="figures of Won et al. 2020, clean split",
     ),
     System(
-        "fcn-4", CHOI_2016, "convolutional", MEL_12K, 1366, 96, "panwar", {"network": "fcn-4"},
+        "fcn-4", CHOI_2016, "fully_convolutional", MEL_12K, 1366, 96, "choi-2016",
+        {"pools": [[4, 2], [5, 4], [8, 3], [8, 4]]},
         parameters=17_365_938, published={"roc_auc": 0.894},
     ),
     System(
-        "short-chunk-cnn-res", WON_2020, "short_chunk", MEL_128, 231, 128, "panwar", n_excerpts=7,
+        "short-chunk-cnn-res", WON_2020, "short_chunk", MEL_128, 231, 128, "won-2020", n_excerpts=7,
         parameters=12_104_244, printed="12M", published={"roc_auc": 0.9129, "pr_auc": 0.4614},
     ),
     System(
-        "musicnn", PONS_2019, "musicnn", MEL_16K, 187, 96, "panwar", n_excerpts=9, parameters=787_159,
+        "musicnn", PONS_2019, "musicnn", MEL_16K, 187, 96, "won-2020", n_excerpts=9, parameters=787_159,
         published={"roc_auc": 0.9106, "pr_auc": 0.4493}, note="figures of Won et al. 2020, clean split",
     ),
     System(
-        "harmonic-cnn", WON_2020_HARMONIC, "harmonic_cnn", Input("waveform", 16_000, 464_000), 80_000, 1, "panwar",
+        "harmonic-cnn", WON_2020_HARMONIC, "harmonic_cnn", Input("waveform", 16_000, 464_000), 80_000, 1, "won-2020",
         n_excerpts=5, parameters=3_631_551, published={"roc_auc": 0.9127, "pr_auc": 0.4611},
     ),
-    System("linear", "scikit-learn's logistic regression", "linear", SCATTERING, 114, 433, training=None),
+    System("linear", "scikit-learn's logistic regression", "linear", SCATTERING, 114, 433, recipe=None),
+    System(
+        "histogram-boosting", "scikit-learn's histogram gradient boosting", "histogram_boosting", SCATTERING, 114, 433,
+        recipe=None,
+    ),
 )  # fmt: skip
-SYSTEMS: dict[str, System] = {row.name: row for row in (*SONG_ROWS, *TIME_ROWS, *DALLA_LONGA_ROWS, *OTHER_ROWS)}
+SYSTEMS: dict[str, System] = {
+    row.name: row for row in (*SONG_ROWS, *LOG_ROWS, *FUSED_ROWS, *TIME_ROWS, *DALLA_LONGA_ROWS, *OTHER_ROWS)
+}
 
 
 def get(name: str) -> System:
@@ -231,24 +277,11 @@ def get(name: str) -> System:
     return SYSTEMS[name]
 
 
-def network_frames(system: System, frames: int) -> int:
-    """Return how many of a clip's frames the network sees at one time: all, unless it was published on excerpts.
-
-    Raises ValueError if an excerpt is longer than the clip.
-
-    >>> network_frames(get("mel-2d-cnn"), 300), network_frames(get("musicnn"), 1813)
-    (300, 187)
-    """
-    if system.n_excerpts > 1 and system.frames > frames:
-        raise ValueError(f"{system.name}: its excerpts have {system.frames} frames, got clips of {frames}")
-    return system.frames if system.n_excerpts > 1 else frames
-
-
 def build(name: str, n_tags: int, frames: int | None = None, dims: int | None = None, **options: Any) -> nn.Module:
     """Build a system's network: features (batch, frames, dims) -> logits (batch, n_tags), without a sigmoid.
 
     frames, dims: by default the system's own; with other values the layers have other sizes. options: override those of
-    the table, as in ``cell="gru-paper"``.
+    the table, as in ``cell="gru"``.
 
     Raises ValueError for an unknown name, no tag, or too small an input.
     """

@@ -18,17 +18,19 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from earmark import progress
-from earmark.config import ConfigError, CrossValidationConfig, entry
+from earmark.config import ConfigError, entry
 from earmark.corpus.label_table import Labelled, read_labels
 from earmark.corpus.manifest import TagTable
 from earmark.evaluation import scoring
+from earmark.experiments import CrossValidationConfig
 from earmark.features.dataset import Origin, Split, origin, read_features
-from earmark.features.standardize import fit_array
+from earmark.features.standardize import fit_array, standardized_dims
 from earmark.files import write_csv, write_json
 from earmark.models.saved import FILE, SavedModel
 from earmark.training import distributed, validation
 from earmark.training.checkpoints import forget
 from earmark.training.fit import fit, require_settings, saved_model
+from earmark.training.plan import Plan, plan_of
 
 COLUMNS = ("clip_id", "fold", "actual", "predicted")
 Numbers = NDArray[np.int64]
@@ -85,14 +87,15 @@ def classify(clips: Sequence[Labelled], table: TagTable, classes: Sequence[str])
 class _Data:
     """The rows that count: their clips, features (rows, frames, dims), classes (rows,) and groups (rows,).
 
-    A row is a clip, or a segment of one. left_out: how many clips have no class or several. missing: how many clips
-    have no features.
+    A row is a clip, or a segment of one. standardized: (dims,), which dims are standardised, None for all. left_out:
+    how many clips have no class or several. missing: how many clips have no features.
     """
 
     clips: list[Labelled]
     features: NDArray[np.float32]
     classes: Numbers
     groups: NDArray[np.str_]
+    standardized: NDArray[np.bool_] | None
     left_out: int
     missing: int
     origin: Origin
@@ -129,7 +132,8 @@ def crossvalidate(
     config = validation.load(params)
     chosen = entry("crossvalidations", config.crossvalidations, name)
     require_settings(chosen.representation, config, features, origin(features))
-    outcome = run(name, chosen, features, labels, checkpoints)
+    plan = plan_of(config, "crossvalidations", name, chosen)
+    outcome = run(name, chosen, plan, features, labels, checkpoints)
     if not distributed.is_main():
         return
     outcome.save(out)
@@ -142,9 +146,9 @@ def crossvalidate(
 
 
 def run(
-    name: str, config: CrossValidationConfig, features: Path, labels: Path, checkpoints: Path | None = None
+    name: str, config: CrossValidationConfig, plan: Plan, features: Path, labels: Path, checkpoints: Path | None = None
 ) -> Outcome:
-    """Train and score every fold.
+    """Train and score every fold as planned.
 
     name: the key in params.yaml, for errors and for the models. features: a folder of shards. checkpoints: a folder for
     the state of each fold, from which a killed run goes on; the caller deletes it by ``checkpoints.forget``.
@@ -156,7 +160,7 @@ def run(
     with progress.bar(config.folds, f"crossvalidate {name}", "fold") as bar:
         for number, parts in enumerate(_parts(name, config, data.classes, data.groups)):
             state = checkpoints and checkpoints / f"fold-{number}"
-            folds.append(_train_and_score(name, config, data, parts, state))
+            folds.append(_train_and_score(name, config, plan, data, parts, state))
             bar.update()
     rows: list[list[object]] = [
         [clip.clip_id, number, config.classes[actual], config.classes[predicted]]
@@ -179,7 +183,8 @@ def _read(name: str, config: CrossValidationConfig, features: Path, labels: Path
             f"{len(set(groups))} values of {config.groups}"
         )
     missing = len(found.clips) - len(set(here))  # a clip in segments has several rows
-    return _Data(clips, values, found.classes[here], groups, found.left_out, missing, heard)
+    chosen = standardized_dims(features)
+    return _Data(clips, values, found.classes[here], groups, chosen, found.left_out, missing, heard)
 
 
 def _summary(config: CrossValidationConfig, data: _Data, folds: Sequence[_Fold]) -> dict[str, Any]:
@@ -211,9 +216,9 @@ def _summary(config: CrossValidationConfig, data: _Data, folds: Sequence[_Fold])
 def _parts(name: str, config: CrossValidationConfig, classes: Numbers, groups: NDArray[np.str_]) -> list[Parts]:
     """Return the parts of every fold; raise ConfigError if the rows that choose an epoch are all of one class."""
     found = []
-    for fold, (rest, held_out) in enumerate(_split(config.folds, classes, groups, config.seed)):
+    for fold, (rest, held_out) in enumerate(_split(config.folds, classes, groups, config.seeds[0])):
         inner = min(VALIDATION, len(set(groups[rest])))
-        train, valid = (rest[rows] for rows in _split(inner, classes[rest], groups[rest], config.seed)[0])
+        train, valid = (rest[rows] for rows in _split(inner, classes[rest], groups[rest], config.seeds[0])[0])
         if len(set(classes[valid])) < 2:
             raise ConfigError(
                 f"crossvalidations.{name}.groups {config.groups!r}: the {len(valid)} clips that choose the epoch of "
@@ -255,10 +260,10 @@ def normalized_accuracy(actual: Numbers, predicted: Numbers, n_classes: int) -> 
 
 
 def _train_and_score(
-    name: str, config: CrossValidationConfig, data: _Data, parts: Parts, checkpoints: Path | None
+    name: str, config: CrossValidationConfig, plan: Plan, data: _Data, parts: Parts, checkpoints: Path | None
 ) -> _Fold:
     """Train a fold's model and predict the classes of the clips that the fold holds out."""
-    standardizer = fit_array(data.features[parts.train])
+    standardizer = fit_array(data.features[parts.train], data.standardized)
     one_hot = np.eye(len(config.classes), dtype=np.float32)[data.classes]
     train, valid, held_out = (
         Split(
@@ -270,7 +275,7 @@ def _train_and_score(
         )
         for rows in parts
     )
-    fitted = fit(name, config.experiment(), train, valid, checkpoints, exclusive=True)
+    fitted = fit(plan, config.seeds[0], train, valid, checkpoints, exclusive=True)
     model = saved_model(name, fitted, valid, standardizer, data.origin, exclusive=True)
     tested, scores = held_out.by_clip(scoring.score_saved(model, held_out.features))
     return _Fold(tested.clips, tested.targets.numpy().argmax(axis=1), scores.argmax(axis=1), model)

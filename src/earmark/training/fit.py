@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytorch_lightning as pl
 from torch import nn
 
 from earmark import progress
-from earmark.config import Config, ConfigError, ExperimentConfig, entry
+from earmark.config import Config, ConfigError, entry
 from earmark.evaluation import scoring
 from earmark.evaluation.metrics import equal_error_thresholds, macro_roc_auc
 from earmark.features import dataset
@@ -20,23 +21,22 @@ from earmark.features.dataset import Origin, Split, origin
 from earmark.features.standardize import Standardizer
 from earmark.files import write_csv
 from earmark.models.networks import SelfFitting, count_parameters
-from earmark.models.saved import FILE, SavedModel
+from earmark.models.saved import FILE, SavedModel, model_folders
 from earmark.storage import memory, provenance
-from earmark.systems import published
-from earmark.systems.published import System
-from earmark.training import distributed, gradient, recipes, validation
+from earmark.training import distributed, gradient, validation
 from earmark.training.checkpoints import forget
 from earmark.training.gradient import Learnt, Task, makers
-from earmark.training.recipes import Recipe
+from earmark.training.plan import Plan, plan_of
 from earmark.training.tagger import CURVES, DivergedError
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network with its best weights, its system, and what its training has found."""
+    """A trained network with its best weights, the plan and the seed of its training, and what that has found."""
 
     model: nn.Module
-    system: System
+    plan: Plan
+    seed: int
     learnt: Learnt
 
     @property
@@ -46,56 +46,47 @@ class Fitted:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What the metrics and the model's file say about the training."""
+        """What the metrics and the model's file say about the training; ``seeded``: it depends on the seed."""
         return {
             "epochs": len(self.learnt.curves),
             "best_epoch": self.learnt.best_epoch,
             "excerpt_frames": self.learnt.excerpt_frames,
             "excerpts": self.learnt.n_excerpts,
             "valid_roc_auc": self.learnt.valid_roc_auc,
-            "parameters": count_parameters(self.model, self.system.counting),
+            "parameters": count_parameters(self.model),
+            "seed": self.seed,
+            "seeded": not isinstance(self.model, SelfFitting),
         }
 
 
 def fit(
-    name: str,
-    experiment: ExperimentConfig,
-    train: Split,
-    valid: Split,
-    checkpoints: Path | None = None,
-    exclusive: bool = False,
+    plan: Plan, seed: int, train: Split, valid: Split, checkpoints: Path | None = None, exclusive: bool = False
 ) -> Fitted:
-    """Train an experiment and return the network with its best weights.
+    """Train a network as planned and return it with its best weights.
 
-    name: the experiment's key in params.yaml, or that of a cross-validation if ``exclusive``: the targets are then
-    exclusive classes, learnt with softmax and categorical cross-entropy. checkpoints: a folder for the state of the
-    run. A killed run goes on from its last full epoch with bit-identical results, unless something that it depends on
-    has changed. The folder stays; the caller deletes it by ``checkpoints.forget`` when the model is safe.
+    exclusive: the targets are exclusive classes, learnt with softmax and categorical cross-entropy. checkpoints: a
+    folder for the state of the run. A killed run goes on from its last full epoch with bit-identical results, unless
+    something that it depends on has changed. The folder stays; the caller deletes it by ``checkpoints.forget`` when the
+    model is safe.
 
-    Raises ConfigError if the system, its features or the batch do not fit, and DivergedError if a loss is not finite.
+    Raises ConfigError if the network, its features or the batch do not fit, and DivergedError if a loss is not finite.
     """
-    section: validation.Section = "crossvalidations" if exclusive else "experiments"
-    system = validation.system_of(section, name, experiment)
     memory.keep()
-    pl.seed_everything(experiment.seed, verbose=False)
-    frames, dims = train.features.shape[1:]
-    try:
-        model = published.build(system.name, len(train.tags), published.network_frames(system, frames), dims)
-    except ValueError as error:
-        raise ConfigError(
-            f"{section}.{name}.representation {experiment.representation!r} does not fit: {error}"
-        ) from None
+    pl.seed_everything(seed, verbose=False)
+    n_tags = len(train.tags)
+    model = plan.build(n_tags, *train.features.shape[1:])
     if isinstance(model, SelfFitting):
-        return Fitted(model, system, _fit_itself(model, train, valid))
-    recipe = recipe_of(system, experiment, frames)
-    validation.require_batches(f"{section}.{name}", model, recipe.batch, len(train.targets), distributed.processes())
-    n_excerpts = system.n_excerpts if system.n_excerpts > 1 else None
-    about = {"code": code_of(system.family, exclusive), "system": repr(system)}
-    task = Task(model, recipe, experiment.seed, train, valid, n_excerpts, exclusive, about)
+        return Fitted(model, plan, seed, _fit_itself(model, train, valid))
+    assert plan.recipe is not None  # Plan.build sees to it
+    plan.require_logits(model, train.features[:2, : plan.frames(train.features.shape[1])], n_tags)
+    batch = plan.recipe.batch
+    validation.require_batches(plan.where, model, batch, len(train.targets), distributed.processes())
+    about = {"code": code_of(plan.family, exclusive), "network": json.dumps(plan.options, sort_keys=True)}
+    task = Task(model, plan.recipe, seed, train, valid, exclusive, about, plan.where.partition(".")[2])
     try:
-        return Fitted(model, system, gradient.train(task, checkpoints))
+        return Fitted(model, plan, seed, gradient.train(task, checkpoints))
     except DivergedError as error:
-        raise DivergedError(f"{section}.{name}: {error}") from None
+        raise DivergedError(f"{plan.where}: {error}") from None
 
 
 def _fit_itself(model: SelfFitting, train: Split, valid: Split) -> Learnt:
@@ -112,13 +103,13 @@ def saved_model(
     standardizer: fitted on the training clips; ``valid`` is standardised by it. heard: where the features come from.
     """
     frames, dims = valid.features.shape[1:]
-    system = fitted.system
+    plan = fitted.plan
     return SavedModel(
         experiment=name,
-        system={"name": system.name, "family": system.family, "options": dict(system.options)},
+        network={"family": plan.family, "options": dict(plan.options)},
         frames=frames,
         dims=dims,
-        network_frames=published.network_frames(system, frames),
+        network_frames=plan.frames(frames),
         representation=heard.representation,
         waveform=heard.waveform,
         tags=valid.tags,
@@ -126,7 +117,7 @@ def saved_model(
         standardizer=standardizer,
         exclusive=exclusive,
         training=fitted.summary,
-        code={"train": code_of(system.family, exclusive), "features": heard.code},
+        code={"train": code_of(plan.family, exclusive), "features": heard.code},
         makers=makers(),
         weights=fitted.model.state_dict(),
     )
@@ -144,29 +135,34 @@ def _thresholds(fitted: Fitted, valid: Split) -> tuple[float | None, ...]:
 def train_experiment(
     params: Path, name: str, features: Path, labels: Path, standardizer: Path, checkpoints: Path, out: Path
 ) -> None:
-    """Run the stage ``train``: train the experiment ``name`` and write its model and its curves into ``out``.
+    """Run the stage ``train``: train the experiment ``name`` from each of its seeds, and write models and curves.
 
-    params: the path of params.yaml. checkpoints: where a killed run is resumed from.
+    params: the path of params.yaml. checkpoints: where a killed run is resumed from. out: the folder of model and
+    curves; if there are several seeds, those of each in its folder ``seed-<seed>``.
 
     Raises EarmarkError if a setting is wrong, or if the features were made with other settings.
     """
-    watch = progress.Stopwatch()
     config = validation.load(params)
     experiment = entry("experiments", config.experiments, name)
+    validation.tell_changes(config, name)
+    plan = plan_of(config, "experiments", name, experiment)
     heard = origin(features)
     require_settings(experiment.representation, config, features, heard)
     train, valid = (dataset.load(features, labels, standardizer, split) for split in ("train", "valid"))
-    fitted = fit(name, experiment, train, valid, checkpoints)
-    if not distributed.is_main():
-        return
-    saved = saved_model(name, fitted, valid, Standardizer.load(standardizer), heard)
-    write_csv(out / "curves.csv", CURVES, fitted.curves)
-    saved.save(out / FILE)
+    for seed, folder in model_folders(out, experiment.seeds).items():
+        watch = progress.Stopwatch()
+        fitted = fit(plan, seed, train, valid, checkpoints / f"seed-{seed}")
+        if not distributed.is_main():
+            continue
+        saved = saved_model(name, fitted, valid, Standardizer.load(standardizer), heard)
+        write_csv(folder / "curves.csv", CURVES, fitted.curves)
+        saved.save(folder / FILE)
+        epochs = len(fitted.curves)
+        several = f" seed {seed}" if len(experiment.seeds) > 1 else ""
+        told = f"{epochs} epochs, validation ROC-AUC {fitted.learnt.valid_roc_auc:.4f}"
+        seen = len(train.clips) * max(1, epochs)
+        watch.report(f"train {name}{several}", seen, told, epochs=epochs, device=saved.makers["device"])
     forget(checkpoints)
-    epochs = len(fitted.curves)
-    told = f"{epochs} epochs, validation ROC-AUC {fitted.learnt.valid_roc_auc:.4f}"
-    seen = len(train.clips) * max(1, epochs)
-    watch.report(f"train {name}", seen, told, epochs=epochs, device=saved.makers["device"])
 
 
 def require_settings(name: str, config: Config, features: Path, heard: Origin) -> None:
@@ -191,14 +187,3 @@ def _require_same(section: str, ours: Mapping[str, Any], theirs: Mapping[str, An
 def code_of(family: str, exclusive: bool) -> str:
     """Return the digest of the code that trains a family: in crossvalidate if ``exclusive``, else in train."""
     return provenance.digest(f"{'crossvalidate' if exclusive else 'train'}-{family}")
-
-
-def recipe_of(system: System, experiment: ExperimentConfig, frames: int) -> Recipe:
-    """Return how a system is trained on clips of ``frames``; one that was published on excerpts is shown excerpts.
-
-    Raises ValueError if the network of the system fits itself.
-    """
-    if system.training is None:
-        raise ValueError(f"{system.name} has no recipe: its network fits itself")
-    recipe = recipes.choose(system.training, experiment, system.any_length)
-    return replace(recipe, excerpt=system.frames / frames) if system.n_excerpts > 1 else recipe

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import logging
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.loggers import Logger
 from torch import nn
 
-from earmark import devices
+from earmark import devices, progress
+from earmark.experiments import Recipe
 from earmark.features.dataset import Batches, Split
 from earmark.storage import provenance
-from earmark.training import distributed
+from earmark.training import distributed, loggers
 from earmark.training.checkpoints import Found, Keeper, find, mark, misfit
-from earmark.training.recipes import Recipe
+from earmark.training.live import Live
 from earmark.training.tagger import CURVES, STATE, BestWeights, Tagger
 
 
@@ -28,8 +29,8 @@ from earmark.training.tagger import CURVES, STATE, BestWeights, Tagger
 class Task:
     """A network to train, by which recipe, from which seed, on which clips.
 
-    n_excerpts: how many excerpts of a clip are scored; None for as many as overlap by half. exclusive: the targets are
-    exclusive classes. about: what else the result depends on, such as the code.
+    exclusive: the targets are exclusive classes. about: what else the result depends on, such as the code. name: what
+    logs and the terminal call it; no result depends on that.
     """
 
     model: nn.Module
@@ -37,18 +38,17 @@ class Task:
     seed: int
     train: Split
     valid: Split
-    n_excerpts: int | None = None
     exclusive: bool = False
     about: Mapping[str, str] | None = None
+    name: str = "training"
 
     def mark(self) -> str:
         """Return a hash of everything that the result depends on, the machine included."""
         return mark(
             self.train,
             self.valid,
-            recipe=asdict(self.recipe),
+            recipe=self.recipe.model_dump(mode="json"),
             seed=self.seed,
-            n_excerpts=self.n_excerpts,
             exclusive=self.exclusive,
             about=dict(self.about or {}),
             makers=makers(),
@@ -83,40 +83,53 @@ def train(task: Task, checkpoints: Path | None = None) -> Learnt:
     checkpoints: a folder for the state of the run. If it holds the state of a killed run of the same task, training
     goes on from there, with the result of an undisturbed run.
 
-    Raises DivergedError if a loss is not finite.
+    Raises DivergedError if a loss is not finite, and EarmarkError if EARMARK_LOGGER names what cannot log.
     """
     recipe = task.recipe
-    batches = Batches(task.train, recipe.batch, task.seed, recipe.excerpt)
-    tagger = Tagger(task.model, recipe, batches, task.valid, task.n_excerpts, task.exclusive)
+    frames = recipe.frames(task.train.features.shape[1])
+    places = recipe.excerpts if recipe.places == "fixed" else None
+    batches = Batches(task.train, recipe.batch, task.seed, frames, places)
+    tagger = Tagger(task.model, recipe, batches, task.valid, task.exclusive)
     best = BestWeights(recipe, task.seed)
-    folder = None if checkpoints is None else checkpoints / task.mark()[:16]
+    mark = task.mark()
+    folder = None if checkpoints is None else checkpoints / mark[:16]
     found = None if folder is None else find(folder, partial(_misfit, tagger, best))
     if found is not None and found.finished:
         best.load_state_dict(dict(found.state))
     else:
-        _run(tagger, best, folder, found)
+        settings = recipe.model_dump(mode="json") | {"seed": task.seed}
+        with loggers.opened(loggers.Run(task.name, task.seed, mark, settings, found is not None)) as logs:
+            _run(tagger, _callbacks(task.name, best, folder, logs), list(logs.values()), found)
     task.model.cpu().load_state_dict(best.weights)
     auc = best.curves[best.epoch][CURVES.index("valid_roc_auc")]
     return Learnt(best.curves, best.epoch, batches.frames, tagger.n_excerpts, auc)
 
 
-def _run(tagger: Tagger, best: BestWeights, folder: Path | None, found: Found | None) -> None:
-    """Let Lightning train, from the checkpoint ``found`` if there is one, and keep the state in ``folder``."""
-    recipe = tagger.recipe
-    callbacks: list[pl.Callback] = [best]
+def _callbacks(name: str, best: BestWeights, folder: Path | None, logs: Mapping[str, Logger]) -> list[pl.Callback]:
+    """Return what follows a training: the first one judges an epoch, the others show and keep what it has found."""
+    found: list[pl.Callback] = [best]
+    epochs = best.recipe.epochs
+    if logs:
+        found.append(loggers.Publisher(best, logs))
+    if progress.in_terminal() and distributed.is_main():
+        found.append(Live(f"{name} seed {best.seed}", best, epochs))
     if folder is not None:
-        callbacks.append(
-            Keeper(folder, lambda t: best.stopped or t.current_epoch + 1 >= recipe.epochs, best.state_dict)
-        )
+        found.append(Keeper(folder, lambda t: best.stopped or t.current_epoch + 1 >= epochs, best.state_dict))
+    return found
+
+
+def _run(tagger: Tagger, callbacks: list[pl.Callback], logs: list[Logger], found: Found | None) -> None:
+    """Let Lightning train, from the checkpoint ``found`` if there is one."""
+    recipe = tagger.recipe
     with _quiet():
         trainer = pl.Trainer(
             max_epochs=recipe.epochs,
             callbacks=callbacks,
             gradient_clip_val=recipe.clip_norm,
-            enable_progress_bar=sys.stderr.isatty() and distributed.is_main(),
+            enable_progress_bar=False,  # Live shows a bar, and a line per epoch
             enable_checkpointing=False,  # Lightning's own cannot say that a run is over
             enable_model_summary=False,
-            logger=False,
+            logger=logs or False,
             num_sanity_val_steps=0,
             **devices.lightning(devices.device()) | distributed.settings(),
         )
@@ -133,7 +146,8 @@ def _misfit(tagger: Tagger, best: BestWeights, finished: bool, state: Mapping[st
     here = tagger.model.state_dict()
     if finished:
         return misfit(here, kept["weights"])
-    there = {name.removeprefix("model."): weights for name, weights in state["state_dict"].items()}
+    trained = {name: weights for name, weights in state["state_dict"].items() if name.startswith("model.")}
+    there = {name.removeprefix("model."): weights for name, weights in trained.items()}
     return misfit(here, there) or misfit(here, kept["weights"])
 
 

@@ -1,101 +1,43 @@
-"""Recipes: rules of training by name, the published ones and two that learn in a few minutes on two cores."""
+"""What a recipe means: its optimizer, the learning rate of every step, and what it does to a batch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
-from earmark.config import ExperimentConfig
+from earmark.experiments import Recipe
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained.
+def optimizer(recipe: Recipe, model: nn.Module, switched: bool = False) -> torch.optim.Optimizer:
+    """Return the recipe's optimizer for all parameters of the model.
 
-    learning_rate: at the start. batch: clips per step. epochs: the most that are trained. patience: how many epochs may
-    pass without a higher validation ROC-AUC before training stops; with ``two-level``, without a lower validation loss
-    before the rate is cut. decay: the factor per epoch (``exponential``), or per cut (``two-level``), whose decay
-    within an epoch is local_decay. clip_norm: the largest norm of the gradient. excerpt: the share of a clip's frames
-    that a training step sees, at a random place; a clip's scores are then the mean over excerpts of that length.
-    mixup: clips are blended in pairs, with weights from Beta(mixup, mixup) (Zhang et al. 2018). jitter: the standard
-    deviation of a random offset per clip and dimension, in standardised units.
+    switched: whether an ``adam-then-sgd`` schedule has come to SGD.
     """
-
-    optimizer: Literal["adam", "sgd"]
-    learning_rate: float
-    schedule: Literal["constant", "exponential", "two-level", "warm-cosine"]
-    batch: int
-    epochs: int
-    patience: int
-    decay: float = 1.0
-    local_decay: float = 0.0
-    momentum: float = 0.9
-    clip_norm: float | None = None
-    excerpt: float = 1.0
-    mixup: float = 0.0
-    jitter: float = 0.0
-
-
-# What a paper does not print, we chose. Song et al.: the decay (0.99 per epoch, which leaves 5 % after 300 epochs) and
-# the batch (32); they stop after 300 epochs, without patience. Dalla Longa et al.: both decays (0.5 per cut, 0.0005 per
-# iteration), the batch (32), the patience (5) and the epochs (100). Panwar et al.: the patience (10) and the learning
-# rate (Adam's default).
-RECIPES = {
-    "song-2018": Recipe("adam", 1e-5, "exponential", batch=32, epochs=300, patience=300, decay=0.99),
-    "mirex-2018": Recipe("adam", 1e-5, "constant", batch=32, epochs=300, patience=300),
-    "dalla-longa": Recipe("sgd", 1e-2, "two-level", batch=32, epochs=100, patience=5, decay=0.5, local_decay=5e-4),
-    "panwar": Recipe("adam", 1e-3, "constant", batch=32, epochs=100, patience=10),
-    "adam": Recipe("adam", 1e-3, "constant", batch=16, epochs=200, patience=20),
-    "demo": Recipe("adam", 1e-3, "warm-cosine", batch=16, epochs=8, patience=5, clip_norm=1.0),
-    # A recurrent network takes its frames one after another, so that an eighth of a clip costs an eighth of the time,
-    # and eight times the steps can be taken. It learns a few hundred clips by heart within a few epochs, unless they
-    # are blended and offset.
-    "demo-recurrent": Recipe(
-        "adam",
-        5e-4,
-        "warm-cosine",
-        batch=32,
-        epochs=6,
-        patience=3,
-        clip_norm=1.0,
-        excerpt=0.125,
-        mixup=0.3,
-        jitter=0.3,
-    ),
-}
-
-
-def choose(published: str, experiment: ExperimentConfig, any_length: bool = False) -> Recipe:
-    """Return the recipe of an experiment: that of its preset, with the values that the experiment sets itself.
-
-    published: the name of the recipe in the system's paper. any_length: the network takes any number of frames.
-    """
-    name = published if experiment.preset == "published" else "demo-recurrent" if any_length else "demo"
-    keys = ("epochs", "batch", "learning_rate", "patience")
-    chosen: dict[str, Any] = {key: value for key in keys if (value := getattr(experiment, key)) is not None}
-    return replace(RECIPES[name], **chosen)
-
-
-def optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    """Return Adam, or SGD with momentum, for all parameters of the model."""
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    if switched:
+        assert recipe.sgd_learning_rate is not None
+        return torch.optim.SGD(
+            model.parameters(), recipe.sgd_learning_rate, recipe.momentum, weight_decay=decay, nesterov=True
+        )
     if recipe.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
-    return torch.optim.SGD(model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum)
+        return torch.optim.Adam(model.parameters(), rate, weight_decay=decay, fused=True)
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(model.parameters(), rate, weight_decay=decay, fused=True)
+    return torch.optim.SGD(model.parameters(), rate, recipe.momentum, weight_decay=decay)
 
 
 def factor(recipe: Recipe, batches: int) -> Callable[[int, int, int], float]:
     """Return the multiplier of the learning rate, a function of (epoch, batch in the epoch, cuts so far), all from 0.
 
-    batches: how many batches an epoch has. ``exponential``: decay^epoch. ``two-level`` (Dalla Longa et al., section 4):
-    decay^cuts / (1 + local_decay * batch), so that the rate starts anew in every epoch. ``warm-cosine``: a linear rise
-    in the first epoch, then half a cosine down to zero.
+    batches: how many batches an epoch has. The schedules are those of ``Recipe``.
 
-    >>> recipe = Recipe("sgd", 0.01, "two-level", batch=32, epochs=100, patience=5, decay=0.5, local_decay=0.1)
+    >>> recipe = Recipe(optimizer="sgd", learning_rate=0.01, schedule="two-level", batch=32, epochs=100, patience=5,
+    ...     decay=0.5, local_decay=0.1)
     >>> multiplier = factor(recipe, batches=20)
     >>> multiplier(0, 0, 0), multiplier(0, 10, 0), multiplier(1, 0, 0), multiplier(1, 0, 2)
     (1.0, 0.5, 1.0, 0.25)
@@ -106,12 +48,79 @@ def factor(recipe: Recipe, batches: int) -> Callable[[int, int, int], float]:
         step = epoch * batches + batch
         if recipe.schedule == "exponential":
             return recipe.decay**epoch
-        if recipe.schedule == "two-level":
-            return recipe.decay**cuts / (1 + recipe.local_decay * batch)
+        if recipe.two_level:
+            if recipe.schedule == "two-level":
+                return recipe.decay**cuts / (1 + recipe.local_decay * batch)
+            within = math.prod(1 / (1 + recipe.local_decay * step) for step in range(batch + 1))
+            return recipe.decay ** (cuts * (cuts + 1) // 2) * within
         if recipe.schedule == "warm-cosine":
             if step < batches:
                 return (step + 1) / batches
-            return 0.5 * (1 + math.cos(math.pi * (step - batches) / max(1, total - batches)))
+            return _cosine((step - batches) / max(1, total - batches))
+        if recipe.schedule == "one-cycle":
+            return _one_cycle(step, total)
+        if recipe.schedule == "adam-then-sgd" and epoch >= (recipe.switch or 0):
+            return _of_sgd(recipe, epoch) / recipe.learning_rate
         return 1.0
 
     return multiplier
+
+
+def _of_sgd(recipe: Recipe, epoch: int) -> float:
+    """Return the learning rate of SGD after Adam; the recipe is one that switches."""
+    assert recipe.switch is not None
+    assert recipe.cut_every is not None
+    assert recipe.sgd_learning_rate is not None
+    return recipe.sgd_learning_rate * recipe.decay ** ((epoch - recipe.switch) // recipe.cut_every)
+
+
+def _cosine(place: float) -> float:
+    """Return half a cosine from 1 at place 0 down to 0 at place 1."""
+    return 0.5 * (1 + math.cos(math.pi * place))
+
+
+def _one_cycle(step: int, total: int) -> float:
+    """Return the multiplier of torch's ``OneCycleLR`` with its defaults, at a step of ``total``."""
+    low, lowest, top = 1 / 25, 1 / 25 / 1e4, 0.3 * total - 1
+    if step <= top:
+        return 1 + (low - 1) * _cosine(step / top if top > 0 else 1)
+    return lowest + (1 - lowest) * _cosine((step - top) / max(1, total - 1 - top))
+
+
+def averaged(recipe: Recipe, model: nn.Module) -> AveragedModel | None:
+    """Return the model whose weights are the mean that the recipe asks for, None if it asks for none."""
+    if recipe.average == "none":
+        return None
+    mean = get_ema_multi_avg_fn(recipe.ema_decay) if recipe.average == "ema" else get_swa_multi_avg_fn()  # type: ignore[no-untyped-call]
+    return AveragedModel(model, multi_avg_fn=mean, use_buffers=True)
+
+
+def augment(recipe: Recipe, features: Tensor, targets: Tensor, draws: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Blend, offset and mask a batch as the recipe says.
+
+    features: (clips, frames, dims). targets: (clips, tags). draws: numbers that are drawn on the CPU, so that they are
+    the same for every device.
+    """
+    clips, where = len(features), features.device
+    if recipe.mixup:
+        drawn = draws.beta(recipe.mixup, recipe.mixup, (clips, 1)).astype(np.float32)
+        weight = torch.from_numpy(np.maximum(drawn, 1 - drawn)).to(where)
+        partner = torch.from_numpy(draws.permutation(clips)).to(where)
+        features = weight[..., None] * features + (1 - weight[..., None]) * features[partner]
+        targets = weight * targets + (1 - weight) * targets[partner]
+    if recipe.jitter:
+        offset = torch.from_numpy(draws.standard_normal((clips, 1, features.shape[2]), np.float32)).to(where)
+        features = features + recipe.jitter * offset
+    for axis, share in ((1, recipe.mask_frames), (2, recipe.mask_dims)):
+        for _ in range(recipe.masks if share else 0):
+            masked = _stretches(clips, features.shape[axis], share, draws).to(where)
+            features = features.masked_fill(masked.unsqueeze(3 - axis), 0.0)
+    return features, targets
+
+
+def _stretches(clips: int, size: int, share: float, draws: np.random.Generator) -> Tensor:
+    """Return a mask (clips, size): one stretch per clip, at a random place, of a length up to ``share`` of the size."""
+    lengths = draws.integers(0, int(share * size) + 1, (clips, 1))
+    starts = draws.integers(0, size - lengths + 1)
+    places = np.arange(size)
+    return torch.from_numpy((places >= starts) & (places < starts + lengths))

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from earmark.errors import EarmarkError
 from earmark.evaluation.metrics import macro_roc_auc
 from earmark.evaluation.scoring import count_excerpts, probabilities
+from earmark.experiments import Recipe
 from earmark.features.dataset import Batches, Split
 from earmark.training import distributed, recipes
-from earmark.training.recipes import Recipe
 
 
 class DivergedError(EarmarkError):
@@ -46,8 +46,8 @@ class Judgement(NamedTuple):
 class Tagger(pl.LightningModule):
     """A network with what Lightning needs to train it by a recipe.
 
-    The loss is the cross-entropy of independent tags, or of exclusive classes if ``exclusive``. n_excerpts: how many
-    excerpts of a validation clip are scored; by default as many as overlap by half.
+    The loss is the cross-entropy of independent tags, or of exclusive classes if ``exclusive``. What is scored is
+    ``scored_model``: the network, or the mean of its past weights if the recipe asks for one.
     """
 
     def __init__(
@@ -56,13 +56,14 @@ class Tagger(pl.LightningModule):
         recipe: Recipe,
         batches: Batches,
         valid: Split,
-        n_excerpts: int | None = None,
         exclusive: bool = False,
     ) -> None:
         super().__init__()
         self.model, self.recipe, self.batches, self.valid, self.exclusive = model, recipe, batches, valid, exclusive
-        self.n_excerpts = n_excerpts or count_excerpts(valid.features.shape[1], batches.frames)
+        self.n_excerpts = recipe.excerpts or count_excerpts(valid.features.shape[1], batches.frames)
+        self.averaged = recipes.averaged(recipe, model)
         self.cuts = 0  # of the learning rate, by a two-level recipe
+        self.switched = False  # from Adam to SGD
         self.draws = np.random.default_rng()  # of the augmentation; the same in every process
         self.train_losses: list[Tensor] = []
         self.scored: list[ScoredBatch] = []
@@ -70,7 +71,20 @@ class Tagger(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the recipe's optimizer; ``on_train_batch_start`` sets its rate."""
-        return recipes.optimizer(self.recipe, self.model)
+        return recipes.optimizer(self.recipe, self.model, self.switched)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep which optimizer the state is of."""
+        checkpoint["switched"] = self.switched
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Let a resumed run have the optimizer that it was stopped with."""
+        self.switched = checkpoint["switched"]
+
+    @property
+    def scored_model(self) -> nn.Module:
+        """The network that is scored and kept."""
+        return self.model if self.averaged is None else self.averaged.module
 
     def rate(self, batch: int) -> float:
         """Return the learning rate at a batch of the current epoch."""
@@ -83,19 +97,33 @@ class Tagger(pl.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
         """Return the mean cross-entropy of a batch, or of the rows that this process takes of it."""
-        features, targets = self._augmented(*batch)
+        features, targets = recipes.augment(self.recipe, *batch, self.draws)
         features, targets, weight = distributed.shard_batch(features, targets)
+        if self.recipe.label_smoothing:
+            middle = 1 / targets.shape[1] if self.exclusive else 0.5
+            targets = torch.lerp(targets, torch.full_like(targets, middle), self.recipe.label_smoothing)
         loss_of = F.cross_entropy if self.exclusive else F.binary_cross_entropy_with_logits
         loss: Tensor = weight * loss_of(self.model(features), targets)
         self.train_losses.append(loss.detach())
         return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Take the weights of this step into their mean."""
+        late = self.current_epoch >= self.recipe.swa_start * self.recipe.epochs
+        if self.averaged is not None and (self.recipe.average == "ema" or late):
+            self.averaged.update_parameters(self.model)
+
+    def on_validation_epoch_start(self) -> None:
+        """Let the mean of weights follow them as long as it has not begun."""
+        if self.averaged is not None and not int(self.averaged.n_averaged):
+            self.averaged.module.load_state_dict(self.model.state_dict())
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Score a batch and keep its probabilities; several processes take the batches in turn."""
         if not distributed.is_my_batch(batch_idx):
             return
         features, targets = batch
-        scores = probabilities(self.model, features, self.batches.frames, self.n_excerpts, self.exclusive)
+        scores = probabilities(self.scored_model, features, self.batches.frames, self.n_excerpts, self.exclusive)
         losses = self._losses(scores, targets.double())
         self.scored.append(ScoredBatch(batch_idx, scores.cpu(), losses.cpu()))
 
@@ -130,20 +158,6 @@ class Tagger(pl.LightningModule):
                 f"{self.rate(0):.3g}; a smaller learning_rate may help, and features must be finite"
             )
 
-    def _augmented(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Blend and offset a batch as the recipe says, with numbers drawn on the CPU, the same for every device."""
-        clips, where = len(features), features.device
-        if self.recipe.mixup:
-            drawn = self.draws.beta(self.recipe.mixup, self.recipe.mixup, (clips, 1)).astype(np.float32)
-            weight = torch.from_numpy(np.maximum(drawn, 1 - drawn)).to(where)
-            partner = torch.from_numpy(self.draws.permutation(clips)).to(where)
-            features = weight[..., None] * features + (1 - weight[..., None]) * features[partner]
-            targets = weight * targets + (1 - weight) * targets[partner]
-        if self.recipe.jitter:
-            offset = torch.from_numpy(self.draws.standard_normal((clips, 1, features.shape[2]), np.float32)).to(where)
-            features = features + self.recipe.jitter * offset
-        return features, targets
-
 
 STATE = ("curves", "weights", "epoch", "stopped", "_waiting_since", "_cuts")
 
@@ -173,6 +187,8 @@ class BestWeights(pl.Callback):
         pl_module.draws = np.random.default_rng(mark)
         pl_module.batches.start_epoch(trainer.current_epoch)
         pl_module.cuts = self._cuts
+        if self.recipe.switch is not None and trainer.current_epoch >= self.recipe.switch and not pl_module.switched:
+            self._switch(trainer, pl_module)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Record the epoch, keep its weights if it is the best, and give up if the patience is used up."""
@@ -183,14 +199,14 @@ class BestWeights(pl.Callback):
         self.curves.append(row)
         if improved:
             self.epoch, self._waiting_since = epoch, epoch
-            self.weights = copy.deepcopy({k: v.detach().cpu() for k, v in pl_module.model.state_dict().items()})
+            self.weights = copy.deepcopy({k: v.detach().cpu() for k, v in pl_module.scored_model.state_dict().items()})
         elif epoch - self._waiting_since >= self.recipe.patience:
             self._waiting_since = epoch
             self._give_up(trainer, pl_module)
 
     def _improves(self, row: list[float]) -> bool:
         """Tell whether an epoch is better than all before it: by its loss for a two-level recipe, else by ROC-AUC."""
-        two_level = self.recipe.schedule == "two-level"
+        two_level = self.recipe.two_level
         column = CURVES.index("valid_loss" if two_level else "valid_roc_auc")
         before = [earlier[column] for earlier in self.curves]
         if not before:
@@ -199,12 +215,18 @@ class BestWeights(pl.Callback):
 
     def _give_up(self, trainer: pl.Trainer, tagger: Tagger) -> None:
         """Cut the rate and go back to the best weights if the recipe has two levels, else stop."""
-        if self.recipe.schedule == "two-level":
+        if self.recipe.two_level:
             self._cuts += 1
             tagger.model.load_state_dict(self.weights)
             trainer.optimizers[0].state.clear()
         else:
             self.stopped = trainer.should_stop = True
+
+    def _switch(self, trainer: pl.Trainer, tagger: Tagger) -> None:
+        """Go on from the best weights with SGD in place of Adam."""
+        tagger.switched = True
+        tagger.model.load_state_dict(self.weights)
+        trainer.optimizers = [tagger.configure_optimizers()]
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that a resumed run needs, which is also all that a finished run has found."""

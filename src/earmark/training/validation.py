@@ -1,7 +1,8 @@
-"""Check the settings of params.yaml against the published systems, before anything is trained."""
+"""Check the settings of params.yaml as a whole, before anything is trained."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from earmark import config as settings
 from earmark import progress, representations
-from earmark.config import Config, ConfigError, ExperimentConfig, RepresentationConfig
-from earmark.files import write_text
-from earmark.systems import published
-from earmark.systems.published import System
-from earmark.training import recipes
+from earmark.config import Config, ConfigError, RepresentationConfig
+from earmark.experiments import ExperimentConfig
+from earmark.files import write_json, write_text
+from earmark.representations.base import Representation
+from earmark.systems.claims import changes, claimed
+from earmark.training.plan import Plan, plan_of
 
 T = TypeVar("T")
 Section = Literal["experiments", "crossvalidations"]
@@ -33,22 +35,29 @@ def load(path: Path) -> Config:
 
 
 def judge(path: Path, out: Path) -> None:
-    """Run the stage ``settings``: raise ConfigError if a setting is wrong, else write into ``out`` that all is well.
+    """Run the stage ``settings``: raise ConfigError if a setting is wrong, else write what the others depend on.
 
-    DVC removes the outs of a stage before it runs it, so that a later stage would refuse a setting too late. The text
-    is always the same, so that an edit of params.yaml alone runs no other stage.
+    DVC removes the outs of a stage before it runs it, so that a later stage would refuse a setting too late. In the
+    folder ``out``, ``verdict`` always has the same text, so that an edit of params.yaml alone runs no other stage. A
+    file per entry, ``experiments/<name>.json`` or ``crossvalidations/<name>.json``, holds the recipe that it names, so
+    that a stage depends on the values of its own recipe and of no other.
     """
-    _read(path, representations.of)
-    write_text(out, "can be used\n")
+    config, _ = _read(path, _built)
+    for section in get_args(Section):
+        for name, entry in getattr(config, section).items():
+            recipe = config.recipes.get(entry.recipe)
+            named = None if recipe is None else recipe.model_dump(mode="json", exclude_unset=True)
+            write_json(out / section / f"{name}.json", {"recipe": named})
+    write_text(out / "verdict", "can be used\n")
     progress.say("settings", f"{path} can be used")
 
 
 def require(config: Config) -> None:
-    """Refuse representations that cannot be built, experiments and cross-validations that no system can be trained as.
+    """Refuse representations that cannot be built, and experiments and cross-validations that cannot be trained.
 
     The ConfigError names all of them.
     """
-    _judged(config, representations.of)
+    _judged(config, _built)
 
 
 def _read(path: Path, use: Callable[[RepresentationConfig, str], T]) -> tuple[Config, dict[str, T]]:
@@ -58,6 +67,14 @@ def _read(path: Path, use: Callable[[RepresentationConfig, str], T]) -> tuple[Co
         return found, _judged(found, use)
     except ConfigError as error:
         raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+
+
+def _built(config: RepresentationConfig, name: str) -> Representation:
+    """Build a representation, and print what it warns of; raise ConfigError if it cannot be built."""
+    found = representations.of(config, name)
+    if line := found.warning(name):
+        print(line, file=sys.stderr)
+    return found
 
 
 def _judged(config: Config, use: Callable[[RepresentationConfig, str], T]) -> dict[str, T]:
@@ -70,7 +87,7 @@ def _judged(config: Config, use: Callable[[RepresentationConfig, str], T]) -> di
     for section in get_args(Section):
         for name, experiment in getattr(config, section).items():
             with _told(wrong):
-                _require_one(section, name, experiment)
+                _require_one(config, section, name, experiment, found.get(experiment.representation))
     if wrong:
         raise ConfigError("\n".join(wrong))
     return found
@@ -83,29 +100,6 @@ def _told(wrong: list[str]) -> Iterator[None]:
         yield
     except ConfigError as error:
         wrong.append(str(error))
-
-
-def system_of(section: Section, name: str, experiment: ExperimentConfig) -> System:
-    """Return the system that an entry of params.yaml trains.
-
-    Raises ConfigError if there is no such system, if it is of another family, or if it belongs to the other section.
-    """
-    where = f"{section}.{name}"
-    try:
-        system = published.get(experiment.system or name)
-    except ValueError as error:
-        raise ConfigError(f"{where}: {error}") from None
-    if system.task == "classes" and section == "experiments":
-        raise ConfigError(
-            f"{where}: the system {system.name!r} tells exclusive classes apart, and experiments learn tags of which a "
-            "clip may have several; its place is crossvalidations, with `classes` (docs/classification.md)"
-        )
-    if system.family != experiment.model:
-        raise ConfigError(
-            f"{where}.model must be {system.family!r}, the family of system {system.name!r}, got "
-            f"{experiment.model!r}: the stage would not depend on the code that it runs"
-        )
-    return system
 
 
 def require_batches(where: str, network: nn.Module, batch: int, clips: int | None = None, processes: int = 1) -> None:
@@ -131,12 +125,36 @@ def has_batch_norm(network: nn.Module) -> bool:
     return "running_mean" in kept or any(isinstance(module, _BatchNorm) for module in network.modules())
 
 
-def _require_one(section: Section, name: str, experiment: ExperimentConfig) -> None:
-    system = system_of(section, name, experiment)
-    if system.training is None:  # the network fits itself, without batches
+def _require_one(config: Config, section: Section, name: str, experiment: ExperimentConfig, heard: object) -> None:
+    """Refuse an experiment whose network has no such options, has no recipe, or does not suit its input.
+
+    heard: its representation, if that has been built; only then is the size of the input known.
+    """
+    plan = plan_of(config, section, name, experiment)
+    system = claimed(name, experiment)
+    if system is not None and system.task == "classes" and section == "experiments":
+        raise ConfigError(
+            f"{plan.where}: the system {system.name!r} tells exclusive classes apart, and experiments learn tags of "
+            "which a clip may have several; its place is crossvalidations, with `classes` (docs/classification.md)"
+        )
+    if isinstance(heard, Representation) and (network := _without_storage(plan, heard)) and plan.recipe is not None:
+        require_batches(plan.where, network, plan.recipe.batch)
+
+
+def _without_storage(plan: Plan, heard: Representation) -> nn.Module | None:
+    """Return the network without any weights, which costs nothing; None if it cannot be built so."""
+    try:
+        with torch.device("meta"):
+            return plan.build(2, heard.n_frames, heard.n_dims)
+    except NotImplementedError:  # a network of one's own that looks at its values
+        return None
+
+
+def tell_changes(config: Config, name: str) -> None:
+    """Print what an experiment has otherwise than the published system that it claims to be."""
+    experiment = config.experiments[name]
+    system = claimed(name, experiment)
+    if system is None or system.recipe is None:  # a floor that fits itself is one for every input
         return
-    batch = recipes.choose(system.training, experiment).batch
-    if batch < 2:
-        with torch.device("meta"):  # without storage, so that it costs nothing
-            network = published.build(system.name, 2)
-        require_batches(f"{section}.{name}", network, batch)
+    if found := changes(system, experiment, config):
+        progress.say(f"train {name}", f"{system.name}, changed: {'; '.join(found)}")

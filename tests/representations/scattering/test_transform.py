@@ -8,6 +8,7 @@ import pickle
 
 import numpy as np
 import pytest
+import reference_scattering
 import soundfile
 import torch
 from helpers import ROOT
@@ -359,3 +360,79 @@ def test_in_the_silence_after_music_renormalised_coefficients_vanish_and_in_the_
     parents = [first[xi] for xi in short.paths.xi1[second]]
     assert torch.equal(R[:, middle], S[0, second, middle] / (S[0, parents, middle] + short.epsilon))
     assert R[:, middle].max() <= 1.31  # the l1 norm of ScatNet's second wavelets: what a steady sound cannot exceed
+
+
+def eq4(S, order, xi1, epsilon):
+    """Eq. 4 of Song et al. 2018 coefficient by coefficient: S2 over S1 of the same first wavelet, S0 and S1 as is.
+
+    S: (paths, frames). What is negative counts as 0, and S2 as RENORM_BOUND S1 at most.
+    """
+    R = np.array(S, np.float64)
+    first = {xi1[row]: row for row in range(len(S)) if order[row] == 1}  # a centre has one wavelet
+    for row in range(len(S)):
+        if order[row] == 2:
+            for frame in range(S.shape[1]):
+                S1 = max(S[first[xi1[row]], frame], 0.0)
+                R[row, frame] = min(max(S[row, frame], 0.0), RENORM_BOUND * S1) / (S1 + epsilon)
+    return R
+
+
+@pytest.mark.usefixtures("way")
+def test_songs_normalisation_is_their_eq_4_without_a_logarithm():
+    """Against the equations of scattering in float64 with full filters, normalised in a loop."""
+    n, T, hop = 2**13, 512, 256
+    x = np.random.default_rng(3).standard_normal(n) * np.hanning(n) ** 2
+    S = reference_scattering.scattering(x, (8, 1), T, hop)
+    keys = sorted(S, key=lambda key: (len(key), key))
+    features = build("scattering", rate=16_000, n_samples=n, T=T, oversampling=5, normalization="song")
+    assert features.transform.hop == 16
+    ours = features(torch.tensor(x, dtype=torch.float32)[None])[0].numpy()[:: hop // 16].T
+    scale = 16**0.5  # ScatNet's, on all but the quotient
+    rows = scale * np.array([S[key] for key in keys])
+    expected = eq4(rows, features.axes["order"], features.axes["xi1"], scale * 2**-20)
+    heard = slice(4, -4)  # beyond, x has faded, and the quotient is one of next to nothing
+    for order in range(3):
+        rows = features.axes["order"] == order
+        assert relative(ours[rows, heard], expected[rows, heard]) < 2e-3
+
+
+@pytest.fixture(scope="module", params=["scatnet", "kymatio"])
+def songs(request):
+    return build("scattering", rate=16_000, n_samples=32_000, T=1024, bank=request.param, normalization="song")
+
+
+@pytest.mark.parametrize("kind", SPARSE)
+def test_songs_normalisation_of_next_to_nothing_is_finite_and_eq_4_with_its_guard(songs, kind):
+    R, S = songs(burst(kind))[0].T, songs.transform(burst(kind))[0]
+    assert torch.isfinite(R).all()
+    expected = eq4(S.numpy(), songs.axes["order"], songs.axes["xi1"], songs.transform.epsilon)
+    np.testing.assert_allclose(R.numpy(), expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("options", "orders"),
+    [
+        ({"normalization": "song"}, {0, 1}),
+        ({"normalization": "song", "standardize": [0, 1, 2]}, {0, 1, 2}),
+        ({"normalization": "song", "max_order": 1}, {0, 1}),
+        ({"normalization": "log", "standardize": (2,)}, {2}),
+        ({"standardize": []}, set()),
+        ({"normalization": "renorm"}, {0, 1, 2}),
+        ({}, {0, 1, 2}),
+    ],
+)
+def test_it_says_which_dims_are_standardised(options, orders):
+    axes = build("scattering", rate=16_000, n_samples=20_000, T=1024, **options).axes
+    there = set(axes["order"].tolist())
+    assert ("standardized" in axes) == (not there <= orders)
+    standardized = axes.get("standardized", np.ones(len(axes["order"]), bool))
+    assert standardized.dtype == bool
+    assert set(axes["order"][standardized].tolist()) == orders & there
+    assert set(axes["order"][~standardized].tolist()) == there - orders
+
+
+def test_the_orders_to_standardise_must_be_there():
+    with pytest.raises(
+        ValueError, match=r"scattering\.standardize must hold orders from 0 to max_order=1, got \[0, 2\]"
+    ):
+        build("scattering", rate=16_000, n_samples=20_000, T=1024, max_order=1, standardize=[0, 2])

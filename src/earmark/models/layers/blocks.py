@@ -1,11 +1,42 @@
-"""Convolution blocks and size checks that several convolutional families share."""
+"""Convolution blocks, and the sizes that they leave, which several convolutional families share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal, get_args
 
 import torch
 from torch import nn
+
+from earmark.models.layers.options import Pools, require_at_least, require_choice
+
+# Monotonic functions alone: a block pools before it activates.
+Activation = Literal["relu", "leaky-relu", "elu", "tanh"]
+_ACTIVATIONS = dict(zip(get_args(Activation), (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Tanh), strict=True))
+
+
+def activation_of(name: Activation) -> type[nn.Module]:
+    """Return the module of an activation; raise ValueError for another name."""
+    require_choice("activation", name, get_args(Activation))
+    return _ACTIVATIONS[name]
+
+
+def conv2d_blocks(
+    channels: Sequence[int],
+    pools: Pools,
+    *,
+    padding: int = 1,
+    activation: type[nn.Module] = nn.ReLU,
+    dropout: float = 0.0,
+) -> nn.Module:
+    """Return a ``conv2d_block`` for each of ``channels`` and ``pools``: (batch, 1, h, w) -> (batch, channels, h', w').
+
+    Kernels are stored channels last.
+    """
+    shapes = zip(pairwise((1, *channels)), pools, strict=True)
+    blocks = [conv2d_block(i, o, p, padding=padding, activation=activation, dropout=dropout) for (i, o), p in shapes]
+    return channels_last(nn.Sequential(*blocks))
 
 
 def conv2d_block(
@@ -76,7 +107,9 @@ def smallest_size(pools: Sequence[int], kernel: int = 1) -> int:
     return size
 
 
-def require_at_least(name: str, value: int, limit: int, reason: str) -> None:
-    """Raise ValueError, with the limit and the reason, if an input is too small for a network."""
-    if value < limit:
-        raise ValueError(f"{name} must be at least {limit}, got {value}: {reason}")
+def require_poolable(frames: int, dims: int, pools: Pools, kernel: int = 1) -> None:
+    """Raise ValueError, with the limit, if valid convolutions of ``kernel`` with these pools would leave nothing."""
+    for axis, (name, size) in enumerate((("frames", frames), ("dims", dims))):
+        steps = [pool[axis] for pool in pools]
+        reason = f"convolutions, of which each is pooled by one of {steps}, would leave nothing"
+        require_at_least(name, size, smallest_size(steps, kernel), reason)

@@ -7,6 +7,8 @@ this is as fast as ``torch.nn.GRU``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -29,6 +31,10 @@ class StepLayer(nn.Module):
 
     They are initialised like those of the fused layers.
     """
+
+    def kernels(self) -> Sequence[Sequence[Tensor]]:
+        """Return the kernels as TensorFlow's cells have them, each as the parts of it that are kept here."""
+        raise NotImplementedError
 
     def __init__(self, inputs: int, units: int, gates: int, keep: float) -> None:
         super().__init__()
@@ -68,6 +74,11 @@ class PaperGRU(StepLayer):
             self.bias[:units] = 1.0
             self.bias[units : 2 * units] = -1.0
 
+    def kernels(self) -> Sequence[Sequence[Tensor]]:
+        """Return two kernels, of the gates and of the candidate."""
+        for_gates, for_candidate = torch.split(self.input_weight, [2 * self.units, self.units])
+        return [(for_gates, self.gate_weight), (for_candidate, self.candidate_weight)]
+
     def forward(self, sequence: Tensor) -> Tensor:
         """Return the states (frames, batch, units) of a sequence (frames, batch, inputs)."""
         inputs = F.linear(sequence, self.input_weight, self.bias)
@@ -98,6 +109,10 @@ class PaperLSTM(StepLayer):
         self.recurrent_weight = self._recurrent(4)
         with torch.no_grad():
             self.bias[units : 2 * units] = 1.0  # the forget gate starts open
+
+    def kernels(self) -> Sequence[Sequence[Tensor]]:
+        """Return one kernel for the input and the state."""
+        return [(self.input_weight, self.recurrent_weight)]
 
     def forward(self, sequence: Tensor) -> Tensor:
         """Return the states (frames, batch, units) of a sequence (frames, batch, inputs)."""
@@ -135,6 +150,10 @@ class BatchNormLSTM(PaperLSTM):
         self.input_norm = StepNorm(4 * units, frames, shifted=False)
         self.recurrent_norm = StepNorm(4 * units, frames, shifted=False)
         self.memory_norm = StepNorm(units, frames, shifted=True)
+
+    def kernels(self) -> Sequence[Sequence[Tensor]]:
+        """Return two kernels: what comes of the input and of the state is normalised apart."""
+        return [(self.input_weight,), (self.recurrent_weight,)]
 
     def forward(self, sequence: Tensor) -> Tensor:
         """Return the states (frames, batch, units) of a sequence (frames, batch, inputs)."""

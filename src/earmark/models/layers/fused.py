@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from earmark.models.layers.initializers import initialize_input, initialize_recurrent
 
@@ -53,3 +54,17 @@ def fused_rnn(
             if name.startswith("bias_hh"):
                 parameter.requires_grad_(False)
     return rnn
+
+
+def fused_kernels(rnn: nn.RNNBase) -> Sequence[Sequence[Tensor]]:
+    """Return the kernels of all layers as TensorFlow's cells have them, each as the parts of it that are kept here.
+
+    An LSTM has one kernel for the input and the state; a GRU has two, of the gates and of the candidate.
+    """
+    found: list[Sequence[Tensor]] = []
+    for name, of_input in rnn.named_parameters():
+        if name.startswith("weight_ih"):
+            parts = (of_input, rnn.get_parameter(name.replace("_ih", "_hh")))
+            gates = [2 * rnn.hidden_size, rnn.hidden_size] if isinstance(rnn, nn.GRU) else [4 * rnn.hidden_size]
+            found += zip(*(torch.split(part, gates) for part in parts), strict=True)
+    return found

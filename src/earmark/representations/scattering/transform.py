@@ -24,6 +24,8 @@ from earmark.representations.spectrum import long_rfft, window
 
 EPSILON = 2.0**-20  # of the true average; ScatNet's coefficients are 2^(log2(hop) / 2) times it
 RENORM_BOUND = 24.0  # of S2 / S1; music reaches 22 just before or after silence
+NORMALIZATIONS = ("none", "renorm", "log", "renorm-log", "song")
+SONG_ORDERS = (0, 1)  # those that Song et al. 2018 bring to zero mean and unit variance
 TILE = 2**19  # complex samples that one operator processes on a CPU: the caches hold them
 CHUNK = 8  # clips that one CPU thread takes at a time
 
@@ -193,8 +195,12 @@ def validate(
 class ScatteringFeatures(Representation):
     """Scattering as frames of features, (batch, n_frames, n_paths).
 
-    normalization: "log" (default), "renorm", "renorm-log" (both, in that order) or "none".
+    normalization: "log" (default), "renorm", "renorm-log" (both, in that order), "none", or "song": what "renorm"
+    computes, of which S0 and S1 alone are standardised later, as Song et al. 2018 do.
+    standardize: the orders that are standardised over the training clips (None: all, or 0 and 1 with "song").
     Other options: those of `Scattering`.
+
+    `axes` has `standardized`, (n_paths,), unless all are.
     """
 
     def __init__(
@@ -209,11 +215,17 @@ class ScatteringFeatures(Representation):
         padding: Literal["fast", "exact"] = "fast",
         max_order: Literal[1, 2] = 2,
         J: Rare[int | None] = None,
-        normalization: Literal["none", "renorm", "log", "renorm-log"] = "log",
+        normalization: Literal["none", "renorm", "log", "renorm-log", "song"] = "log",
+        standardize: Rare[tuple[int, ...] | None] = None,
     ) -> None:
         super().__init__("scattering", rate, n_samples)
-        choices = ("none", "renorm", "log", "renorm-log")
-        require(normalization in choices, "scattering", "normalization", f"be one of {choices}", normalization)
+        choices = f"be one of {NORMALIZATIONS}"
+        require(normalization in NORMALIZATIONS, "scattering", "normalization", choices, normalization)
+        orders = range(max_order + 1)
+        require(
+            standardize is None or set(standardize) <= set(orders), "scattering", "standardize",
+            f"hold orders from 0 to max_order={max_order}", standardize,
+        )  # fmt: skip
         self.normalization = normalization
         self.transform = Scattering(
             n_samples, T=T, Q=Q, oversampling=oversampling, bank=bank, padding=padding, max_order=max_order, J=J,
@@ -222,18 +234,22 @@ class ScatteringFeatures(Representation):
         paths: Paths = self.transform.paths
         self.n_frames, self.n_dims = self.transform.n_frames, self.transform.n_paths
         self.bytes_per_clip = self.transform.bytes_per_clip
+        if standardize is None:
+            standardize = SONG_ORDERS if normalization == "song" else tuple(orders)
+        standardized = np.isin(paths.order, standardize)
         self.axes = {
             "hz": np.nan_to_num(paths.xi1),
             **{name: np.asarray(paths[name]) for name in paths.dtype.names or ()},
             "seconds_per_frame": self.transform.hop / rate,
             "normalization": normalization,
+            **({} if standardized.all() else {"standardized": standardized}),
         }
 
     def compute(self, wave: Tensor) -> Tensor:
         """Return (batch, n_frames, n_paths) for `wave` (batch, n_samples) at `rate` Hz."""
         transform = self.transform
         S = transform.compute(wave)
-        if self.normalization.startswith("renorm"):
+        if self.normalization in ("renorm", "renorm-log", "song"):
             S = renorm(S, transform.paths, transform.epsilon)
         if self.normalization.endswith("log"):
             S = log(S, transform.epsilon)
