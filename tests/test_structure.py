@@ -33,7 +33,10 @@ ORDER = {
     "transforms": (),
     "features": ("cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "listener"),
     "models": ("layers", "networks", "*", "saved"),
-    "evaluation": ("metrics", "bootstrap", "evaluate", "scoring", "experiment", "comparison", "mistakes", "examine"),
+    "evaluation": (
+        "metrics", "bootstrap", "evaluate", "scoring", "experiment", "comparison", "overlap", "revisions", "mistakes",
+        "examine",
+    ),
     "systems": ("recipes", "published", "claims"),
     "training": (
         "distributed", "recipes", "plan", "validation", "tagger", "checkpoints", "loggers", "live", "gradient", "fit",

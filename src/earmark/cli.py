@@ -55,6 +55,14 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     leaderboard.add_argument("--markdown", action="store_true", help="print a Markdown table")
     leaderboard.add_argument("--csv", type=Path, metavar="FILE", help="write the rows to a CSV file, too")
     leaderboard.set_defaults(run=_leaderboard)
+    compare = commands.add_parser("compare", help="whether the experiments here differ from those of another revision")
+    compare.add_argument("revision", help="a branch, tag or hash, HEAD~1, or an experiment of DVC")
+    compare.add_argument("--experiment", nargs="+", default=[], metavar="NAME", help="default: those that both have")
+    compare.add_argument("--markdown", action="store_true", help="print it for a pull request")
+    compare.add_argument("--params", type=Path, default=Path("params.yaml"))
+    compare.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
+    compare.add_argument("--metrics", type=Path, default=Path("metrics"))
+    compare.set_defaults(run=_compare)
     corpus = commands.add_parser("corpus", help="check the configured corpus, or fetch MagnaTagATune")
     about = corpus.add_subparsers(required=True, metavar="WHAT")
     check = about.add_parser("check", help="what is there, what would be rejected, what would stop the pipeline")
@@ -211,6 +219,15 @@ def _leaderboard(args: argparse.Namespace) -> int:
     from earmark.report import dvc_experiments
 
     print(dvc_experiments.ranked(Path(), args.baseline, args.csv).text(args.markdown), end="")
+    return 0
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from earmark.evaluation import revisions
+
+    print(
+        revisions.compare_with(args.revision, args.experiment, args.params, args.data, markdown=args.markdown), end=""
+    )
     return 0
 
 
