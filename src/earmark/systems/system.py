@@ -54,6 +54,8 @@ class System:
     ``frames`` x ``dims`` at one time. If n_excerpts is above 1, it is trained on excerpts of a clip, with the clip's
     labels, and the clip's scores are the mean over so many excerpts; places: where these lie in training.
 
+    any_length: the network reads any number of frames, one after another.
+
     recipe: the name of its recipe in ``systems.recipes``, None if the network fits itself. parameters: their exact
     number for ``outputs`` tags or classes; if counting is "keras", it includes batch norm's running statistics, as
     Keras' summary does.
@@ -73,6 +75,7 @@ class System:
     outputs: int = 50
     n_excerpts: int = 1
     places: Literal["random", "fixed"] = "random"
+    any_length: bool = False
     parameters: int | None = None
     counting: Literal["trainable", "keras"] = "trainable"
     printed: str | None = None
@@ -85,8 +88,7 @@ class System:
         """The name of the recipe by which it learns in a few minutes."""
         if self.recipe is None:
             return None
-        any_length = self.family == "recurrent" and not self.options.get("transposed", False)
-        return "quick-recurrent" if any_length else "quick"
+        return "quick-recurrent" if self.any_length else "quick"
 
     def recipe_of(self, published: bool) -> Recipe | None:
         """Return its ``published`` recipe, or the quick one, with its excerpts; None if the network fits itself."""
