@@ -57,7 +57,9 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     leaderboard.set_defaults(run=_leaderboard)
     compare = commands.add_parser("compare", help="whether the experiments here differ from those of another revision")
     compare.add_argument("revision", help="a branch, tag or hash, HEAD~1, or an experiment of DVC")
-    compare.add_argument("--experiment", nargs="+", default=[], metavar="NAME", help="default: those that both have")
+    compare.add_argument(
+        "--experiment", action="extend", nargs="+", default=[], metavar="NAME", help="default: those that both have"
+    )
     compare.add_argument("--markdown", action="store_true", help="print it for a pull request")
     compare.add_argument("--params", type=Path, default=Path("params.yaml"))
     compare.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
@@ -225,8 +227,8 @@ def _leaderboard(args: argparse.Namespace) -> int:
 def _compare(args: argparse.Namespace) -> int:
     from earmark.evaluation import revisions
 
-    places = args.params, args.data, args.metrics, Path()
-    print(revisions.compare_with(args.revision, args.experiment, *places, args.markdown), end="")
+    places = args.params, args.data, args.metrics
+    print(revisions.compare_with(args.revision, args.experiment, *places, Path(), args.markdown), end="")
     return 0
 
 
