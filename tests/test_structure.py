@@ -19,7 +19,7 @@ from earmark.storage import provenance
 
 # A folder imports only from those above it, and so does a module within its folder.
 ORDER = {
-    "errors": (), "progress": (), "environment": (), "files": (), "strict_yaml": (),
+    "errors": (), "progress": (), "environment": (), "files": (), "strict_yaml": (), "yaml_edit": (),
     "storage": ("memory", "source", "provenance", "digests", "float16", "checksums", "makers", "shards", "store"),
     "devices": (), "sections": (), "doors": (), "experiments": (), "config": (),
     "corpus": (
@@ -37,7 +37,7 @@ ORDER = {
         "metrics", "bootstrap", "evaluate", "scoring", "experiment", "comparison", "overlap", "revisions", "mistakes",
         "examine",
     ),
-    "systems": ("recipes", "published", "claims"),
+    "systems": ("recipes", "system", "published", "claims", "entries", "draft", "add", "listing"),
     "training": (
         "distributed", "recipes", "plan", "validation", "tagger", "checkpoints", "loggers", "live", "gradient", "fit",
         "crossvalidation",

@@ -65,6 +65,20 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     compare.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
     compare.add_argument("--metrics", type=Path, default=Path("metrics"))
     compare.set_defaults(run=_compare)
+    add = commands.add_parser("add", help="write published systems, with all that they need, into params.yaml")
+    add.add_argument("system", nargs="+", help="names that `earmark systems` lists")
+    add.add_argument("--recipe", choices=("published", "quick"), default="published", help="default: %(default)s")
+    add.add_argument("--name", help="what the experiment is called (default: as the system)")
+    add.add_argument("--labels", help="an entry of labels in params.yaml (default: one as in the paper)")
+    add.add_argument(
+        "--classes", type=_words, default=(), metavar="TAG,TAG", help="what exclusive classes are told apart"
+    )
+    add.add_argument("--params", type=Path, default=Path("params.yaml"))
+    add.add_argument("--dry-run", action="store_true", help="only show what would be added")
+    add.set_defaults(run=_add)
+    systems = commands.add_parser("systems", help="the published systems: inputs, parameters, figures, recipes")
+    systems.add_argument("name", nargs="?", help="all about this one")
+    systems.set_defaults(run=_systems)
     corpus = commands.add_parser("corpus", help="check the configured corpus, or fetch MagnaTagATune")
     about = corpus.add_subparsers(required=True, metavar="WHAT")
     check = about.add_parser("check", help="what is there, what would be rejected, what would stop the pipeline")
@@ -229,6 +243,27 @@ def _compare(args: argparse.Namespace) -> int:
 
     places = args.params, args.data, args.metrics
     print(revisions.compare_with(args.revision, args.experiment, *places, Path(), args.markdown), end="")
+    return 0
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Split a list at its commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _add(args: argparse.Namespace) -> int:
+    from earmark.systems.add import Wish, add
+    from earmark.training import validation
+
+    wish = Wish(args.recipe, args.name, args.labels, args.classes)
+    print(add(args.params, args.system, wish, validation.require, args.dry_run), end="")
+    return 0
+
+
+def _systems(args: argparse.Namespace) -> int:
+    from earmark.systems import listing
+
+    print(listing.table() if args.name is None else listing.about(args.name), end="")
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -11,13 +11,13 @@ from typing import Any, Literal
 import torch
 
 from earmark.config import Config
-from earmark.corpus.labels import read_synonyms
 from earmark.experiments import ExperimentConfig
 from earmark.files import markdown_table, read_json
 from earmark.models import networks
 from earmark.systems import published
 from earmark.systems.claims import changes, claimed
 from earmark.systems.published import System
+from earmark.systems.system import LabelRule
 
 FULL = 20_000  # a corpus in MagnaTagATune's layout with so many labelled clips is taken for MagnaTagATune
 COLUMNS = (
@@ -96,9 +96,7 @@ def corpus_name(kind: str, name: str | None, labels: Mapping[str, Any]) -> str:
 
 def label_rule(config: Config, name: str) -> dict[str, Any]:
     """Return how the labels of an entry are made: number of tags, whether merged, whether clean, and the split."""
-    chosen = config.labels[name]
-    merged = bool(read_synonyms(chosen.synonyms))
-    return {"top": chosen.top, "merged": merged, "clean": chosen.clean, "split": chosen.split or config.corpus.split}
+    return asdict(LabelRule.of(config, name))
 
 
 def read_runs(
@@ -198,10 +196,7 @@ def _labels(run: Run) -> str:
     >>> _labels(Run("crnn", {}, "demo", "quick", {"top": 50, "merged": False, "clean": True, "split": "corpus"}))
     'top 50, raw, clean, split corpus'
     """
-    if not run.labels:
-        return ""
-    merged, clean = "merged" if run.labels["merged"] else "raw", "clean" if run.labels["clean"] else "full"
-    return f"top {run.labels['top']}, {merged}, {clean}, split {run.labels['split']}"
+    return str(LabelRule(**run.labels)) if run.labels else ""
 
 
 def _trained(run: Run) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from earmark.config import RepresentationConfig, SplitPolicy
+from earmark.config import Config, RepresentationConfig, SplitPolicy
+from earmark.corpus.labels import read_synonyms
 from earmark.experiments import Recipe
 from earmark.systems.recipes import RECIPES
 
@@ -40,6 +41,17 @@ class LabelRule:
     merged: bool
     clean: bool
     split: SplitPolicy
+
+    @classmethod
+    def of(cls, config: Config, name: str) -> LabelRule:
+        """Return how an entry of ``labels`` makes its tags; its own ``split: corpus`` changes no other rule's splits.
+
+        Raises CorpusError if its synonyms cannot be read.
+        """
+        chosen, split = config.labels[name], config.corpus.split
+        if chosen.split is not None and chosen.split != "corpus":
+            split = chosen.split
+        return cls(chosen.top, bool(read_synonyms(chosen.synonyms)), chosen.clean, split)
 
     def __str__(self) -> str:
         merged, clean = "merged" if self.merged else "raw", "clean" if self.clean else "full"
