@@ -225,9 +225,8 @@ def _leaderboard(args: argparse.Namespace) -> int:
 def _compare(args: argparse.Namespace) -> int:
     from earmark.evaluation import revisions
 
-    print(
-        revisions.compare_with(args.revision, args.experiment, args.params, args.data, markdown=args.markdown), end=""
-    )
+    places = args.params, args.data, args.metrics, Path()
+    print(revisions.compare_with(args.revision, args.experiment, *places, args.markdown), end="")
     return 0
 
 

@@ -156,6 +156,7 @@ DALLA_LONGA_ROWS = (
     MEL_BILSTM,
     replace(
         MEL_BILSTM, name="mel-bilstm-segments", representation=_dalla_longa_mel(465_984, 512), n_excerpts=4,
+        places="fixed",
         note="four segments a song of 227 frames each, the width of the printed network, which takes a hop of 512",
     ),
     replace(
