@@ -28,7 +28,7 @@ ORDER = {
     ),
     "demo": ("orchestra", "scores", "plan", "tags", "arranging", "soundfont", "studio", "render"),
     "download": ("fetch", "archive", "magnatagatune"),
-    "decode": ("audio", "waveform_store", "index", "corpus", "waveforms", "check"),
+    "decode": ("audio", "waveform_store", "index", "corpus", "waveforms", "disk", "check"),
     "representations": ("buffers", "base", "spectrum", "*"),
     "transforms": (),
     "features": ("cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "listener"),
@@ -42,9 +42,9 @@ ORDER = {
         "distributed", "recipes", "plan", "validation", "tagger", "checkpoints", "loggers", "live", "gradient", "fit",
         "crossvalidation",
     ),
-    "papers": ("budget", "inputs", "reproduction", "run"),
+    "papers": ("budget", "inputs", "reproduction", "run", "command"),
     "report": ("tables", "page", "leaderboard", "dvc_experiments"),
-    "predict": (), "merge": (), "bench": ("peers", "roofline", "spectral", "*"), "cli": (),
+    "predict": (), "merge": (), "doctor": (), "bench": ("peers", "roofline", "spectral", "*"), "cli": (),
 }  # fmt: skip
 
 
@@ -137,8 +137,8 @@ def test_modules_stay_readable():
 
 
 WHOLE = {  # tests of more than a module, and of what is no module
-    "test_api", "test_docs", "test_doctests", "test_face", "test_own_music", "test_pipeline",
-    "test_reference_scattering", "test_sharing", "test_stage_scripts", "test_structure", "bench/test_bench",
+    "test_api", "test_docs", "test_doctests", "test_face", "test_guide", "test_own_music", "test_pipeline",
+    "test_reference_scattering", "test_sharing", "test_stage_scripts", "test_sweeps", "test_structure", "bench/test_bench",
     "representations/test_registry", "representations/test_ways", "report/test_report_stage",
 }  # fmt: skip
 
