@@ -136,7 +136,8 @@ def examine(config: Config, data: Path, name: str, tag: str | None = None) -> Ex
 def _section(title: str, meaning: str, found: Sequence[Mistake], top: int) -> str:
     if not found:
         return f"No {title}s: {meaning}.\n"
-    count = f"{len(found)} {title}{'s' * (len(found) > 1)}{f', the {top} surest' if len(found) > top else ''}"
+    some = "the surest" if top == 1 else f"the {top} surest"
+    count = f"{len(found)} {title}{'s' * (len(found) > 1)}{f', {some}' if len(found) > top else ''}"
     rows = [
         (m.tag, "-" if isnan(m.sure) else f"{m.sure:.2f}", f"{m.score:.3f}", f"{m.threshold:.3f}", m.clip_id, m.file)
         for m in found[:top]
