@@ -12,7 +12,7 @@ from earmark.config import ConfigError, load
 from earmark.corpus.label_table import Labelled, read_labels, write_labels
 from earmark.corpus.manifest import Clip, TagTable, read_manifest, write_manifest
 from earmark.errors import EarmarkError
-from earmark.evaluation.examine import examine, inputs, read, read_scores
+from earmark.evaluation.examine import examine, inputs, read
 from earmark.files import write_csv
 from earmark.models.saved import SavedModel
 
@@ -102,13 +102,6 @@ def test_of_several_seeds_scores_and_thresholds_are_means(place):
     np.testing.assert_allclose(judged.thresholds, [0.5, 0.5])
 
 
-def test_scores_without_seeds_are_read(tmp_path):
-    write_csv(tmp_path / "scores.csv", ["clip_id", "song", *TAGS], [["1", "a", 0.25, 0.5]])
-    found = read_scores(tmp_path / "scores.csv")
-    assert (found.clip_ids, found.tags, found.seeds) == (("1",), TAGS, ())
-    assert found.values.tolist() == [[0.25, 0.5]]
-
-
 def test_the_tables_name_clip_file_and_how_sure(place, capsys):
     assert run(place, "linear", "--top", "2") == 0
     shown = capsys.readouterr().out
@@ -189,12 +182,3 @@ def test_scores_of_other_labels_clips_seeds_or_models_are_refused(place, monkeyp
     write_manifest(data / "corpus/manifest.csv", manifest)
     monkeypatch.setattr(Model, "load", classmethod(lambda cls, path: cls((0.5, 0.5), ("slow", "loud"))))  # noqa: ARG005
     refused(place, "does not fit the tags of its models")
-
-
-def test_scores_that_are_cut_short_or_no_numbers_are_refused(place):
-    rows = [[c.clip_id, c.song, seed, 0.5, 0.5] for seed in (1, 2, 3) for c in CLIPS]
-    write_csv(place / "data/scores/three.csv", ["clip_id", "song", "seed", *TAGS], rows[:-1])
-    refused(place, "each seed must have the same clips in the same order")
-    rows[4][3] = "high"
-    write_csv(place / "data/scores/three.csv", ["clip_id", "song", "seed", *TAGS], rows)
-    refused(place, "could not convert string to float: 'high'")

@@ -14,9 +14,9 @@ from earmark.corpus.label_table import read_labels
 from earmark.corpus.manifest import read_manifest
 from earmark.errors import EarmarkError
 from earmark.evaluation import mistakes
-from earmark.evaluation.metrics import Array
 from earmark.evaluation.mistakes import FALSE_NEGATIVE, FALSE_POSITIVE, Confusion, Judged, Mistake
-from earmark.files import markdown_table, read_csv, write_csv
+from earmark.evaluation.scoring import read_scores
+from earmark.files import markdown_table, write_csv
 from earmark.models.saved import FILE, SavedModel, model_folders
 from earmark.sections import near
 
@@ -57,44 +57,6 @@ def inputs(config: Config, data: Path, name: str) -> Inputs:
     return found
 
 
-@dataclass(frozen=True)
-class Scores:
-    """The test split as an experiment has scored it: probabilities (clips, tags), the mean over the seeds.
-
-    seeds: empty if the file does not name them.
-    """
-
-    clip_ids: tuple[str, ...]
-    tags: tuple[str, ...]
-    values: Array
-    seeds: tuple[int, ...]
-
-
-def read_scores(path: Path) -> Scores:
-    """Read scores: clip_id, song, the seed unless the file has none, and a probability per tag.
-
-    Raises EarmarkError if it is something else, or if the seeds have not scored the same clips.
-    """
-    header, rows = read_csv(path, ["clip_id", "song"])
-    first = 3 if header[2:3] == ["seed"] else 2
-    blocks: dict[str, list[list[str]]] = {}
-    for row in rows:
-        blocks.setdefault(row[2] if first == 3 else "", []).append(row)
-    clips = {tuple(row[0] for row in block) for block in blocks.values()}
-    if len(clips) != 1:
-        raise EarmarkError(f"{path}: each seed must have the same clips in the same order; {_again(path.stem)}")
-    try:
-        values = np.array([[[float(v) for v in row[first:]] for row in block] for block in blocks.values()])
-        seeds = tuple(int(seed) for seed in blocks if first == 3)
-    except ValueError as error:
-        raise EarmarkError(f"{path}: {error}; {_again(path.stem)}") from None
-    return Scores(clips.pop(), tuple(header[first:]), values.mean(axis=0), seeds)
-
-
-def _again(name: str) -> str:
-    return f"run `dvc repro evaluate@{name}`"
-
-
 def read(config: Config, data: Path, name: str) -> Judged:
     """Return the test split as an experiment of params.yaml has scored it.
 
@@ -112,17 +74,17 @@ def read(config: Config, data: Path, name: str) -> Judged:
         (f"the clips of {files.labels}", rows.keys() >= set(scores.clip_ids)),
         (f"the clips of {files.manifest}", paths.keys() >= set(scores.clip_ids)),
         (f"the tags of its models in {data / 'models' / name}", {m.tags for m in models.values()} == {scores.tags}),
-        (f"experiments.{name}.seeds, {sorted(models)}", not scores.seeds or set(scores.seeds) == set(models)),
+        (f"experiments.{name}.seeds, {sorted(models)}", set(scores.seeds) == set(models)),
     ):
         if not fits:
-            raise EarmarkError(f"{files.scores} does not fit {what}; {_again(name)}")
+            raise EarmarkError(f"{files.scores} does not fit {what}; run `dvc repro evaluate@{name}`")
     chosen = [rows[clip] for clip in scores.clip_ids]
     return Judged(
         scores.clip_ids,
         [clips[row].song for row in chosen],
         [paths[clip] for clip in scores.clip_ids],
         scores.tags,
-        scores.values,
+        scores.values.mean(axis=0),
         table.values[chosen],
         np.mean([model.decisive for model in models.values()], axis=0),
     )
@@ -174,7 +136,8 @@ def examine(config: Config, data: Path, name: str, tag: str | None = None) -> Ex
 def _section(title: str, meaning: str, found: Sequence[Mistake], top: int) -> str:
     if not found:
         return f"No {title}s: {meaning}.\n"
-    count = f"{len(found)} {title}{'s' * (len(found) > 1)}{f', the {top} surest' if len(found) > top else ''}"
+    some = "the surest" if top == 1 else f"the {top} surest"
+    count = f"{len(found)} {title}{'s' * (len(found) > 1)}{f', {some}' if len(found) > top else ''}"
     rows = [
         (m.tag, "-" if isnan(m.sure) else f"{m.sure:.2f}", f"{m.score:.3f}", f"{m.threshold:.3f}", m.clip_id, m.file)
         for m in found[:top]
