@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import sys
 import time
@@ -39,16 +40,19 @@ def clone(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_twelve_experiments_are_queued_run_two_at_a_time_and_ranked(clone, tmp_path):
+def test_twelve_experiments_run_two_at_a_time_with_the_code_of_when_they_were_queued_and_are_ranked(clone, tmp_path):
     before = (clone.decoded(), clone.times("data/features/mel"), clone.run("git", "stash", "list"))
     together = "+experiments.cnn.learning_rate=" + ",".join(map(str, RATES))
     for change in [together, *list(SWEEP)[len(RATES) :]]:
         clone.run("dvc", "exp", "run", "--queue", "--set-param", change, "evaluate@cnn")
+    network = clone.folder / "src/earmark/models/convolutional.py"
+    network.write_text(network.read_text() + 'raise RuntimeError("edited while the queue runs")\n')
     begun = time.monotonic()
     clone.run("dvc", "exp", "run", "--run-all", "--jobs", "2")
     print(f"twelve experiments: {time.monotonic() - begun:.0f} s")
     status = clone.run("dvc", "queue", "status")
     assert len(re.findall(r"\bSuccess\b", status)) == 12, status
+    clone.run("git", "checkout", "--quiet", str(network))
     assert clone.run("git", "status", "--porcelain") == ""
     assert (clone.decoded(), clone.times("data/features/mel"), clone.run("git", "stash", "list")) == before
 
@@ -63,3 +67,31 @@ def test_twelve_experiments_are_queued_run_two_at_a_time_and_ranked(clone, tmp_p
     assert sorted(row["differs"] for row in rows if row["from"] != "workspace") == sorted(SWEEP.values())
     assert {row["experiment"] for row in rows if row["from"] != "workspace"} == {"cnn"}
     assert sorted(row["experiment"] for row in rows if row["from"] == "workspace") == ["cnn", "linear"]
+
+
+def test_whatever_an_experiment_depends_on_shows_in_params_diff(clone):
+    before = clone.params_now()
+    changes = {
+        "experiments.cnn.learning_rate": 0.01,
+        "experiments.cnn.network.dropout": 0.3,
+        "experiments.cnn.seeds": [1, 2],
+        "labels.top50.top": 2,
+        "recipes.quick.weight_decay": 0.1,
+        "representations.mel.n_mels": 56,
+        "waveforms.16000.samples": 29_000,
+    }
+    try:
+        content = clone.params_now()
+        for key, value in changes.items():
+            *path, last = key.split(".")
+            place = content
+            for part in path:
+                place = place.setdefault(part, {})
+            place[last] = value
+        clone.params(**content)
+        shown = json.loads(clone.run("dvc", "params", "diff", "--json"))["params.yaml"]
+        assert {key: found["new"] for key, found in shown.items()} == changes
+        table = clone.run("dvc", "params", "diff", "main")
+        assert re.search(r"^params.yaml +recipes\.quick\.weight_decay +- +0\.1$", table, re.M)
+    finally:
+        clone.params(**before)
