@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 from helpers import ROOT
-from helpers.clones import SMALL, Clone
+from helpers.clones import LINEAR, SMALL, Clone
 from helpers.music import tone, write_annotations, write_mp3
 from helpers.snippets import SECTIONS, Command, Snippet, commands, pasted, readme_lines, snippets
 
@@ -265,7 +265,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     write_mp3(folder / "clip.mp3", tone(29.2, 300))
     scattering = {"kind": "scattering", "rate": 16_000, "samples": 28_000, "T": 4096, "Q": [4, 1]}
     representations = {"scattering": scattering, "mel-song": SMALL["representations"]["mel"]}
-    linear = {"linear": {"representation": "scattering", "model": "linear"}}
+    linear = {"linear": LINEAR | {"representation": "scattering"}}
     clone.small(experiments=linear, representations=representations)
     clone.repro()
     clone.commit("The linear baseline on scattering")

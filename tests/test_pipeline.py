@@ -14,7 +14,7 @@ import time
 import h5py
 import pytest
 import yaml
-from helpers.clones import Clone, experiments
+from helpers.clones import LINEAR, Clone, experiments
 from helpers.music import tone, write_mp3
 
 
@@ -258,6 +258,44 @@ def test_songs_that_are_cut_into_segments_are_trained_on_all_and_scored_as_one(s
     metrics = json.loads((small.folder / "metrics/details/cnn.json").read_text())
     assert (metrics["test"]["clips"], metrics["test"]["missing_clips"]) == (2, 0)
     assert len((small.folder / "data/scores/cnn.csv").read_text().splitlines()) == 1 + 2
+    small.params(**before)
+    small.repro()
+
+
+def test_experiments_on_two_sets_of_labels_stand_in_one_file_and_each_runs_for_its_own(small):
+    before = small.params_now()
+    top50 = before["labels"]["top50"]
+    two = before["labels"] | {"one": top50 | {"top": 1, "clean": False, "split": "song"}}
+    also = {"also": LINEAR | {"labels": "one", "system": "linear"}}
+    small.params(labels=two, experiments=experiments() | also)
+    ran = small.repro()
+    assert set(ran) == {"labels@one", "standardize@mel-one", "train@also", "evaluate@also", "report"}, small.output
+    of = {name: (small.folder / f"data/labels/{name}/labels.csv").read_text().splitlines() for name in two}
+    assert [len(of[name][0].split(",")) - 4 for name in ("top50", "one")] == [3, 1]
+    splits = {name: {line.split(",")[0]: line.split(",")[3] for line in lines[1:]} for name, lines in of.items()}
+    assert any(splits["one"][clip] != split for clip, split in splits["top50"].items())
+    pairs = json.loads((small.folder / "metrics/comparison.json").read_text())
+    assert pairs
+    assert not [pair for pair in pairs if "also" in pair]  # other tags: no difference of theirs means anything
+    assert "top 1, raw, full, split song" in (small.folder / "docs/reproduction.md").read_text()
+    small.params(labels=two | {"one": two["one"] | {"top": 2}}, experiments=experiments() | also)
+    assert set(small.repro()) == {"labels@one", "standardize@mel-one", "train@also", "evaluate@also", "report"}
+    small.params(**before)
+    small.repro()
+
+
+def test_the_values_of_a_recipe_run_the_experiments_that_name_it(small):
+    before = small.params_now()
+    other = {"slow": before["recipes"]["quick"] | {"epochs": 1}}
+    second = {"second": experiments()["cnn"] | {"recipe": "slow"}}
+    small.params(recipes=before["recipes"] | other, experiments=experiments() | second)
+    small.repro()
+    small.commit("two recipes")
+    faster = {"slow": other["slow"] | {"learning_rate": 0.01}}
+    small.params(recipes=before["recipes"] | faster, experiments=experiments() | second)
+    assert small.repro() == ["train@second", "evaluate@second", "report"]
+    diff = small.run("dvc", "params", "diff")
+    assert "recipes.slow.learning_rate" in diff
     small.params(**before)
     small.repro()
 
