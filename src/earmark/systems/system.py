@@ -92,12 +92,16 @@ class System:
     note: str = ""
 
     @property
+    def any_length(self) -> bool:
+        """Whether its network is the same for any number of frames, so that it may be trained on parts of a clip."""
+        return self.family == "recurrent" and not self.options.get("transposed", False)
+
+    @property
     def quick(self) -> str | None:
         """The name of the recipe by which it learns in a few minutes."""
         if self.recipe is None:
             return None
-        any_length = self.family == "recurrent" and not self.options.get("transposed", False)
-        return "quick-recurrent" if any_length else "quick"
+        return "quick-recurrent" if self.any_length else "quick"
 
     def recipe_of(self, published: bool) -> Recipe | None:
         """Return its ``published`` recipe, or the quick one, with its excerpts; None if the network fits itself."""
