@@ -272,6 +272,33 @@ def test_a_long_value_is_shown_in_short(tmp_path):
     assert len(str(refused.value)) < 300
 
 
+def test_two_experiments_of_one_name_are_refused_with_both_lines(tmp_path):
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    line = "  linear: {representation: scattering, labels: top50, model: linear}\n"
+    assert text.count(line) == 1
+    (tmp_path / "params.yaml").write_text(text.replace(line, 2 * line), encoding="utf-8")
+    first = text[: text.index(line)].count("\n") + 1
+    with pytest.raises(ConfigError, match=rf"line {first + 1}: the key 'linear' stands in line {first} already"):
+        load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"recipe": "quik"}, "own.recipe must be one of quick, quick-recurrent, got 'quik': close to quick"),
+        ({"recipe": "quick", "epoch": 3}, "own: unknown key epoch, got 3: close to epochs; an experiment takes"),
+        ({"recipe": "quick", "epochs": 0}, "own.epochs: input should be greater than 0, got 0"),
+        ({"recipe": "quick", "switch": 3}, "own: switch goes with schedule: adam-then-sgd, got 'warm-cosine'"),
+        ({"epochs": 3}, "key experiments.own.optimizer is missing"),
+    ],
+)
+def test_a_recipe_and_values_of_one_are_judged_where_they_are_named(tmp_path, values, message):
+    experiment = {"representation": "mel", "labels": "top50", "model": "convolutional"} | values
+    with pytest.raises(ConfigError) as caught:
+        loaded_with(tmp_path, "experiments", "own", value=experiment)
+    assert message in str(caught.value)
+
+
 def test_only_a_demo_needs_to_say_how_it_is_rendered(tmp_path):
     mine = {"kind": "table", "audio": "music", "annotations": "music.csv"}
     loaded_with(tmp_path, "corpus", value=mine)

@@ -54,6 +54,13 @@ NOT_RUN = {
         "sed": "changes params.yaml: run below on a copy",
         "#": "a remark",
     },
+    "docs/watching.md": {
+        "dvc repro": "minutes: tests/training/test_live.py trains in a terminal of its own",
+        "EARMARK_LOGGER=": "minutes: tests/training/test_loggers.py trains with every logger",
+        "cat": "tests/training/test_loggers.py reads such a file",
+        "tensorboard": "no package of this project",
+        "earmark errors": "what it shows is the demo's: tests/evaluation/test_examine.py runs it",
+    },
 }
 NOT_SETTINGS = {"docs/cluster.md: Deployment": "needs a Kubernetes cluster"}
 

@@ -8,18 +8,13 @@ import sys
 import tomllib
 from datetime import date
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 import yaml
 from helpers import ROOT
 
 import earmark
-from earmark.config import CorpusConfig
-from earmark.corpus.manifest import CorpusError
 from earmark.storage import provenance
 
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -157,41 +152,3 @@ def test_the_tree_in_contributing_is_that_of_the_package():
     assert not [line for line in added if line.split()[-1] not in own], (
         "all but what is found by its name is in the tree"
     )
-
-
-def examples() -> dict[str, ModuleType]:
-    """The modules that CONTRIBUTING.md shows, each under the heading that it stands below."""
-    found = {}
-    for section in re.split(r"^## ", CONTRIBUTING, flags=re.M):
-        heading = section.partition("\n")[0].removeprefix("How to add a ")
-        for number, code in enumerate(re.findall(r"^```python\n(.*?)^```$", section, re.M | re.S)):
-            module = found[heading if number == 0 else f"{heading} {number}"] = ModuleType(f"example_{len(found)}")
-            exec(compile(code, f"CONTRIBUTING.md: {heading}", "exec"), module.__dict__)
-    return found
-
-
-def test_the_example_of_a_corpus_reads_one(tmp_path):
-    table = tmp_path / "acme.csv"
-    table.write_text("path,artist,tags\na/1.wav,Ann,slow;piano\nb/2.wav,Bob,fast\n", encoding="utf-8")
-    clips, tags = examples()["kind of corpus"].corpus(CorpusConfig(kind="table", audio=tmp_path, annotations=table))
-    assert [(clip.path, clip.artist) for clip in clips] == [("a/1.wav", "Ann"), ("b/2.wav", "Bob")]
-    assert tags.tags == ("slow", "piano", "fast")
-    np.testing.assert_array_equal(tags.values, [[1, 1, 0], [0, 0, 1]])
-    table.write_text("path,artist,tags\na/1.wav,Ann\n", encoding="utf-8")
-    with pytest.raises(CorpusError, match=r"acme\.csv, line 2: path, artist and tags expected, got 2 cells"):
-        examples()["kind of corpus"].corpus(CorpusConfig(kind="table", audio=tmp_path, annotations=table))
-
-
-def test_the_example_of_a_representation_transforms():
-    transform = examples()["representation"].build(rate=100, n_samples=50, hop=20)
-    found = transform(torch.full((3, 50), -0.5))
-    assert found.shape == (3, transform.n_frames, transform.n_dims) == (3, 2, 1)
-    assert found.is_contiguous()
-    assert (found == 0.5).all()
-    with pytest.raises(ValueError, match=r"hop must be in \(0, n_samples=50\], got 51"):
-        examples()["representation"].build(rate=100, n_samples=50, hop=51)
-
-
-def test_the_example_of_a_network_scores():
-    model = examples()["network"].build(n_tags=4, frames=10, dims=6, units=8)
-    assert model(torch.randn(2, 10, 6)).shape == (2, 4)

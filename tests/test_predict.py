@@ -108,11 +108,11 @@ def test_a_clip_of_the_corpus_has_the_scores_that_the_pipeline_gave_it(tmp_path,
     write_float_wav(hot, 4 * tone(1.9, 700))
     write_float_wav(quiet, np.stack([1e-3 * tone(1.2, 300), 2e-4 * tone(1.2, 900)], axis=1))
     place = fill(tmp_path, audio, annotations, dtype=dtype, policy=policy)
-    clips, scores = read_scores(place.evaluate("linear").scores)
+    scores = read_scores(place.evaluate("linear").scores)
     paths = {clip.clip_id: clip.path for clip in read_manifest(place.data / "corpus/manifest.csv")}
     predictor = open_predictor(place.params, None, place.data)
-    assert {paths[clip] for clip in clips} == {f"d/{hot.name}", f"d/{quiet.name}"}
-    for clip, expected in zip(clips, scores, strict=True):
+    assert {paths[clip] for clip in scores.clip_ids} == {f"d/{hot.name}", f"d/{quiet.name}"}
+    for clip, expected in zip(scores.clip_ids, scores.values[0], strict=True):
         found = predictor.predict(audio / paths[clip])
         assert found.segments == 1
         np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
@@ -121,10 +121,10 @@ def test_a_clip_of_the_corpus_has_the_scores_that_the_pipeline_gave_it(tmp_path,
 @pytest.mark.parametrize("segments", [None, 3])
 def test_a_corpus_that_is_heard_in_segments_has_the_scores_that_the_pipeline_gave_it(tmp_path, make_corpus, segments):
     place = fill(tmp_path, *make_corpus(seconds=4.0), policy="segments", segments=segments)
-    clips, scores = read_scores(place.evaluate("linear").scores)
+    scores = read_scores(place.evaluate("linear").scores)
     paths = {clip.clip_id: clip.path for clip in read_manifest(place.data / "corpus/manifest.csv")}
     predictor = open_predictor(place.params, None, place.data)
-    for clip, expected in zip(clips, scores, strict=True):
+    for clip, expected in zip(scores.clip_ids, scores.values[0], strict=True):
         found = predictor.predict(place.audio / paths[clip])
         assert found.segments == 3
         np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)

@@ -21,27 +21,30 @@ from earmark.storage import provenance
 ORDER = {
     "errors": (), "progress": (), "environment": (), "files": (), "strict_yaml": (), "yaml_edit": (),
     "storage": ("memory", "source", "provenance", "digests", "float16", "checksums", "makers", "shards", "store"),
-    "devices": (), "sections": (), "experiments": (), "config": (),
+    "devices": (), "sections": (), "doors": (), "experiments": (), "config": (),
     "corpus": (
         "manifest", "splits", "text", "rows", "label_table", "labels", "published_counts", "kinds", "registry",
         "choose", "read",
     ),
     "demo": ("orchestra", "scores", "plan", "tags", "arranging", "soundfont", "studio", "render"),
     "download": ("fetch", "archive", "magnatagatune"),
-    "decode": ("audio", "waveform_store", "index", "corpus", "waveforms", "check"),
+    "decode": ("audio", "waveform_store", "index", "corpus", "waveforms", "disk", "check"),
     "representations": ("buffers", "base", "spectrum", "*"),
     "transforms": (),
     "features": ("cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "listener"),
     "models": ("layers", "networks", "*", "saved"),
-    "evaluation": ("metrics", "bootstrap", "evaluate", "scoring", "experiment", "comparison"),
+    "evaluation": (
+        "metrics", "bootstrap", "evaluate", "scoring", "experiment", "comparison", "overlap", "revisions", "mistakes",
+        "examine",
+    ),
     "systems": ("recipes", "system", "published", "claims", "entries", "draft", "add", "listing"),
     "training": (
         "distributed", "recipes", "plan", "validation", "tagger", "checkpoints", "loggers", "live", "gradient", "fit",
         "crossvalidation",
     ),
-    "papers": ("budget", "inputs", "reproduction", "run"),
-    "report": ("tables", "page"),
-    "predict": (), "merge": (), "bench": ("peers", "roofline", "spectral", "*"), "cli": (),
+    "papers": ("budget", "inputs", "reproduction", "run", "command"),
+    "report": ("tables", "page", "leaderboard", "dvc_experiments"),
+    "predict": (), "merge": (), "doctor": (), "bench": ("peers", "roofline", "spectral", "*"), "cli": (),
 }  # fmt: skip
 
 
@@ -134,9 +137,9 @@ def test_modules_stay_readable():
 
 
 WHOLE = {  # tests of more than a module, and of what is no module
-    "test_api", "test_docs", "test_doctests", "test_face", "test_own_music", "test_pipeline",
-    "test_reference_scattering", "test_sharing", "test_stage_scripts", "test_structure", "bench/test_bench",
-    "representations/test_registry", "representations/test_ways", "report/test_report_stage",
+    "test_api", "test_docs", "test_doctests", "test_face", "test_guide", "test_own_music", "test_pipeline",
+    "test_reference_scattering", "test_sharing", "test_stage_scripts", "test_structure", "test_sweeps",
+    "bench/test_bench", "representations/test_registry", "representations/test_ways", "report/test_report_stage",
 }  # fmt: skip
 
 

@@ -24,7 +24,8 @@ class Recipe(Section):
         ``exponential``: times ``decay`` after every epoch.
         ``two-level``: 1 / (1 + ``local_decay`` i) at step i of an epoch; after ``patience`` epochs without a lower
         validation loss back to the best weights, and times ``decay`` (Dalla Longa et al., section 4).
-        ``two-level-printed``: the same, but times ``decay`` before the first such cut already, as their equation says.
+        ``two-level-printed``: their two equations as assignments, each of which takes the rate that the last one left:
+        the product of 1 / (1 + ``local_decay`` j) up to step i, and ``decay`` to the power of 1 + 2 + ... + cuts.
         ``warm-cosine``: a linear rise in the first epoch, then half a cosine down to zero.
         ``one-cycle``: up from 1/25 for three tenths of all steps, then down to 1/250,000 (Smith and Topin 2018).
         ``adam-then-sgd``: after ``switch`` epochs back to the best weights, and SGD with Nesterov momentum at

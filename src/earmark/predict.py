@@ -28,7 +28,6 @@ from earmark.models.saved import FILE, SavedModel
 from earmark.storage import provenance
 
 SUFFIX = ".safetensors"
-THRESHOLD = 0.5  # of a tag that has none from the validation split
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ class Predictor:
         """Return which tags are at or above their thresholds; of exclusive classes, only the most probable one."""
         if self.saved.exclusive:
             return np.arange(len(scores)) == scores.argmax()
-        return scores >= np.array([THRESHOLD if t is None else t for t in self.saved.thresholds])
+        return scores >= self.saved.decisive
 
 
 def load(path: str | Path) -> Predictor:

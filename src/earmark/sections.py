@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from earmark.errors import EarmarkError
 from earmark.storage import provenance
@@ -47,64 +46,21 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def complete(
-    given: Mapping[str, Any],
-    takes: Mapping[str, inspect.Parameter],
-    hint: str,
-    above: tuple[str, ...],
-    rare: object = "",
-) -> dict[str, Any]:
-    """Return the options of something that is built by a function, all of them, validated and ready for JSON.
-
-    given: those that are set. takes: the function's parameters, with types and defaults; one without a default is
-    required. hint: what explains an unknown key. above: the keys of params.yaml that lead to the options. rare: the
-    mark, in an annotation, of an option that is left out if it has its default.
-
-    Raises ConfigError if an option is unknown, missing or of another type.
-    """
-    fields: dict[str, Any] = {
-        key: (_type(p.annotation), ... if p.default is p.empty else p.default) for key, p in takes.items()
-    }
-    try:
-        options = create_model("Options", __base__=Section, **fields).model_validate(dict(given))
-    except ValidationError as error:
-        raise ConfigError("\n".join(explain(e, hint, *above) for e in error.errors())) from None
-    idle = {
-        key
-        for key, field in type(options).model_fields.items()
-        if rare in field.metadata and getattr(options, key) == field.default
-    }
-    return options.model_dump(mode="json", exclude=idle)
-
-
-def _type(annotation: Any) -> Any:
-    """Return the type that validates an option: its annotation, with int limited to 32 bits, or Any without one."""
-    if annotation is inspect.Parameter.empty:
-        return Any
-    return Annotated[int, Field(gt=-(2**31), lt=2**31)] if annotation is int else annotation
-
-
-def parameters(function: Any, *but: str) -> dict[str, inspect.Parameter]:
-    """Return the parameters of a function or class by name, except those named and ``*args`` and ``**kwargs``."""
-    takes = inspect.signature(function, eval_str=True).parameters
-    variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    return {key: p for key, p in takes.items() if key not in but and p.kind not in variable}
-
-
 def in_one_line(error: ValidationError) -> str:
     """Return what is wrong with settings that were stored, without pydantic's own words."""
     return "; ".join(explain(each, "unknown here") for each in error.errors())
 
 
-def explain(error: Any, hint: str, *above: str) -> str:
+def explain(error: Any, hint: str, *above: str, names: Iterable[str] = ()) -> str:
     """Return one of pydantic's errors as ``key: limit, got value``.
 
-    hint: what explains an unknown key. above: the keys that lead to what was validated.
+    hint: what explains an unknown key. above: the keys that lead to what was validated. names: the keys that there are,
+    of which those that look like an unknown one are told.
     """
     key = ".".join(map(str, (*above, *error["loc"])))
     got = reprlib.repr(error["input"])
     if error["type"] == "extra_forbidden":
-        return f"unknown key {key}, got {got}: {hint}"
+        return f"unknown key {key}, got {got}: {hint}{near(error['loc'][-1], names)}"
     if error["type"] == "missing":
         return f"key {key} is missing"
     if error["type"] in ("model_type", "dict_type"):

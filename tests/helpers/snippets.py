@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from helpers import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+GUIDE = sorted((ROOT / "docs/guide").glob("*.md"))  # tests/test_guide.py runs these
+PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").rglob("*.md")) - set(GUIDE))]
 PROMPT = re.compile(r"^(?:\w+)?\$ ")
 SECTIONS = {
     "corpus",
@@ -52,8 +53,8 @@ class Command:
         return f"{self.snippet}: {self.line.splitlines()[0][:40]}"
 
 
-def snippets() -> Iterator[Snippet]:
-    for page in PAGES:
+def snippets(pages: Sequence[Path] = PAGES) -> Iterator[Snippet]:
+    for page in pages:
         yield from _of(page)
 
 

@@ -20,9 +20,9 @@ def split(clips=24, seed=0) -> Split:
 class Small(nn.Module):
     """Two layers with dropout, so that random numbers matter."""
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: int = 12) -> None:
         super().__init__()
-        self.net = nn.Sequential(nn.Flatten(), nn.Linear(12, 16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 2))
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(inputs, 16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 2))
 
     def forward(self, features):
         return self.net(features)

@@ -1,12 +1,14 @@
-"""The embedding of a clip is what its logits are computed from, whatever the family of the network."""
+"""A network by its name and options, and the embedding of a clip, which its logits are computed from."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from helpers.own_code import write_own as write_own
 from torch import nn
 
 from earmark.models import networks
+from earmark.sections import ConfigError, one_of
 from earmark.storage import provenance
 from earmark.systems import published
 
@@ -54,3 +56,48 @@ def test_a_network_without_a_linear_layer_has_no_embedding():
         networks.embed(boosting, torch.randn(3, 8, 433))
     with pytest.raises(ValueError, match=r"Flatten runs no nn\.Linear, whose input would be the embedding"):
         networks.embed(nn.Flatten(), torch.randn(3, 7, 4))
+
+
+OWN = "def build(n_tags, frames, dims, *, units: int = 64, layers: int, rate=0.5): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"layers": 1, "unit": 5},
+            "unknown key experiments.x.network.unit, got 5: mine takes units, layers, rate: close",
+        ),
+        ({"layers": 1, "zoom": 5}, "unknown key experiments.x.network.zoom, got 5: mine takes units, layers, rate"),
+        ({}, "key experiments.x.network.layers is missing"),
+        ({"layers": "two"}, "experiments.x.network.layers: input should be a valid integer, unable to parse"),
+        ({"layers": 1, "n_tags": 3}, "unknown key experiments.x.network.n_tags, got 3: mine takes units, layers, rate"),
+    ],
+)
+def test_options_are_those_of_the_signature(write_own, given, message):
+    write_own(OWN)
+    assert networks.resolve("mine", {"layers": 2}) == {"units": 64, "layers": 2, "rate": 0.5}
+    with pytest.raises(ConfigError) as caught:
+        networks.resolve("mine", given, "experiments", "x", "network")
+    assert str(caught.value).startswith(message)
+
+
+def test_a_network_without_options_says_so_and_one_with_open_ones_takes_any(write_own):
+    write_own("def build(n_tags, frames, dims): ...\n")
+    with pytest.raises(ConfigError, match=r"unknown key network\.units, got 5: mine takes no options$"):
+        networks.resolve("mine", {"units": 5}, "network")
+    write_own("def build(n_tags, frames, dims, *, units: int = 3, **options): ...\n")
+    assert networks.resolve("mine", {"depth": 2}) == {"units": 3, "depth": 2}
+    write_own("def build(**options): ...\n")
+    assert networks.resolve("mine", {"depth": 2}) == {"depth": 2}
+
+
+def test_a_file_without_build_is_named_where_the_model_is_set(tmp_path, monkeypatch):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/mine.py").write_text("def built(n_tags, frames, dims): ...\n")
+    (tmp_path / "models/fine.py").write_text("def build(n_tags, frames, dims): ...\n")
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
+    with pytest.raises(ValueError, match=r"got 'mine': mine\.py is there, but has no `build` at its top level$"):
+        one_of("models", "mine")
+    with pytest.raises(ValueError, match=r"must be one of fine, got 'fin': close to fine$"):
+        one_of("models", "fin")

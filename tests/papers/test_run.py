@@ -285,7 +285,9 @@ def test_several_systems_have_a_process_each_and_one_that_fails_does_not_stop_th
 
 def test_a_system_whose_process_is_killed_is_named(place, capsys, monkeypatch):
     ended = iter([-9, 0])
-    monkeypatch.setattr("earmark.cli.subprocess.run", lambda *_, **__: SimpleNamespace(returncode=next(ended)))
+    monkeypatch.setattr(
+        "earmark.papers.command.subprocess.run", lambda *_, **__: SimpleNamespace(returncode=next(ended))
+    )
     assert papers(place, "sample-cnn-song", "linear") == 9
     assert capsys.readouterr().err == "sample-cnn-song: killed by signal 9, of lack of memory perhaps\n"
 

@@ -63,6 +63,39 @@ def test_a_cross_validation_is_in_the_report_and_leaves_with_its_line_in_the_set
     assert settled.repro() == []
 
 
+def test_an_experiment_of_several_seeds_has_a_mean_a_deviation_and_an_ensemble(settled):
+    """One process trains them; each has its model, and adding a seed changes no byte of those that were there."""
+    settled.params(experiments=TWO | {"cnn": experiments()["cnn"] | {"seeds": [1, 7]}})
+    assert set(settled.repro()) == {"train@cnn", "evaluate@cnn", "report"}, settled.output
+    models = settled.folder / "data/models/cnn"
+    assert sorted(path.relative_to(models).as_posix() for path in models.rglob("*.safetensors")) == [
+        "seed-1/model.safetensors", "seed-7/model.safetensors",
+    ]  # fmt: skip
+    figures = json.loads((settled.folder / "metrics/experiments/cnn.json").read_text())
+    assert list(figures) == ["roc_auc", "low", "high", "pr_auc", "deviation"]
+    details = json.loads((settled.folder / "metrics/details/cnn.json").read_text())
+    each = details["test"]["roc_auc"]["each"]
+    assert figures["roc_auc"] == pytest.approx(sum(each) / 2)
+    assert [training["seed"] for training in details["training"]] == [1, 7]
+    lines = (settled.folder / "data/scores/cnn.csv").read_text().splitlines()
+    assert [line.split(",")[2] for line in lines] == ["seed", "1", "1", "7", "7"]
+    curves = (settled.folder / "metrics/training/cnn.csv").read_text().splitlines()
+    assert curves[0].startswith("seed,epoch,")
+    assert [line.split(",")[0] for line in curves[1:]] == ["1", "7"]
+    page = (settled.folder / "metrics/report.md").read_text()
+    assert "| cnn, ensemble of 2 " in page
+    first = (models / "seed-1/model.safetensors").read_bytes()
+    settled.params(experiments=TWO | {"cnn": experiments()["cnn"] | {"seeds": [1]}})
+    settled.repro("evaluate@cnn")
+    assert (models / "model.safetensors").read_bytes() == first
+    assert "tags" in settled.run("earmark", "predict", "--model", "cnn", "--json", next_file(settled))
+
+
+def next_file(clone):
+    """Some file of the corpus."""
+    return str(next((clone.folder / "corpus/audio").glob("*/*.mp3")))
+
+
 def test_a_report_that_fails_leaves_what_git_holds_of_it(settled):
     settled.params(evaluation={"resamples": -1, "seed": 1})
     settled.repro("--single-item", "report", code=255)

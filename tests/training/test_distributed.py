@@ -41,7 +41,9 @@ def assert_same(first, second):
 
 
 def test_two_processes_learn_what_one_learns_and_one_of_them_writes(alone, tmp_path):
-    both = train(tmp_path, EARMARK_DEVICES="2")
+    both = train(tmp_path, EARMARK_DEVICES="2", EARMARK_LOGGER="csv", EARMARK_LOGS=str(tmp_path / "logs"))
+    (log,) = (tmp_path / "logs").rglob("metrics.csv")
+    assert len(log.read_text().splitlines()) == 1 + len(both[0]["curves"])
     assert both[0]["writers"] == alone[0]["writers"] == 1
     assert (alone[0]["processes"], both[0]["processes"]) == (1, 2)
     assert_same(alone, both)

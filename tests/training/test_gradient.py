@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.plans import recipe
 from helpers.splits import Small, split
 
 from earmark.evaluation.metrics import macro_roc_auc
 from earmark.experiments import Recipe
 from earmark.training import gradient
 from earmark.training.gradient import Task
+from earmark.training.tagger import Tagger
 
 RECIPE = Recipe(optimizer="adam", learning_rate=1e-2, batch=8, epochs=4, patience=4)
 WILD = Recipe(
@@ -80,3 +82,97 @@ def test_going_back_to_the_best_weights_the_two_level_recipe_forgets_its_momentu
     train(WILD)
     assert any(cut for cut, _ in kept)
     assert all((size == 0) == cut for cut, size in kept)
+
+
+def spy(monkeypatch):
+    """The weights after every step, and the optimizer of every epoch."""
+    steps, optimizers = [], []
+    after = Tagger.on_train_batch_end
+    begin = gradient.BestWeights.on_train_epoch_start
+
+    def stepped(self, *arguments):
+        steps.append({name: value.detach().clone() for name, value in self.model.named_parameters()})
+        after(self, *arguments)
+
+    def begun(best, trainer, module):
+        begin(best, trainer, module)
+        optimizers.append(type(trainer.optimizers[0]).__name__)
+
+    monkeypatch.setattr(Tagger, "on_train_batch_end", stepped)
+    monkeypatch.setattr(gradient.BestWeights, "on_train_epoch_start", begun)
+    return steps, optimizers
+
+
+@pytest.mark.parametrize("average", ["ema", "swa"])
+def test_the_scored_weights_are_the_mean_of_those_of_the_steps_that_the_recipe_names(monkeypatch, average):
+    steps, _ = spy(monkeypatch)
+    found = recipe(learning_rate=1e-2, batch=8, epochs=4, average=average, ema_decay=0.5, swa_start=0.5)
+    model, learnt = train(found)
+    per_epoch = len(steps) // 4
+    upto = (learnt.best_epoch + 1) * per_epoch
+    for name, value in model.named_parameters():
+        values = [step[name] for step in steps[:upto]]
+        if average == "swa":
+            late = values[2 * per_epoch :]
+            expected = torch.stack(late).mean(dim=0) if late else values[-1]
+        else:
+            expected = values[0]
+            for later in values[1:]:
+                expected = 0.5 * expected + 0.5 * later
+        torch.testing.assert_close(value.detach(), expected, rtol=1e-5, atol=1e-6)
+    assert states_equal(model, train(found)[0])
+    assert not states_equal(model, train(found.model_copy(update={"average": "none"}))[0])
+
+
+def test_adam_gives_way_to_sgd_at_the_best_weights(monkeypatch):
+    _, optimizers = spy(monkeypatch)
+    found = recipe(
+        schedule="adam-then-sgd", batch=8, epochs=6, patience=9, switch=3, sgd_learning_rate=0.5, cut_every=2, decay=0.1
+    )
+    _, learnt = train(found)
+    assert optimizers == ["Adam"] * 3 + ["SGD"] * 3
+    assert [row[4] for row in learnt.curves] == pytest.approx([1e-3, 1e-3, 1e-3, 0.5, 0.5, 0.05])
+
+
+def test_smoothed_labels_keep_the_scores_from_the_ends():
+    """With half of the smoothing to each side the loss is least at a score of 0.75 or 0.25."""
+    sure = recipe(learning_rate=0.1, batch=24, epochs=60, patience=99)
+    scores = [
+        torch.sigmoid(train(sure.model_copy(update={"label_smoothing": value}))[0].eval()(split().features))
+        for value in (0.0, 0.5)
+    ]
+    assert scores[0].max() > 0.99
+    assert scores[1].max() < 0.9
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"average": "ema"}, {"average": "swa", "swa_start": 0.25}, {"masks": 1, "mask_dims": 0.5},
+     {"schedule": "adam-then-sgd", "switch": 1, "sgd_learning_rate": 0.1, "cut_every": 2, "decay": 0.5},
+     {"excerpt": 2, "excerpts": 3, "places": "fixed"}],
+)  # fmt: skip
+def test_whatever_the_recipe_a_killed_run_goes_on_bit_by_bit(tmp_path, monkeypatch, values):
+    found = recipe(**{"learning_rate": 1e-2, "batch": 8, "epochs": 4} | values)
+
+    def task():
+        torch.manual_seed(0)
+        frames = found.frames(4)
+        return Task(Small(3 * frames), found, 5, split(), split(16, 1))
+
+    undisturbed = task()
+    learnt = gradient.train(undisturbed)
+    begin = gradient.BestWeights.on_train_epoch_start
+
+    def killed(best, trainer, module):
+        if trainer.current_epoch == 2:
+            raise RuntimeError("killed")
+        begin(best, trainer, module)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gradient.BestWeights, "on_train_epoch_start", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            gradient.train(task(), tmp_path)
+    resumed = task()
+    again = gradient.train(resumed, tmp_path)
+    assert again.curves == learnt.curves
+    assert states_equal(resumed.model, undisturbed.model)

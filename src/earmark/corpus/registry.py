@@ -10,6 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
+from earmark import doors
 from earmark.storage import provenance
 
 
@@ -19,7 +20,11 @@ def kinds() -> list[str]:
 
 
 def module(kind: str) -> ModuleType:
-    """Return the module of a kind. kind: one of ``kinds()``."""
+    """Return the module of a kind. kind: one of ``kinds()``.
+
+    Raises ConfigError, with the file and the line, if it cannot be imported.
+    """
+    doors.opened("corpus.kinds", kind)
     return import_module(f"earmark.corpus.kinds.{kind}")
 
 

@@ -101,9 +101,7 @@ def evaluate_models(
     test, scores = found[0][0], np.stack([scores for _, scores in found])
     chosen = [[np.nan if value is None else value for value in one.thresholds] for one in saved]
     songs = [clip.song for clip in test.clips]
-    result = evaluate(
-        scores, test.targets.numpy(), songs, test.tags, config.resamples, config.seed, np.array(chosen)[0]
-    )
+    result = evaluate(scores, test.targets.numpy(), songs, test.tags, config.resamples, config.seed, np.array(chosen))
     return test, scores, result
 
 

@@ -84,7 +84,8 @@ class HistogramBoosting(nn.Module):
             baseline, trees = zip(*(self._boosted(inputs, column) for column in targets.T), strict=True)
         self.baseline.copy_(torch.tensor(baseline))
         self.trees.plant(trees)
-        parts = torch.split(mean_and_deviation(valid[0]), 64)  # clips at a time: there are many trees
+        heard = mean_and_deviation(valid[0])
+        parts = [heard[start : start + 64] for start in range(0, len(heard), 64)]  # clips at a time: trees are many
         staged = self.baseline[:, None] + torch.cat([self.trees.each(part).cumsum(dim=2) for part in parts])
         valid_targets = valid[1].numpy()
         tried = [

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-import traceback
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from earmark.sections import ConfigError, complete, parameters
+from earmark import doors
+from earmark.sections import ConfigError
 
 Measure = Callable[[NDArray[np.float64], NDArray[np.float32]], float]  # of scores and targets, both (clips, tags)
 
@@ -35,9 +33,12 @@ def network(family: str, n_tags: int, frames: int, dims: int, options: Mapping[s
     """Build a network of a family: features (batch, frames, dims) -> logits (batch, n_tags).
 
     family: a module of ``earmark.models``. options: the keyword arguments of its ``build``. Raises ValueError if the
-    input does not suit the network, and ConfigError if the module cannot be imported.
+    input does not suit the network, and ConfigError if the module cannot be imported or builds no torch module.
     """
-    return _build(family)(n_tags=n_tags, frames=frames, dims=dims, **options)
+    found = doors.opened("models", family)(n_tags=n_tags, frames=frames, dims=dims, **options)
+    if not isinstance(found, nn.Module):
+        raise ConfigError(f"`build` of models/{family}.py must return a torch.nn.Module, got {type(found).__name__}")
+    return found
 
 
 def resolve(family: str, given: Mapping[str, Any], *above: str) -> dict[str, Any]:
@@ -47,25 +48,7 @@ def resolve(family: str, given: Mapping[str, Any], *above: str) -> dict[str, Any
 
     Raises ConfigError if an option is unknown, missing or of another type, or if the module cannot be imported.
     """
-    build = _build(family)
-    takes = parameters(build, "n_tags", "frames", "dims")
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(build).parameters.values())
-    others = {key: value for key, value in given.items() if open_ended and key not in takes}
-    hint = f"{family} takes {', '.join(takes) or 'no options'}"
-    known = {key: value for key, value in given.items() if key not in others}
-    return complete(known, takes, hint, above) | others
-
-
-def _build(family: str) -> Callable[..., nn.Module]:
-    """Import a family. Raises ConfigError, with the file and the line, if that fails: it may be a user's own."""
-    try:
-        found: Callable[..., nn.Module] = import_module(f"earmark.models.{family}").build
-    except SyntaxError as error:
-        raise ConfigError(f"{error.filename}, line {error.lineno}: {error.msg}") from None
-    except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        raise ConfigError(f"{last.filename}, line {last.lineno}: {type(error).__name__}: {error}") from None
-    return found
+    return doors.complete("models", family, given, above, ("n_tags", "frames", "dims"), others=True)
 
 
 def embed(network: nn.Module, features: Tensor) -> Tensor:

@@ -116,6 +116,11 @@ class SavedModel:
             **plain, representation=representation, waveform=waveform, standardizer=standardizer, weights=weights
         )
 
+    @property
+    def decisive(self) -> NDArray[np.float64]:
+        """Return the score from which each tag is predicted, (tags,): its threshold, 0.5 for a tag without one."""
+        return np.array([0.5 if threshold is None else threshold for threshold in self.thresholds])
+
     def build(self) -> nn.Module:
         """Return the network with its weights, ready to score.
 

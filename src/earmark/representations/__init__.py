@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from earmark.config import RepresentationConfig
     from earmark.representations.base import Representation
 
+INPUTS = ("rate", "n_samples")  # what `build` takes beside the options of the kind
+
 
 def kinds() -> tuple[str, ...]:
     """Return the names of all kinds, sorted. They are read from the files, and no transform is imported."""
@@ -24,9 +26,9 @@ def kinds() -> tuple[str, ...]:
 
 def options(kind: str) -> dict[str, inspect.Parameter]:
     """Return the options of a kind by name, as parameters with type and default: all but `rate` and `n_samples`."""
-    from earmark.sections import parameters
+    from earmark import doors
 
-    return parameters(_build(kind), "rate", "n_samples")
+    return doors.options("representations", kind, *INPUTS)
 
 
 def resolve(config: RepresentationConfig, name: str | None = None) -> RepresentationConfig:
@@ -37,15 +39,13 @@ def resolve(config: RepresentationConfig, name: str | None = None) -> Representa
 
     name: what errors call it, the entry of `representations` in params.yaml (default: the kind).
 
-    Raises ConfigError if an option is unknown, missing or of another type.
+    Raises ConfigError if the kind's file cannot be used, or if an option is unknown, missing or of another type.
     """
+    from earmark import doors
     from earmark.representations.base import RARE
-    from earmark.sections import complete
 
-    takes = options(config.kind)
-    hint = f"{config.kind} takes {', '.join(takes) or 'no options'}"
-    found = complete(config.options(), takes, hint, ("representations", name or config.kind), RARE)
-    return config.with_options(found)
+    above = ("representations", name or config.kind)
+    return config.with_options(doors.complete("representations", config.kind, config.options(), above, INPUTS, RARE))
 
 
 def of(config: RepresentationConfig, name: str | None = None) -> Representation:
@@ -53,15 +53,21 @@ def of(config: RepresentationConfig, name: str | None = None) -> Representation:
 
     name: what errors call it, as in `resolve`.
 
-    Raises ConfigError as `resolve` does, and if an option is out of its limits.
+    Raises ConfigError as `resolve` does, if an option is out of its limits, and if the kind's own code fails.
     """
-    from earmark.config import ConfigError
+    from earmark import doors
+    from earmark.sections import ConfigError
 
     config = resolve(config, name)
     try:
         return build(config.kind, rate=config.rate, n_samples=config.samples, name=name, **config.options())
     except ValueError as error:
         raise ConfigError(str(error)) from None
+    except MemoryError:
+        raise
+    except Exception as error:
+        where = f"representations.{name or config.kind}"
+        raise ConfigError(f"{where}: {doors.fault(error, 'representations', config.kind)}") from error
 
 
 def build(kind: str, *, rate: int, n_samples: int, name: str | None = None, **options: Any) -> Representation:

@@ -14,10 +14,15 @@ from functools import cache
 from pathlib import Path
 from typing import TypeGuard
 
+from earmark.errors import EarmarkError
+
 
 def read_source(file: Path) -> str:
-    """Return the text of a module, without a byte order mark."""
-    return file.read_text(encoding="utf-8-sig")  # and with \n for every line end
+    """Return the text of a module, without a byte order mark. Raises EarmarkError if it is not UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8-sig")  # and with \n for every line end
+    except UnicodeDecodeError as error:
+        raise EarmarkError(f"{file} is not UTF-8 at byte {error.start}: save it in that encoding") from None
 
 
 def syntax_tree(source: str, name: str = "<source>") -> ast.AST:

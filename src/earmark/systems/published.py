@@ -59,7 +59,7 @@ def _song(name: str, count: int, printed: str, auc: float, **row: Any) -> System
     published = {"roc_auc": auc}
     return System(
         name, SONG_2018, "recurrent", recipe="song-2018", options=options, parameters=count, printed=printed,
-        published=published, labels=RAW, **heard,
+        published=published, any_length=not options.get("transposed", False), labels=RAW, **heard,
     )  # fmt: skip
 
 
@@ -101,8 +101,8 @@ SONG_ROWS = (
     ),
     System(
         "mirex-5l-512h-lstm", MIREX_2018, "recurrent", SCATTERING, 114, 433, "mirex-2018",
-        {"cell": "lstm-paper", "layers": 5, "units": 512, "initialization": "glorot"}, task="classes", outputs=10,
-        parameters=10_339_338, note="genre has 10 classes, mood 5",
+        {"cell": "lstm", "layers": 5, "units": 512, "initialization": "glorot"}, task="classes", outputs=10,
+        any_length=True, parameters=10_339_338, note="genre has 10 classes, mood 5",
     ),
 )  # fmt: skip
 _AS_FUSED = "torch's fused cell, for speed: its dropout acts between the layers"
@@ -125,9 +125,10 @@ LOG_ROWS = (
 )  # fmt: skip
 FUSED_ROWS = tuple(_fused(row) for row in SONG_ROWS if row.options.get("cell") in _STEPWISE.values())
 _FUSED = {row.name: row for row in FUSED_ROWS}
-_TIME = f"time as time: what the text of Song et al. says, and their counts do not; {_AS_FUSED}"
+_TIME = f"time as time: what the text of Song et al. says, and their counts do not; {_AS_FUSED}; our initial weights"
 _MEL_TIME: dict[str, Any] = {
-    "note": _TIME, "representation": MEL_16K, "frames": 1813, "options": {"transposed": False},
+    "note": _TIME, "representation": MEL_16K, "frames": 1813, "any_length": True,
+    "options": {"transposed": False, "initialization": "orthogonal"},
 }  # fmt: skip
 _CQT_TIME: dict[str, Any] = {**_MEL_TIME, "representation": CQT_256}
 TIME_ROWS = (
@@ -157,6 +158,7 @@ DALLA_LONGA_ROWS = (
     MEL_BILSTM,
     replace(
         MEL_BILSTM, name="mel-bilstm-segments", representation=_dalla_longa_mel(465_984, 512), n_excerpts=4,
+        places="fixed",
         note="four segments a song of 227 frames each, the width of the printed network, which takes a hop of 512",
     ),
     replace(

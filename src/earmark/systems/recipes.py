@@ -23,6 +23,10 @@ RECIPES = {
         optimizer="sgd", learning_rate=1e-2, schedule="two-level", batch=32, epochs=100, patience=5, decay=0.5,
         local_decay=5e-4,
     ),
+    "dalla-longa-printed": Recipe(
+        optimizer="sgd", learning_rate=1e-2, schedule="two-level-printed", batch=32, epochs=100, patience=5, decay=0.5,
+        local_decay=5e-4,
+    ),
     "panwar": Recipe(**_ADAM),
     "choi-2016": Recipe(**_ADAM),
     "won-2020": Recipe(

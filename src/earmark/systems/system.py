@@ -64,7 +64,9 @@ class System:
 
     family, options: the module of the network under ``earmark.models``, and the network's options. The network sees
     ``frames`` x ``dims`` at one time. If n_excerpts is above 1, it is trained on excerpts of a clip, with the clip's
-    labels, and the clip's scores are the mean over so many excerpts.
+    labels, and the clip's scores are the mean over so many excerpts; places: where these lie in training.
+
+    any_length: the network reads any number of frames, one after another.
 
     recipe: the name of its recipe in ``systems.recipes``, None if the network fits itself. parameters: their exact
     number for ``outputs`` tags or classes; if counting is "keras", it includes batch norm's running statistics, as
@@ -84,6 +86,8 @@ class System:
     task: Literal["tags", "classes"] = "tags"
     outputs: int = 50
     n_excerpts: int = 1
+    places: Literal["random", "fixed"] = "random"
+    any_length: bool = False
     parameters: int | None = None
     counting: Literal["trainable", "keras"] = "trainable"
     printed: str | None = None
@@ -108,6 +112,9 @@ class System:
         name = self.recipe if published else self.quick
         return None if name is None else RECIPES[name].model_copy(update=self.excerpts())
 
-    def excerpts(self) -> dict[str, int]:
+    def excerpts(self) -> dict[str, Any]:
         """Return the values of a recipe that say which excerpts it was published on, none if it hears whole clips."""
-        return {"excerpt": self.frames, "excerpts": self.n_excerpts} if self.n_excerpts > 1 else {}
+        if self.n_excerpts == 1:
+            return {}
+        places = {} if self.places == "random" else {"places": self.places}
+        return {"excerpt": self.frames, "excerpts": self.n_excerpts, **places}

@@ -76,7 +76,7 @@ def fit(
     n_tags = len(train.tags)
     model = plan.build(n_tags, *train.features.shape[1:])
     if isinstance(model, SelfFitting):
-        return Fitted(model, plan, seed, _fit_itself(model, train, valid))
+        return Fitted(model, plan, seed, _fit_itself(plan, model, train, valid))
     assert plan.recipe is not None  # Plan.build sees to it
     plan.require_logits(model, train.features[:2, : plan.frames(train.features.shape[1])], n_tags)
     batch = plan.recipe.batch
@@ -89,10 +89,11 @@ def fit(
         raise DivergedError(f"{plan.where}: {error}") from None
 
 
-def _fit_itself(model: SelfFitting, train: Split, valid: Split) -> Learnt:
-    """Let a network fit itself on whole clips."""
-    tried = model.fit((train.features, train.targets), (valid.features, valid.targets), macro_roc_auc)
-    return Learnt([], 0, train.features.shape[1], 1, max(auc for _, auc in tried))
+def _fit_itself(plan: Plan, model: nn.Module, train: Split, valid: Split) -> Learnt:
+    """Let a network fit itself on whole clips. Raises ConfigError if its own code fails, or gives something else."""
+    plan.require_logits(model, train.features[:2], len(train.tags))
+    tried = plan.tried(model, (train.features, train.targets), (valid.features, valid.targets), macro_roc_auc)
+    return Learnt([], 0, train.features.shape[1], 1, max(measure for _, measure in tried))
 
 
 def saved_model(

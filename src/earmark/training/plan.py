@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from earmark import doors
 from earmark.config import Config, ConfigError
+from earmark.errors import EarmarkError
 from earmark.experiments import ExperimentConfig, Recipe
 from earmark.models import networks
-from earmark.models.networks import SelfFitting
+from earmark.models.networks import Measure, SelfFitting
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,24 @@ class Plan:
     def build(self, n_tags: int, of_clip: int, dims: int) -> nn.Module:
         """Build the network for clips (of_clip, dims), or for excerpts of them.
 
-        Raises ConfigError if the input does not suit it, and if it needs a recipe but has none, or the other way round.
+        Raises ConfigError if the input does not suit it, if its own code fails, and if it needs a recipe but has none,
+        or the other way round.
         """
         if n_tags < 1:
             raise ConfigError(f"{self.where}: there must be at least one tag to learn, got {n_tags}")
         frames = self.frames(of_clip)
         try:
             network = networks.network(self.family, n_tags, frames, dims, self.options)
+        except ConfigError as error:
+            raise ConfigError(f"{self.where}: {error}") from None
         except ValueError as error:
             raise ConfigError(
                 f"{self.where}: {self.family} does not fit an input of {frames} frames of {dims} dims: {error}"
             ) from None
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ConfigError(f"{self.where}: {doors.fault(error, 'models', self.family)}") from error
         if isinstance(network, SelfFitting) and self.recipe is not None:
             raise ConfigError(f"{self.where}.recipe: {self.family} fits itself and takes no recipe, nor values of one")
         if not isinstance(network, SelfFitting) and self.recipe is None:
@@ -65,17 +73,37 @@ class Plan:
         try:
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
                 logits = network.eval()(clips)
+        except MemoryError:
+            raise
         except Exception as error:
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            raise ConfigError(
-                f"{told} (frames, dims) and failed: {type(error).__name__}: {error} "
-                f"({last.filename}, line {last.lineno})"
-            ) from error
+            fault = doors.fault(error, "models", self.family)
+            raise ConfigError(f"{told} (frames, dims) and failed: {fault}") from error
         finally:
             network.train(training)
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         if shape != (len(clips), n_tags):
             raise ConfigError(f"{told} (frames, dims) and must return logits {(len(clips), n_tags)}, but gave {shape}")
+
+    def tried(
+        self, network: nn.Module, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], measure: Measure
+    ) -> list[tuple[float, float]]:
+        """Let a network fit itself and return the (setting, measure) pairs that it tried.
+
+        Raises ConfigError if its own code fails, or if it returns something else.
+        """
+        assert isinstance(network, SelfFitting)
+        try:
+            found = network.fit(train, valid, measure)
+        except (EarmarkError, MemoryError):
+            raise
+        except Exception as error:
+            raise ConfigError(f"{self.where}: {doors.fault(error, 'models', self.family)}") from error
+        if not isinstance(found, list) or not found or not all(isinstance(p, tuple) and len(p) == 2 for p in found):
+            raise ConfigError(
+                f"{self.where}: `fit` of models/{self.family}.py must return a list of the (setting, measure) pairs "
+                f"that it tried, at least one, got {found!r}"
+            )
+        return found
 
 
 def plan_of(config: Config, section: str, name: str, experiment: ExperimentConfig) -> Plan:

@@ -49,8 +49,10 @@ def factor(recipe: Recipe, batches: int) -> Callable[[int, int, int], float]:
         if recipe.schedule == "exponential":
             return recipe.decay**epoch
         if recipe.two_level:
-            before = recipe.schedule == "two-level-printed"
-            return recipe.decay ** (cuts + before) / (1 + recipe.local_decay * batch)
+            if recipe.schedule == "two-level":
+                return recipe.decay**cuts / (1 + recipe.local_decay * batch)
+            within = math.prod(1 / (1 + recipe.local_decay * step) for step in range(batch + 1))
+            return recipe.decay ** (cuts * (cuts + 1) // 2) * within
         if recipe.schedule == "warm-cosine":
             if step < batches:
                 return (step + 1) / batches

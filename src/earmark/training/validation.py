@@ -137,17 +137,22 @@ def _require_one(config: Config, section: Section, name: str, experiment: Experi
             f"{plan.where}: the system {system.name!r} tells exclusive classes apart, and experiments learn tags of "
             "which a clip may have several; its place is crossvalidations, with `classes` (docs/classification.md)"
         )
-    if isinstance(heard, Representation) and (network := _without_storage(plan, heard)) and plan.recipe is not None:
-        require_batches(plan.where, network, plan.recipe.batch)
+    if isinstance(heard, Representation):
+        network = _network_of(plan, heard)
+        if plan.recipe is not None:
+            require_batches(plan.where, network, plan.recipe.batch)
 
 
-def _without_storage(plan: Plan, heard: Representation) -> nn.Module | None:
-    """Return the network without any weights, which costs nothing; None if it cannot be built so."""
+def _network_of(plan: Plan, heard: Representation) -> nn.Module:
+    """Return the network without any weights, which costs nothing; with them, if it cannot be built so."""
     try:
         with torch.device("meta"):
             return plan.build(2, heard.n_frames, heard.n_dims)
-    except NotImplementedError:  # a network of one's own that looks at its values
-        return None
+    except ConfigError as error:
+        if error.__cause__ is None:
+            raise
+    # its own code fails: it may look at values, which were not there
+    return plan.build(2, heard.n_frames, heard.n_dims)
 
 
 def tell_changes(config: Config, name: str) -> None:

@@ -76,8 +76,8 @@ class PaperGRU(StepLayer):
 
     def kernels(self) -> Sequence[Sequence[Tensor]]:
         """Return two kernels, of the gates and of the candidate."""
-        for_gates, for_candidate = torch.split(self.input_weight, [2 * self.units, self.units])
-        return [(for_gates, self.gate_weight), (for_candidate, self.candidate_weight)]
+        end = 2 * self.units  # of the rows of both gates
+        return [(self.input_weight[:end], self.gate_weight), (self.input_weight[end:], self.candidate_weight)]
 
     def forward(self, sequence: Tensor) -> Tensor:
         """Return the states (frames, batch, units) of a sequence (frames, batch, inputs)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -64,7 +65,7 @@ def fused_kernels(rnn: nn.RNNBase) -> Sequence[Sequence[Tensor]]:
     found: list[Sequence[Tensor]] = []
     for name, of_input in rnn.named_parameters():
         if name.startswith("weight_ih"):
-            parts = (of_input, rnn.get_parameter(name.replace("_ih", "_hh")))
-            gates = [2 * rnn.hidden_size, rnn.hidden_size] if isinstance(rnn, nn.GRU) else [4 * rnn.hidden_size]
-            found += zip(*(torch.split(part, gates) for part in parts), strict=True)
+            of_state = rnn.get_parameter(name.replace("_ih", "_hh"))
+            ends = [rnn.hidden_size * gates for gates in ((0, 2, 3) if isinstance(rnn, nn.GRU) else (0, 4))]
+            found += [(of_input[start:end], of_state[start:end]) for start, end in pairwise(ends)]
     return found
