@@ -41,8 +41,8 @@ def changes(system: System, experiment: ExperimentConfig, config: Config) -> lis
     recipe = config.recipe_of(experiment, "experiments", system.name)
     if recipe is None or (system.any_length and system.n_excerpts == 1):
         return found
-    ours = {"excerpt": _number(recipe.excerpt), "excerpts": recipe.excerpts}
-    return [*found, *_differences(ours, {"excerpt": 1, "excerpts": None} | system.excerpts())]
+    ours = {"excerpt": _number(recipe.excerpt), "excerpts": recipe.excerpts, "places": recipe.places}
+    return [*found, *_differences(ours, {"excerpt": 1, "excerpts": None, "places": "random"} | system.excerpts())]
 
 
 def _number(value: float) -> float:

@@ -96,11 +96,6 @@ class System:
     note: str = ""
 
     @property
-    def any_length(self) -> bool:
-        """Whether its network is the same for any number of frames, so that it may be trained on parts of a clip."""
-        return self.family == "recurrent" and not self.options.get("transposed", False)
-
-    @property
     def quick(self) -> str | None:
         """The name of the recipe by which it learns in a few minutes."""
         if self.recipe is None:
