@@ -70,8 +70,8 @@ def test_nothing_is_named_if_defaults_are_written_out(name):
         ("scat-5l-512h-gru", {"network": {"initialization": "glorot"}}, {}, ["cell gru, not gru-paper"]),
         ("scat-5l-512h-gru", {}, {"normalization": "log"}, ["normalization log, not song"]),
         ("scat-5l-512h-gru", {}, {"Q": (4, 1)}, ["Q [4, 1], not [8, 1]"]),
-        ("mirex-5l-512h-lstm", {"network": {"cell": "lstm", "initialization": "glorot"}}, {},
-         ["cell lstm, not lstm-paper"]),
+        ("mirex-5l-512h-lstm", {"network": {"cell": "gru", "initialization": "glorot"}}, {}, ["cell gru, not lstm"]),
+        ("mel-bilstm-segments", {"places": "random"}, {}, ["places random, not fixed"]),
         ("musicnn", {"excerpt": 100}, {}, ["excerpt 100, not 187"]),
         ("musicnn", {"excerpt": 0.25}, {}, ["excerpt 0.25, not 187"]),
         ("musicnn", {"batch": 8, "learning_rate": 0.1, "seeds": [1, 2]}, {}, []),
@@ -88,13 +88,15 @@ def test_another_kind_of_input_is_named_without_the_options_that_only_one_of_the
     assert changes(published.get("crnn"), config.experiments["one"], config) == ["kind waveform, not mel"]
 
 
-def test_excerpts_of_another_number_are_named():
+def test_excerpts_of_another_number_or_none_at_all_are_named():
     assert changed("musicnn", {"excerpts": 3}) == ["excerpts 3, not 9"]
-    without = settings("musicnn").experiments["one"].model_dump() | {"excerpt": 1.0, "excerpts": None}
-    del without["excerpt"], without["excerpts"]
-    config = settings("musicnn")
-    config = config.model_copy(update={"experiments": {"one": type(config.experiments["one"])(**without)}})
-    assert changes(published.get("musicnn"), config.experiments["one"], config)[0] == "excerpt 1, not 187"
+    assert changed("musicnn", {"excerpt": 1, "excerpts": None}) == ["excerpt 1, not 187", "excerpts None, not 9"]
+
+
+@pytest.mark.parametrize("name", ["mel-2d-cnn", "mel-5l-512h-gru", "scat-4l-cnn"])
+def test_excerpts_of_what_was_published_on_whole_clips_are_named(name):
+    """Such a network is another one for other numbers of frames."""
+    assert changed(name, {"excerpt": 0.5}) == ["excerpt 0.5, not 1"]
 
 
 def test_a_recurrent_network_may_be_trained_on_excerpts_and_is_scored_on_whole_clips():

@@ -39,18 +39,30 @@ def changes(system: System, experiment: ExperimentConfig, config: Config) -> lis
         return [*found, f"model {experiment.model}, not {system.family}"]
     found += _differences(*(networks.resolve(system.family, given) for given in (experiment.network, system.options)))
     recipe = config.recipe_of(experiment, "experiments", system.name)
-    if system.n_excerpts > 1 and recipe is not None and recipe.excerpt != system.frames:
-        found.append(f"excerpt {recipe.excerpt:g}, not {system.frames}")
-    return found
+    if recipe is None or (system.any_length and system.n_excerpts == 1):
+        return found
+    ours = {"excerpt": _number(recipe.excerpt), "excerpts": recipe.excerpts, "places": recipe.places}
+    return [*found, *_differences(ours, {"excerpt": 1, "excerpts": None, "places": "random"} | system.excerpts())]
+
+
+def _number(value: float) -> float:
+    """Return a whole number as such.
+
+    >>> _number(187.0), _number(0.25)
+    (187, 0.25)
+    """
+    return int(value) if value == int(value) else value
 
 
 def _flat(config: RepresentationConfig) -> dict[str, Any]:
-    """Return all settings of a representation but its storage type."""
-    return representations.resolve(config).model_dump(mode="json", exclude={"dtype"})
+    """Return all settings of a representation but its storage type; rare options, too, have their defaults."""
+    found = representations.resolve(config).model_dump(mode="json", exclude={"dtype"})
+    rare = {key: option.default for key, option in representations.options(config.kind).items() if key not in found}
+    return found | rare
 
 
 def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:
-    """Yield ``key ours, not theirs`` for each key that differs; a rare option that is not set has no value."""
+    """Yield ``key ours, not theirs`` for each key that differs."""
     for key in dict.fromkeys((*theirs, *ours)):
         if ours.get(key) != theirs.get(key):
             yield f"{key} {ours.get(key)}, not {theirs.get(key)}"

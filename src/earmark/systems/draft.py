@@ -53,6 +53,7 @@ class Draft:
                 raise
             raise ConfigError(f"{error}\n{path} has to be mended first: nothing was added") from None
         self.text = path.read_bytes().decode()  # with its own line ends
+        self.plain = True  # whether the text could be changed as it is written
         self.told: list[str] = []
         self.changes: list[str] = []
 
@@ -70,8 +71,10 @@ class Draft:
         """Raise the length of the waveforms of a rate, which are there."""
         old = self.config.waveforms[rate]
         self._changed(f"waveforms.{rate}.samples: {samples}", f"raised from {old.samples}: its clips are decoded again")
-        with contextlib.suppress(LookupError):  # written in another way: `write` will tell
+        try:
             self.text = yaml_edit.replaced(self.text, "waveforms", str(rate), "samples", samples)
+        except KeyError:  # it stands behind a merge key
+            self.plain = False
         new = self.config.waveforms | {rate: old.model_copy(update={"samples": samples})}
         self.config = self.config.model_copy(update={"waveforms": new})
 
@@ -96,8 +99,8 @@ class Draft:
             beside = Path(folder) / "params.yaml"
             beside.write_bytes(self.text.encode())
             try:
-                found = settings.load(beside)
-                if found.model_dump(mode="json") != self.config.model_dump(mode="json"):
+                found = settings.load(beside) if self.plain else None
+                if found is None or found.model_dump(mode="json") != self.config.model_dump(mode="json"):
                     raise ConfigError(f"{beside} is not written in a way that lines can be added to")
                 self.judge(found)
             except ConfigError as error:
