@@ -66,7 +66,7 @@ def added(text: str, section: str, key: str, value: Any) -> str:
     others: {}
     """
     entry, newline = line(key, value), "\r\n" if "\r\n" in text else "\n"
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = _composed(text)
     sections = _entries(root)
     if section not in sections:
         start = "" if not text or text.endswith("\n") else newline
@@ -92,10 +92,17 @@ def replaced(text: str, section: str, key: str, option: str, value: Any) -> str:
     >>> replaced("sizes: {small: {x: 1, y: 5}} # in m", "sizes", "small", "x", 2)
     'sizes: {small: {x: 2, y: 5}} # in m'
     """
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    node = _composed(text)
     for name in (section, key, option):
         node = _entries(node)[name]
     return text[: node.start_mark.index] + flow(value) + text[node.end_mark.index :]
+
+
+def _composed(text: str) -> yaml.Node:
+    """Return the tree of a text, which is not empty."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    assert node is not None
+    return node
 
 
 def _entries(node: yaml.Node) -> dict[str, Any]:

@@ -24,7 +24,9 @@ def train(
 ) -> int:
     """Train the systems of those names, or all, and print a line about each result; return the worst exit code.
 
-    program: what Python runs as ``earmark``. The other arguments are those of ``Papers``. Raises EarmarkError if a name or a setting is wrong.
+    program: what Python runs as ``earmark``. The other arguments are those of ``Papers``.
+
+    Raises EarmarkError if a name or a setting is wrong.
     """
     wanted = [system.name for system in chosen(names or list(published.SYSTEMS))]
     papers = Papers.open(load(params), labels, rule, minutes, data, metrics)
