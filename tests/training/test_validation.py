@@ -9,9 +9,11 @@ import torch
 import yaml
 from helpers import ROOT
 from helpers.model_checks import single_thread
+from helpers.own_code import write_own as write_own
 from torch import nn
 
 from earmark.config import ConfigError, RepresentationConfig, load
+from earmark.storage import provenance
 from earmark.systems import published
 from earmark.training import validation
 
@@ -142,3 +144,21 @@ def test_the_smallest_batch_counts_and_each_process_needs_two_clips_of_it(batch,
     with pytest.raises(ConfigError, match=told):
         validation.require_batches("experiments.x", network, batch, clips, processes)
     validation.require_batches("experiments.x", nn.Linear(2, 2), batch, clips, processes)
+
+
+@pytest.mark.parametrize(("look", "told"), [("item()", None), ("items()", "has no attribute 'items'")])
+def test_a_network_that_looks_at_its_values_is_judged_with_them(tmp_path, monkeypatch, write_own, look, told):
+    """Where networks are judged without any weights, it fails, and is no worse for it."""
+    own = "from torch import nn\ndef build(n_tags, frames, dims):\n    layer = nn.Linear(dims, n_tags)\n"
+    write_own(own + f"    layer.first = layer.weight[0, 0].{look}\n    return layer\n")
+    ours = provenance.plugins
+    monkeypatch.setattr(provenance, "plugins", lambda folder: [*ours(folder), "mine"])
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    mine = {"representation": "mel", "labels": "top50", "model": "mine", "recipe": "quick"}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content | {"experiments": {"mine": mine}}))
+    settings = load(tmp_path / "params.yaml")
+    if told is None:
+        validation.require(settings)
+    else:
+        with pytest.raises(ConfigError, match=rf"^experiments\.mine: .*mine\.py, line 4: AttributeError: .*{told}$"):
+            validation.require(settings)
