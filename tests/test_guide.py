@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from helpers import ROOT
 from helpers.clones import SMALL, Clone, six_songs
 from helpers.snippets import GUIDE, Snippet, commands, snippets
 
+from earmark.cli import main
 from earmark.config import CorpusConfig, load
 from earmark.corpus.manifest import CorpusError
 from earmark.experiments import Recipe
@@ -75,6 +77,7 @@ class Page:
 
 NETWORK, REPRESENTATION, CORPUS = Page("own-network.md"), Page("own-representation.md"), Page("own-corpus.md")
 LOOP, MODEL, RECIPES = Page("own-loop.md"), Page("own-model.md"), Page("recipes.md")
+SYSTEMS = Page("systems.md")
 
 
 @pytest.fixture(scope="module")
@@ -279,17 +282,36 @@ def test_the_table_of_recipes_has_every_key_with_its_default_and_every_schedule(
             ]
 
 
+# --- published systems
+
+
+def test_published_systems_are_listed_and_added_as_the_page_shows(tmp_path, monkeypatch, capsys):
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    (tmp_path / "src").symlink_to(ROOT / "src")  # where the synonyms lie
+    monkeypatch.chdir(tmp_path)
+    session = [command for snippet in SYSTEMS.of_kind("console") for command in commands(snippet)]
+    assert {command.line.split()[1] for command in session} == {"systems", "add"}
+    for command in session:
+        assert main(shlex.split(command.line)[1:]) == 0
+        assert capsys.readouterr().out == command.output + "\n"
+    with pytest.raises(SystemExit):
+        main(["add", "--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+    assert options == set(re.findall(r"^\| `(--[a-z-]+)", SYSTEMS.text, re.M)), "the table has all options"
+
+
 # --- all of them
 
 
 def test_every_page_is_followed_and_has_no_snippet_that_is_not():
-    pages = (NETWORK, REPRESENTATION, CORPUS, LOOP, MODEL, RECIPES)
+    pages = (NETWORK, REPRESENTATION, CORPUS, LOOP, MODEL, RECIPES, SYSTEMS)
     assert {page.name for page in pages} == {path.name for path in GUIDE}
     kinds = {page.name: [snippet.kind for snippet in snippets([ROOT / "docs/guide" / page.name])] for page in pages}
     one = ["python", "yaml", "console"]
     assert kinds == {
         NETWORK.name: one, REPRESENTATION.name: one, CORPUS.name: one, MODEL.name: one,
         LOOP.name: ["python", "python", "console"], RECIPES.name: ["yaml"],
+        SYSTEMS.name: ["console"] * 5,
     }  # fmt: skip
 
 

@@ -302,7 +302,7 @@ def test_on_another_corpus_the_labels_that_are_there_are_used_and_the_difference
 
 def test_splits_that_the_corpus_deals_itself_are_not_promised_otherwise(params, adding):
     """`split: corpus` of labels takes the corpus's splits as they were dealt, which is by artist here."""
-    magnatagatune(params, split="artist")
+    magnatagatune(params, split="artist", mine=MERGED | {"split": "corpus"})
     said = adding("mel-bilstm")
     assert "labels.top50 is used: top 50, raw, clean, split artist; the paper's" in said
 
