@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 
 import pytest
@@ -146,3 +147,12 @@ def test_doctor_says_which_device_is_not_there_and_goes_on(capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert "device            error: EARMARK_DEVICE must be cpu, cuda, cuda:N or mps, got 'gpu'" in shown
     assert "demo corpus" in shown
+
+
+def test_the_command_line_is_parsed_before_anything_heavy_is_imported():
+    heavy = "{'torch', 'numpy', 'pydantic', 'yaml', 'earmark.systems'}"
+    code = (
+        f"import sys; from earmark.cli import command_line; command_line(['add']); print(*{heavy} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
