@@ -52,6 +52,7 @@ NOT_RUN = {
         "git": "tests/test_sharing.py runs the same sessions",
         "du": "what it shows is the demo's",
         "sed": "changes params.yaml: run below on a copy",
+        "earmark leaderboard": "what it shows is the queue's: tests/test_sweeps.py runs it",
         "#": "a remark",
     },
     "docs/watching.md": {

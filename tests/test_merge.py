@@ -8,11 +8,12 @@ import sys
 import pytest
 import yaml
 from helpers import ROOT
-from helpers.clones import Clone, six_songs
+from helpers.clones import LINEAR, Clone, six_songs
 
 from earmark import merge
 from earmark.merge import ABSENT, ClashError, main, united
 
+LINE = "  linear: {representation: mel, labels: top50, model: linear}\n"
 PARAMS = """experiments:
   # each trains in seconds
   linear: {representation: mel, model: linear}
@@ -135,8 +136,8 @@ def team(tmp_path_factory):
     folder.mkdir()
     clone = Clone.of_this(folder)
     six_songs(folder / "corpus")
-    clone.small(experiments={"linear": {"representation": "mel", "model": "linear"}})
-    one_line = "experiments:\n  linear: {representation: mel, model: linear}\n"
+    clone.small(experiments={"linear": LINEAR})
+    one_line = f"experiments:\n{LINE}"
     params = clone.folder / "params.yaml"
     blocks = yaml.safe_load(params.read_text()) | {"experiments": None}
     params.write_text(yaml.safe_dump(blocks).replace("experiments: null\n", one_line))
@@ -150,7 +151,7 @@ def add_on_a_branch(clone: Clone, branch: str, line: str) -> list[str]:
     """Add an experiment below `linear` on a branch from main, run it and commit; the stages that ran."""
     clone.run("git", "checkout", "--quiet", "-b", branch, "main")
     params = clone.folder / "params.yaml"
-    below = "  linear: {representation: mel, model: linear}\n"
+    below = LINE
     params.write_text(params.read_text().replace(below, f"{below}  {line}\n"))
     ran = clone.repro()
     clone.commit(branch)
@@ -158,8 +159,8 @@ def add_on_a_branch(clone: Clone, branch: str, line: str) -> list[str]:
 
 
 def test_two_branches_that_each_add_an_experiment_are_merged_by_two_commands(team):
-    other = "other: {representation: mel, model: linear, system: linear, seed: 2}"
-    third = "third: {representation: mel, model: linear, system: linear, seed: 3}"
+    other = "other: {representation: mel, labels: top50, model: linear, system: linear, seeds: [2]}"
+    third = "third: {representation: mel, labels: top50, model: linear, system: linear, seeds: [3]}"
     assert add_on_a_branch(team, "theirs", other) == ["train@other", "evaluate@other", "report"]
     assert add_on_a_branch(team, "ours", third) == ["train@third", "evaluate@third", "report"]
     team.run("git", "merge", "--no-edit", "theirs")

@@ -74,8 +74,8 @@ def test_a_network_that_was_grown_in_fitting_is_saved_and_scores_as_the_one_in_m
     network, targets = HistogramBoosting(3, 64, 48, iterations=4, min_samples_leaf=5), torch.eye(3).repeat(20, 1)
     features = torch.randn(60, 64, 48) + targets.argmax(1).view(-1, 1, 1)
     network.fit((features, targets), (features, targets), lambda *_: 0.5)
-    system = {"name": "mine", "family": "histogram_boosting", "options": {"iterations": 4, "min_samples_leaf": 5}}
-    model(system=system, weights=network.state_dict()).save(tmp_path / FILE)
+    built = {"family": "histogram_boosting", "options": {"iterations": 4, "min_samples_leaf": 5}}
+    model(network=built, weights=network.state_dict()).save(tmp_path / FILE)
     scores = scoring.score_saved(SavedModel.load(tmp_path / FILE), features)
     assert macro_roc_auc(scores, targets.numpy()) > 0.9
     np.testing.assert_array_equal(scores, scoring.score(network, features))
