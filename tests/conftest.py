@@ -14,7 +14,13 @@ from pathlib import Path
 import pytest
 from helpers.music import tone, write_annotations, write_mp3
 
-LONGEST = ("test_pipeline.py", "test_sharing.py", "test_cluster.py", "test_digests.py")  # minutes each: they begin
+LONGEST = (
+    "test_pipeline.py",
+    "test_sharing.py",
+    "test_cluster.py",
+    "test_digests.py",
+    "test_sweeps.py",
+)  # minutes each: they begin
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import re
 import shutil
 import sys
-import time
 
 import h5py
 import pytest
@@ -312,31 +309,3 @@ def test_two_processes_train_an_experiment_and_its_metrics_are_written_once(smal
     ]  # fmt: skip
     assert len((small.folder / "data/models/cnn/curves.csv").read_text().splitlines()) == 1 + 1
     assert small.repro("evaluate@cnn") in ([], ["evaluate@cnn"])
-
-
-@pytest.mark.slow
-def test_experiments_are_queued_run_two_at_a_time_and_shown_side_by_side(small):
-    corpus = small.params_now()["corpus"]
-    # a queued experiment runs in a copy of what git holds: the music is named by where it really is
-    where = {key: str((small.folder / corpus[key]).resolve()) for key in ("audio", "annotations")}
-    small.params(corpus=corpus | where, experiments=experiments(learning_rate=0.0005))
-    small.repro()
-    small.run("git", "add", "--all", ":!corpus")
-    small.run("git", "commit", "--quiet", "--message", "a state to start from")
-    decoded = small.decoded()
-    queued = small.run(
-        "dvc", "exp", "run", "--queue", "--set-param", "experiments.cnn.learning_rate=0.01,0.003,0.001,0.0003"
-    )
-    assert len(re.findall(r"Queued experiment '", queued)) == 4
-    small.run("dvc", "queue", "start", "--jobs", "2")
-    end = time.monotonic() + 480
-    while "Running" in (status := small.run("dvc", "queue", "status")) or "Queued" in status:
-        assert time.monotonic() < end, status
-        time.sleep(2)
-    assert len(re.findall(r"\bSuccess\b", status)) == 4, status
-    assert small.decoded() == decoded
-    keep = r"Experiment|.*learning_rate|.*experiments/cnn.json:(roc_auc|pr_auc)"
-    rows = list(csv.DictReader(io.StringIO(small.run("dvc", "exp", "show", "--csv", "--drop", ".*", "--keep", keep))))
-    rates = {row["experiments.cnn.learning_rate"] for row in rows if row["Experiment"]}
-    assert rates == {"0.01", "0.003", "0.001", "0.0003"}
-    assert len({row["metrics/experiments/cnn.json:roc_auc"] for row in rows}) > 1  # and the baseline's
