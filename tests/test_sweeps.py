@@ -23,7 +23,7 @@ def shown(beginning: str) -> list[Command]:
 
 def ranked(output: str) -> list[tuple[str, str, str]]:
     """Of each row of a leaderboard where it is from, its experiment, and what differs; names of DVC's are left out."""
-    rows = [re.split(r" {2,}", line) for line in output.splitlines()[1:] if re.search(r" \d\.\d{4} to ", line)]
+    rows = [re.split(r" {2,}", line) for line in output.splitlines()[1:] if re.search(r" -?\d\.\d{4} to ", line)]
     return sorted((row[0] if row[0] == "workspace" else "DVC", row[1], "".join(row[5:])) for row in rows)
 
 
@@ -77,7 +77,7 @@ def test_twelve_experiments_run_two_at_a_time_with_the_code_of_when_they_were_qu
 @pytest.mark.slow
 def test_what_a_sweep_found_is_taken_over_and_nothing_is_trained_again(clone):
     rows = clone.run("earmark", "leaderboard").splitlines()
-    (name,) = [row.split()[0] for row in rows if re.search(r" \d\.\d{4} to .* representations\.mel\.n_mels ", row)]
+    (name,) = [row.split()[0] for row in rows if re.search(r" -?\d\.\d{4} to .* representations\.mel\.n_mels ", row)]
     clone.run("dvc", "exp", "apply", name)
     assert "representations.mel.n_mels" in clone.run("dvc", "params", "diff")
     assert clone.repro("evaluate@mine") == []

@@ -171,6 +171,8 @@ def test_a_value_that_one_experiment_overrides_is_compared_with_the_others_recip
     params = with_("experiments", "fast", PARAMS["experiments"]["cnn"] | {"learning_rate": 0.01})
     assert differences_within(params, "fast", "cnn") == "learning_rate 0.01, not 0.001"
     assert differences_within(params, "cnn", "fast") == "learning_rate 0.001, not 0.01"
+    without = "model linear, not convolutional; recipe none, not quick"  # which says that it has no rate, either
+    assert differences_within(with_("experiments", "cnn", "epochs", 1), "linear", "cnn") == without
 
 
 def test_the_deviation_over_seeds_stands_beside_the_mean():
