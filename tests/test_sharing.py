@@ -186,7 +186,7 @@ def test_no_music_leaves_the_machine_and_a_fresh_clone_pulls_and_reproduces_ever
     assert "Data and pipelines are up to date" in other.output
     assert not other.store.exists()
 
-    other.params(representations=TWO["representations"] | {"mel": SMALL["representations"]["mel"] | {"n_mels": 40}})
+    other.params(representations=TWO["representations"] | {"mel": SMALL["representations"]["mel"] | {"n_mels": 56}})
     assert other.repro("--pull", "--allow-missing", "features@mel", code=255) == ["features@mel"]
     assert "data/features/mel cannot be computed here" in other.output
     assert "corpus/audio (corpus.audio); `dvc pull data/features/mel`" in other.output
@@ -219,7 +219,7 @@ def test_clips_that_are_added_to_one_folder_push_one_shard_per_representation(ex
     listings = {name for name in added if name.endswith(".dir")}
     assert (len(listings), len(added - listings)) == (2, 2)
 
-    grown.params(representations={**TWO["representations"], "mel": SMALL["representations"]["mel"] | {"n_mels": 40}})
+    grown.params(representations={**TWO["representations"], "mel": SMALL["representations"]["mel"] | {"n_mels": 56}})
     untouched = grown.times("data/features/coarse")
     assert grown.repro("features") == ["features@mel"]
     assert grown.times("data/features/coarse") == untouched
