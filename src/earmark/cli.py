@@ -70,6 +70,9 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     add.add_argument(
         "--classes", type=_words, default=(), metavar="TAG,TAG", help="what exclusive classes are told apart"
     )
+    add.add_argument(
+        "--groups", choices=("artist", "song"), default="artist", help="what folds keep together (default: %(default)s)"
+    )
     add.add_argument("--params", type=Path, default=Path("params.yaml"))
     add.add_argument("--dry-run", action="store_true", help="only show what would be added")
     add.set_defaults(run=_add)
@@ -192,7 +195,7 @@ def _add(args: argparse.Namespace) -> int:
     from earmark.systems.add import Wish, add
     from earmark.training import validation
 
-    wish = Wish(args.recipe, args.name, args.labels, args.classes)
+    wish = Wish(args.recipe, args.name, args.labels, args.classes, args.groups)
     print(add(args.params, args.system, wish, validation.require, args.dry_run), end="")
     return 0
 

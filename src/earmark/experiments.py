@@ -12,6 +12,7 @@ Count = Annotated[int, Field(gt=0, lt=2**31)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Groups = Literal["artist", "song"]
 
 
 class Recipe(Section):
@@ -169,7 +170,7 @@ class CrossValidationConfig(ExperimentConfig):
 
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     folds: int = Field(default=3, ge=2)
-    groups: Literal["artist", "song"] = "artist"
+    groups: Groups = "artist"
 
     @field_validator("seeds")
     @classmethod

@@ -104,12 +104,12 @@ def test_groups_that_do_not_fit_are_named(tmp_path):
         (tmp_path / "groups.yaml").write_text(text)
         with pytest.raises(CorpusError, match=message):
             read_synonyms(tmp_path / "groups.yaml")
-    with pytest.raises(CorpusError, match=r"labels\.synonyms: .*absent\.yaml does not exist"):
+    with pytest.raises(CorpusError, match=r"synonyms: .*absent\.yaml does not exist"):
         read_synonyms(tmp_path / "absent.yaml")
-    with pytest.raises(CorpusError, match=r"labels\.synonyms: .*cannot be read: Is a directory"):
+    with pytest.raises(CorpusError, match=r"synonyms: .*cannot be read: Is a directory"):
         read_synonyms(tmp_path)
     (tmp_path / "latin.yaml").write_bytes("- [café, cafe]".encode("latin-1"))
-    with pytest.raises(CorpusError, match=r"labels\.synonyms: .*latin\.yaml is not UTF-8 at byte 6"):
+    with pytest.raises(CorpusError, match=r"synonyms: .*latin\.yaml is not UTF-8 at byte 6"):
         read_synonyms(tmp_path / "latin.yaml")
 
 
@@ -216,7 +216,7 @@ def test_a_split_that_lost_its_clips_for_want_of_tags_is_no_fault_of_the_dealing
     enough = dealt(7, "artist")
     values = [int(c.split != "test") for c in enough]
     lost = values.count(0)
-    with pytest.raises(CorpusError, match=rf"its {lost} clips have none of the 1 .*`labels\.clean: false`") as refused:
+    with pytest.raises(CorpusError, match=rf"its {lost} clips have none of the 1 .*`clean: false`") as refused:
         select(enough, some(enough, values), 1, clean=True, policy="artist")
     assert "hash" not in str(refused.value)
     assert select(enough, some(enough, values), 1, clean=False, policy="artist")

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 from helpers import ROOT
+from helpers.own_code import Write
+from helpers.own_code import write_own as write_own
 
 from earmark.config import CorpusConfig
 from earmark.corpus import kinds, published_counts, registry
+from earmark.corpus.manifest import CorpusError
 from earmark.corpus.read import read, verify
 from earmark.storage import provenance
 
@@ -51,6 +54,21 @@ def test_a_new_file_is_a_new_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert table.tags == ("x",)
     assert registry.broken("own") == {"b.wav"}
     assert verify(own, clips, table) == ["2 clips, as published"]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("config.audio.glob('*') + 1", r"mine\.py, line 2: TypeError: "),
+        ("{}['tags']", r"mine\.py, line 2: KeyError: 'tags'"),
+        ("None", r"mine\.py: TypeError: "),
+    ],
+)
+def test_what_a_kind_of_ones_own_does_wrong_is_told_with_its_line(write_own: Write, body: str, told: str) -> None:
+    write_own(f"def corpus(config):\n    return {body}\n", folder="corpus.kinds")
+    with pytest.raises(CorpusError, match=rf"^corpus\.kind: mine: .*{told}") as refused:
+        read(config("mine"))
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("kind", ["demo", "folders", "jamendo", "magnatagatune", "table"])

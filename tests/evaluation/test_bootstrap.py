@@ -127,6 +127,13 @@ def test_few_seeds_widen_the_interval_as_far_as_they_make_the_error():
     assert degrees(0.005, same) == np.inf
 
 
+def test_an_interval_ends_where_the_values_do():
+    """Student's factor for two seeds is 6.5: it would leave the range of a ROC-AUC, or of a difference."""
+    wide = measured([0.3, 0.7], 0.2), measured([0.3, 0.7], 0.2, seed=1)
+    assert interval_over_seeds(wide[0]) == (0.0, 1.0)
+    assert interval_over_seeds(*wide) == (-1.0, 1.0)
+
+
 def test_one_resample_tells_nothing_of_a_difference():
     one = Measured(np.array([0.8]), np.array([0.8])), Measured(np.array([0.7]), np.array([0.7]))
     assert p_value(*one) == 1

@@ -17,6 +17,7 @@ import torch
 from helpers import ROOT
 from helpers.features import MEL, extract, representation
 from helpers.music import tone
+from helpers.own_code import write_own as write_own
 
 from earmark import representations
 from earmark.config import WaveformConfig
@@ -134,8 +135,47 @@ def test_a_batch_that_does_not_fit_is_halved_with_a_message(capsys):
 
 def test_other_errors_are_not_taken_for_lack_of_memory():
     engine = Extractor(representation(MEL))
-    with pytest.raises(ValueError, match="wave must be"):
+    with pytest.raises(EarmarkError, match=r"^representations\.mel: .*wave must be"):
         engine._compute(np.zeros((2, 7), np.float32))
+
+
+OWN = """
+    import numpy as np
+    import torch
+
+    from earmark.representations.base import Representation
+
+
+    class Mine(Representation):
+        def __init__(self, rate: int, n_samples: int) -> None:
+            super().__init__("mine", rate, n_samples)
+            self.n_frames, self.n_dims, self.bytes_per_clip = 4, 3, 1_000
+            self.axes = {"hz": np.zeros(3), "seconds_per_frame": 1.0}
+
+        def compute(self, wave):
+            return MADE
+
+
+    build = Mine
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        ("wave.new_zeros(len(wave), 3, 4)", r"must return \(2, 4, 3\) .* gave \(2, 3, 4\) torch.float32"),
+        ("wave.new_zeros(len(wave), 4, 3).double()", r"must return .*torch.float32 .* gave \(2, 4, 3\) torch.float64"),
+        ("None", "must return .* gave None"),
+        ("wave @ wave", r"mine\.py, line 15: RuntimeError: mat1"),
+        ("wave.mean(5)", r"mine\.py, line 15: IndexError"),
+    ],
+)
+def test_what_a_transform_of_ones_own_does_wrong_is_told_with_its_entry(write_own, made, told):
+    write_own(OWN.replace("MADE", made), folder="representations")
+    engine = Extractor(representation({"kind": "mine", "rate": 16_000, "samples": 20_000}), "loud")
+    with pytest.raises(EarmarkError, match=rf"^representations\.loud: .*{told}") as refused:
+        engine._compute(np.zeros((2, engine.transform.n_samples), np.float32))
+    assert "\n" not in str(refused.value)
 
 
 def test_waveforms_that_cannot_be_read_are_not_taken_for_features_that_cannot_be_written(tmp_path, monkeypatch):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from earmark.storage import provenance
+
 Write = Callable[..., Path]
 
 
@@ -17,6 +19,9 @@ Write = Callable[..., Path]
 def write_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     """Return a function that writes a file as if it lay in a folder of the package; it returns its path."""
     written: list[str] = []
+    own: dict[str, set[str]] = {}
+    plugins = provenance.plugins
+    monkeypatch.setattr(provenance, "plugins", lambda folder: sorted({*plugins(folder), *own.get(folder, ())}))
 
     def write(text: str, name: str = "mine", folder: str = "models") -> Path:
         place = tmp_path / folder
@@ -24,6 +29,7 @@ def write_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write
         package = import_module(f"earmark.{folder}")
         if str(place) not in package.__path__:
             monkeypatch.setattr(package, "__path__", [*package.__path__, str(place)])
+        own.setdefault(folder, set()).add(name)
         written.append(f"earmark.{folder}.{name}")
         sys.modules.pop(written[-1], None)
         (place / f"{name}.py").write_text(textwrap.dedent(text), encoding="utf-8")

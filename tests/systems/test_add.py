@@ -300,9 +300,8 @@ def test_on_another_corpus_the_labels_that_are_there_are_used_and_the_difference
     )
 
 
-def test_splits_that_the_corpus_deals_itself_are_not_promised_otherwise(params, adding):
-    """`split: corpus` of labels takes the corpus's splits as they were dealt, which is by artist here."""
-    magnatagatune(params, split="artist", mine=MERGED | {"split": "corpus"})
+def test_splits_that_are_dealt_by_artist_are_not_promised_to_be_the_papers(params, adding):
+    magnatagatune(params, split="artist")
     said = adding("mel-bilstm")
     assert "labels.top50 is used: top 50, raw, clean, split artist; the paper's" in said
 
@@ -339,6 +338,7 @@ def refused(params: Path, adding: Add, *names: str, **wish: object) -> str:
         ((*CLASSES,), {}, "mirex-5l-512h-lstm tells exclusive classes apart and needs --classes"),
         ((CLASSES[0],), {"classes": ("folk",)}, "crossvalidations.mirex-5l-512h-lstm.classes"),
         (("crnn",), {"classes": ERAS}, "--classes goes with systems of exclusive classes, which crnn are not"),
+        (("crnn",), {"groups": "song"}, "--groups goes with systems of exclusive classes, which crnn are not"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_added_is_refused_and_nothing_changes(params, adding, names, wish, told):
@@ -444,8 +444,8 @@ def test_the_command_says_what_it_added_and_what_to_run(params, capsys):
     )
     assert "  representations.mel is used\n" in said
     assert said.endswith("\nTo run: dvc repro evaluate@crnn evaluate@musicnn\n")
-    arguments = ["--name", "eras", "--classes", "medieval, baroque,folk", "--params", str(params)]
+    arguments = ["--name", "eras", "--classes", "medieval, baroque,folk", "--groups", "song", "--params", str(params)]
     assert main(["add", "mirex-5l-512h-lstm", *arguments]) == 0
     assert "To run: dvc repro crossvalidate@eras" in capsys.readouterr().out
     eras = load(params).crossvalidations["eras"]
-    assert (eras.system, eras.classes) == ("mirex-5l-512h-lstm", ERAS)
+    assert (eras.system, eras.classes, eras.groups) == ("mirex-5l-512h-lstm", ERAS, "song")

@@ -85,6 +85,16 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path):
     assert named == ["representations.small.n_mels", "experiments.a.network.unit,", "experiments.b.network.unit,"]
 
 
+def test_labels_cannot_want_splits_that_the_corpus_stage_has_dealt_anew(tmp_path):
+    dealt = config(tmp_path, name="a")
+    labels = {name: one.model_copy(update={"split": "corpus"}) for name, one in dealt.labels.items()}
+    validation.require(dealt.model_copy(update={"labels": labels}))
+    corpus = dealt.corpus.model_copy(update={"split": "artist"})
+    name = next(iter(labels))
+    with pytest.raises(ConfigError, match=rf"^labels\.{name}\.split must be .* got 'corpus'"):
+        validation.require(dealt.model_copy(update={"labels": labels, "corpus": corpus}))
+
+
 def test_every_line_names_the_file_when_it_is_read_from_one(tmp_path):
     config(tmp_path, name="a", network={"unit": 3})
     with pytest.raises(ConfigError, match=r"params\.yaml: unknown key experiments\.a\.network\.unit"):

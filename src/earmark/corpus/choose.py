@@ -11,7 +11,7 @@ from earmark.config import entry, load
 from earmark.corpus import registry
 from earmark.corpus.label_table import write_labels
 from earmark.corpus.labels import make_labels, positives_per_tag, warnings
-from earmark.corpus.manifest import SPLITS
+from earmark.corpus.manifest import SPLITS, CorpusError
 from earmark.corpus.splits import deal
 from earmark.files import write_csv, write_json
 
@@ -29,7 +29,10 @@ def choose_labels(params: Path, name: str, corpus: Path, out: Path, metrics: Pat
     wanted = entry("labels", config.labels, name)
     policy, seed = wanted.split or config.corpus.split, config.corpus.seed
     again = None if wanted.split is None else partial(deal, policy, seed, aside=registry.broken(config.corpus.kind))
-    clips, table, counts = make_labels(corpus / "manifest.csv", corpus / "tags.csv", wanted, policy, again)
+    try:
+        clips, table, counts = make_labels(corpus / "manifest.csv", corpus / "tags.csv", wanted, policy, again)
+    except CorpusError as error:
+        raise CorpusError(f"labels.{name}: {error}") from None
     write_labels(out, clips, table)
     write_json(metrics, counts)
     write_csv(positives, ["tag", *SPLITS], positives_per_tag(clips, table))

@@ -25,14 +25,14 @@ def read_synonyms(path: Path) -> list[list[str]]:
     try:
         groups = strict_yaml.read(path)
     except strict_yaml.YamlError as error:
-        raise CorpusError(f"labels.synonyms: {error}") from None
+        raise CorpusError(f"synonyms: {error}") from None
     if not isinstance(groups, list) or not all(
         isinstance(group, list) and len(group) > 1 and all(isinstance(tag, str) for tag in group) for group in groups
     ):
-        raise CorpusError(f"labels.synonyms: {path} must be a list of groups, each a list of two tags or more")
+        raise CorpusError(f"synonyms: {path} must be a list of groups, each a list of two tags or more")
     counts = Counter(tag for group in groups for tag in group)
     if twice := [tag for tag, count in counts.items() if count > 1]:
-        raise CorpusError(f"labels.synonyms: {path} has {twice[0]!r} in more than one place")
+        raise CorpusError(f"synonyms: {path} has {twice[0]!r} in more than one place")
     return groups
 
 
@@ -51,8 +51,7 @@ def merge(table: TagTable, groups: Sequence[Sequence[str]]) -> TagTable:
     for group in groups:
         if unknown := [tag for tag in group if tag not in columns]:
             raise CorpusError(
-                f"labels.synonyms: {unknown[0]!r} of the group {list(group)} is none of the corpus's {len(columns)} "
-                "tags"
+                f"synonyms: {unknown[0]!r} of the group {list(group)} is none of the corpus's {len(columns)} tags"
             )
         first, *rest = (columns[tag] for tag in group)
         values[:, first] = table.values[:, [first, *rest]].max(axis=1)
@@ -100,15 +99,15 @@ def require_splits(clips: Sequence[Clip], kept: Sequence[Clip], chosen: TagTable
         if not any(clip.split == split for clip in kept):
             before = sum(clip.split == split for clip in clips)
             why = _without_tags(before, len(chosen.tags)) if before else _not_dealt(clips, policy)
-            raise CorpusError(f"labels: the {split} split has no clip left out of {len(clips)}: {why}")
+            raise CorpusError(f"the {split} split has no clip left out of {len(clips)}: {why}")
 
 
 def _without_tags(clips: int, tags: int) -> str:
     if not tags:
         return "the corpus has no tag at all"
     return (
-        f"its {clips} clips have none of the {tags} most frequent tags (labels.top); `labels.clean: false` keeps clips "
-        "without any of them"
+        f"its {clips} clips have none of the {tags} most frequent tags (`top`); `clean: false` keeps clips without "
+        "any of them"
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from earmark import progress
+from earmark import doors, progress
 from earmark.config import CorpusConfig, load
 from earmark.corpus import registry
-from earmark.corpus.manifest import Clip, TagTable, described, write_manifest, write_tags
+from earmark.corpus.manifest import Clip, CorpusError, TagTable, described, write_manifest, write_tags
 from earmark.corpus.splits import deal
+from earmark.errors import EarmarkError
 
 
 def read_corpus(params: Path, out: Path) -> None:
@@ -31,9 +32,15 @@ def read_corpus(params: Path, out: Path) -> None:
 def read(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
     """Return the clips, split as ``corpus.split`` says, and their tags.
 
-    Raises CorpusError, with the file and line, if the corpus cannot be used.
+    Raises CorpusError, with the file and line, if the corpus cannot be used, or if the code of its kind fails.
     """
-    clips, tags = registry.module(config.kind).corpus(config)
+    kind = registry.module(config.kind)
+    try:
+        clips, tags = kind.corpus(config)
+    except (EarmarkError, MemoryError):
+        raise
+    except Exception as error:
+        raise CorpusError(f"corpus.kind: {config.kind}: {doors.fault(error, 'corpus.kinds', config.kind)}") from error
     return deal(config.split, config.seed, clips, registry.broken(config.kind)), tags
 
 

@@ -108,7 +108,7 @@ def _labels(
     try:
         merged = labels.merge(table, labels.read_synonyms(wanted.synonyms))
     except EarmarkError as error:
-        found.stops.append(str(error))
+        found.stops.append(f"labels.{name}: {error}")
         return
     outcomes = []
     aside = registry.broken(config.corpus.kind)
@@ -124,7 +124,7 @@ def _labels(
             try:
                 labels.require_splits(clips, kept, chosen, policy)
             except CorpusError as error:
-                found.stops.append(str(error))
+                found.stops.append(f"labels.{name}: {error}")
     found.lines.extend(outcomes)
 
 

@@ -158,7 +158,7 @@ def interval_over_seeds(found: Measured, *minus: Measured) -> tuple[float, float
 
     The deviation over a few seeds is known badly itself. So the percentile interval is widened around the estimate as
     Student's distribution is wider than the normal one, by its quantile for the ``degrees`` of freedom; with one seed
-    each it is the percentile interval.
+    each it is the percentile interval. It ends where the values do: at 0 and 1, a difference at -1 and 1.
     """
     samples, estimate = _minus(found, *minus)
     low, high = interval(samples)
@@ -166,7 +166,9 @@ def interval_over_seeds(found: Measured, *minus: Measured) -> tuple[float, float
     if np.isinf(freedom):
         return low, high
     wider = float(stdtrit(freedom, 0.975) / stdtrit(np.inf, 0.975))
-    return estimate + wider * (low - estimate), estimate + wider * (high - estimate)
+    ends = (estimate + wider * (end - estimate) for end in (low, high))
+    low, high = np.clip(list(ends), -1.0 if minus else 0.0, 1.0)
+    return float(low), float(high)
 
 
 def p_value(first: Measured, second: Measured) -> float:

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earmark import devices, progress, representations
+from earmark import devices, doors, progress, representations
 from earmark.config import RepresentationConfig, entry, load
 from earmark.corpus.manifest import read_manifest
 from earmark.decode import corpus as decode
@@ -155,8 +155,9 @@ class Extractor:
         self.seconds = dict.fromkeys(("read", "transform", "write"), 0.0)
         self.device = devices.device()
         self.copies = devices.Copies(self.device)
+        self.name = name or config.kind
         transform = representations.of(config, name)
-        if line := transform.warning(name or config.kind):
+        if line := transform.warning(self.name):
             print(line, file=sys.stderr)
         self.transform = transform.to(self.device)
         fitting = devices.free_bytes(self.device) // (2 * transform.bytes_per_clip)  # half of what is free
@@ -226,12 +227,18 @@ class Extractor:
         return timed
 
     def _compute(self, waves: NDArray[np.float32]) -> devices.Ready:
-        """Compute the features of a batch; if it does not fit into memory, halve it and all later batches."""
+        """Compute the features of a batch; if it does not fit into memory, halve it and all later batches.
+
+        Raises EarmarkError, with the line of its code, if the transform itself fails.
+        """
         try:
             with torch.no_grad():
                 return self.copies.download(self.transform(self.copies.upload(waves)))
-        except (MemoryError, RuntimeError) as error:
-            if not devices.lacks_memory(error) or len(waves) == 1:
+        except Exception as error:
+            if not devices.lacks_memory(error):
+                where = f"representations.{self.name}"
+                raise EarmarkError(f"{where}: {doors.fault(error, 'representations', self.config.kind)}") from error
+            if len(waves) == 1:
                 raise
         self.batch = half = len(waves) // 2
         print(f"features: {2 * half} clips at once do not fit into memory, going on with {half}", file=sys.stderr)

@@ -46,10 +46,19 @@ class Representation(nn.Module):
     def forward(self, wave: Tensor) -> Tensor:
         """Return (batch, n_frames, n_dims), contiguous float32, for `wave` (batch, n_samples), mono at `rate` Hz.
 
-        Raises ValueError, which names the clip, if the shape is another or a sample is NaN or infinite.
+        Raises ValueError, which names the clip, if the shape is another or a sample is NaN or infinite, and if
+        `compute` returns something else.
         """
         check_wave(wave, self.n_samples)
-        return self.compute(wave)
+        features = self.compute(wave)
+        wanted = (len(wave), self.n_frames, self.n_dims)
+        if not isinstance(features, Tensor) or (tuple(features.shape), features.dtype) != (wanted, torch.float32):
+            found = f"{tuple(features.shape)} {features.dtype}" if isinstance(features, Tensor) else repr(features)
+            raise ValueError(
+                f"`compute` of the kind {self.kind} must return {wanted} (clips, n_frames, n_dims) {torch.float32} for "
+                f"{len(wave)} clips of {self.n_samples} samples, but gave {found}"
+            )
+        return features.contiguous()
 
     def compute(self, wave: Tensor) -> Tensor:
         """Do what `forward` does, but check nothing: on a GPU, a check would wait for the result."""

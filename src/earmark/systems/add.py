@@ -11,7 +11,7 @@ from typing import Any
 
 from earmark import representations
 from earmark.config import ConfigError, RepresentationConfig, entry
-from earmark.experiments import CrossValidationConfig, ExperimentConfig
+from earmark.experiments import CrossValidationConfig, ExperimentConfig, Groups
 from earmark.models import networks
 from earmark.systems import entries, published
 from earmark.systems.claims import claimed
@@ -27,13 +27,14 @@ class Wish:
     """How systems are added: by which recipe, under which name, on which labels, and which classes they tell apart.
 
     name: that of the entry, None for the system's. labels: an entry of ``labels``, None for one as in the paper.
-    classes: for systems of exclusive classes.
+    classes, groups: for systems of exclusive classes, and what their folds keep together.
     """
 
     rule: Rule = "published"
     name: str | None = None
     labels: str | None = None
     classes: Sequence[str] = ()
+    groups: Groups = "artist"
 
 
 def add(path: Path, names: Sequence[str], wish: Wish, judge: Judge, dry_run: bool = False) -> str:
@@ -70,6 +71,8 @@ def _chosen(names: Sequence[str], wish: Wish) -> list[System]:
             f"{exclusive[0]} tells exclusive classes apart and needs --classes, tags of the corpus such as "
             "--classes medieval,baroque,folk (docs/classification.md)"
         )
+    if wish.groups != "artist" and not exclusive:
+        raise ConfigError(f"--groups goes with systems of exclusive classes, which {', '.join(names)} are not")
     if wish.classes and not exclusive:
         raise ConfigError(f"--classes goes with systems of exclusive classes, which {', '.join(names)} are not")
     return systems
@@ -97,7 +100,7 @@ def _add(draft: Draft, system: System, wish: Wish) -> str:
     if wish.name is None and name != system.name:
         draft.tell(f"{section}.{system.name} stays as it is: it differs from what is added as {name}")
     recipe = _recipe(draft, entries.recipe_name(system, wish.rule))
-    draft.put(section, name, entries.experiment(system, name, heard, labels, recipe, wish.classes))
+    draft.put(section, name, entries.experiment(system, name, heard, labels, recipe, wish.classes, wish.groups))
     return _stage(section, name)
 
 
@@ -176,7 +179,7 @@ def _same(draft: Draft, section: str, name: str, system: System, labels: str, wi
     claim = claimed(name, held)
     if claim is None or claim.name != system.name or (held.model, held.labels) != (system.family, labels):
         return False
-    if isinstance(held, CrossValidationConfig) and held.classes != tuple(wish.classes):
+    if isinstance(held, CrossValidationConfig) and (held.classes, held.groups) != (tuple(wish.classes), wish.groups):
         return False
     recipe, wanted = draft.config.recipe_of(held, section, name), system.recipe_of(wish.rule == "published")
     return (

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from earmark.config import Config, WaveformConfig
+from earmark.experiments import Groups
 from earmark.models import networks
 from earmark.systems import published
 from earmark.systems.recipes import RECIPES
@@ -68,11 +69,18 @@ def network(system: System) -> Values:
 
 
 def experiment(
-    system: System, name: str, representation: str, labels: str, recipe: str | None, classes: Sequence[str] = ()
+    system: System,
+    name: str,
+    representation: str,
+    labels: str,
+    recipe: str | None,
+    classes: Sequence[str] = (),
+    groups: Groups = "artist",
 ) -> Values:
     """Return the entry of ``experiments``, or of ``crossvalidations`` if the system tells ``classes`` apart.
 
-    name: that of the entry; representation, labels, recipe: the entries that it names.
+    groups: what folds keep together. name: that of the entry; representation, labels, recipe: the entries that it
+    names.
     """
     values: Values = {"representation": representation, "labels": labels, "model": system.family}
     values |= {"network": options} if (options := network(system)) else {}
@@ -80,4 +88,4 @@ def experiment(
         values |= {"recipe": recipe, **system.excerpts()}
         values |= {"seeds": [1]} if system.task == "tags" else {}
     values |= {"system": system.name} if name != system.name else {}
-    return values | ({"classes": list(classes), "folds": 3, "groups": "artist"} if system.task == "classes" else {})
+    return values | ({"classes": list(classes), "folds": 3, "groups": groups} if system.task == "classes" else {})

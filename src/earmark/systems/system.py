@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from earmark.config import Config, RepresentationConfig, SplitPolicy
 from earmark.corpus.labels import read_synonyms
+from earmark.corpus.manifest import CorpusError
 from earmark.experiments import Recipe
 from earmark.systems.recipes import RECIPES
 
@@ -44,14 +45,17 @@ class LabelRule:
 
     @classmethod
     def of(cls, config: Config, name: str) -> LabelRule:
-        """Return how an entry of ``labels`` makes its tags; its own ``split: corpus`` changes no other rule's splits.
+        """Return how an entry of ``labels`` makes its tags.
 
         Raises CorpusError if its synonyms cannot be read.
         """
-        chosen, split = config.labels[name], config.corpus.split
-        if chosen.split is not None and chosen.split != "corpus":
-            split = chosen.split
-        return cls(chosen.top, bool(read_synonyms(chosen.synonyms)), chosen.clean, split)
+        chosen = config.labels[name]
+        split = chosen.split or config.corpus.split
+        try:
+            merged = bool(read_synonyms(chosen.synonyms))
+        except CorpusError as error:
+            raise CorpusError(f"labels.{name}: {error}") from None
+        return cls(chosen.top, merged, chosen.clean, split)
 
     def __str__(self) -> str:
         merged, clean = "merged" if self.merged else "raw", "clean" if self.clean else "full"

@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from earmark import config as settings
 from earmark import progress, representations
-from earmark.config import Config, ConfigError, RepresentationConfig
+from earmark.config import Config, ConfigError, LabelsConfig, RepresentationConfig
 from earmark.experiments import ExperimentConfig
 from earmark.files import write_json, write_text
 from earmark.representations.base import Representation
@@ -84,6 +84,9 @@ def _judged(config: Config, use: Callable[[RepresentationConfig, str], T]) -> di
     for name, representation in config.representations.items():
         with _told(wrong):
             found[name] = use(representation, name)
+    for name, labels in config.labels.items():
+        with _told(wrong):
+            _require_split(config, name, labels)
     for section in get_args(Section):
         for name, experiment in getattr(config, section).items():
             with _told(wrong):
@@ -91,6 +94,16 @@ def _judged(config: Config, use: Callable[[RepresentationConfig, str], T]) -> di
     if wrong:
         raise ConfigError("\n".join(wrong))
     return found
+
+
+def _require_split(config: Config, name: str, labels: LabelsConfig) -> None:
+    """Refuse labels that want the corpus's own splits where the manifest holds those of another rule."""
+    if labels.split == "corpus" != config.corpus.split:
+        raise ConfigError(
+            f"labels.{name}.split must be a rule that deals clips anew where corpus.split is {config.corpus.split!r}, "
+            f"got 'corpus': the corpus's own splits are gone then; write `split: corpus` under corpus, and "
+            f"`split: {config.corpus.split}` in the other entries of labels"
+        )
 
 
 @contextmanager
