@@ -120,7 +120,8 @@ def test_the_table_tells_which_experiments_differ_from_those_of_a_branch(capsys)
 def test_a_revision_against_itself_does_not_differ_and_one_experiment_can_be_named(capsys):
     text = compared(capsys, "HEAD", "--experiment", "cnn")
     assert len(text.splitlines()) == 5
-    assert cells(text.splitlines()[2])[3:] == ["+0.0000", "+0.0000 to +0.0000", "no"]
+    assert cells(text.splitlines()[2])[3:] == ["+0.0000", "+0.0000 to +0.0000", "no, same scores"]
+    assert text.splitlines()[4].endswith("songs and seeds. 1 has the same scores in both.")
 
 
 @pytest.mark.usefixtures("here")

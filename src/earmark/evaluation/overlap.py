@@ -52,12 +52,14 @@ class Version:
 class Row:
     """What became of an experiment: its mean ROC-AUC here and there, and their difference, here minus there.
 
-    note: what the versions do not have in common, empty if they have the same clips and labels.
+    same: whether both have the same scores. note: what the versions do not have in common, empty if they have the same
+    clips and labels.
     """
 
     here: float
     there: float
     found: Difference
+    same: bool
     note: str
 
 
@@ -82,7 +84,8 @@ def across(name: str, here: Version, there: Version, resamples: int, seed: int) 
     (found,) = compare(both, dict(zip(clips, targets, strict=True)), songs, resamples, seed, unseeded)
     means = [float(np.mean([macro_roc_auc(values, targets) for values in side.values])) for side in scored]
     found = replace(found, first=name, second=name)
-    return Row(means[0], means[1], found, _note(name, here, there, len(clips), len(tags), changed))
+    same = np.array_equal(scored[0].values, scored[1].values)
+    return Row(means[0], means[1], found, same, _note(name, here, there, len(clips), len(tags), changed))
 
 
 def _restricted(scores: Scores, clips: Sequence[str], tags: Sequence[str]) -> Scores:

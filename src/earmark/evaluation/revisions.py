@@ -255,7 +255,10 @@ def _text(
     def code(text: str) -> str:
         return f"`{text}`" if markdown else text
 
-    pairs = corrected([row.found for row in rows.values()])
+    pairs = corrected([row.found for row in rows.values() if not row.same])
+    same = len(rows) - len(pairs)
+    told = [f"{same} ha{'s' if same == 1 else 've'} the same scores in both."] if same else []
+    told += [verdict(pairs)] if pairs else []
     cells = [
         (
             name,
@@ -263,7 +266,7 @@ def _text(
             f"{row.there:.4f}",
             f"{row.found.difference:+.4f}",
             f"{row.found.low:+.4f} to {row.found.high:+.4f}",
-            row.found.distinct,
+            "no, same scores" if row.same else row.found.distinct,
         )
         for name, row in rows.items()
     ]
@@ -274,4 +277,4 @@ def _text(
         f"Intervals by {drawn.resamples:,} resamples of songs and seeds."
     )
     lines = "".join(f"- {note}\n" for note in notes)
-    return "\n".join(part for part in (markdown_table(cells, header), f"{how} {verdict(pairs)}\n", lines) if part)
+    return "\n".join(part for part in (markdown_table(cells, header), f"{' '.join([how, *told])}\n", lines) if part)
