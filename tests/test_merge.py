@@ -167,7 +167,7 @@ def test_two_branches_that_each_add_an_experiment_are_merged_by_two_commands(tea
     assert team.run("git", "status", "--porcelain", "--untracked-files=no") == ""
     ran = team.repro()
     assert not [stage for stage in ran if stage.startswith(("train@", "features@", "decode@"))], team.output
-    assert ran in (["report"], ["evaluate@other", "report"]), team.output  # seconds, where its details are not cached
+    assert ran == ["report"], team.output
     page = (team.folder / "metrics/report.md").read_text()
     assert all(f"| {name} " in page for name in ("linear", "other", "third"))
     assert list(team.params_now()["experiments"]) == ["linear", "third", "other"]

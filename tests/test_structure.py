@@ -34,8 +34,8 @@ ORDER = {
     "features": ("cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "listener"),
     "models": ("layers", "networks", "*", "saved"),
     "evaluation": (
-        "metrics", "bootstrap", "evaluate", "scoring", "experiment", "comparison", "overlap", "revisions", "mistakes",
-        "examine",
+        "metrics", "bootstrap", "evaluate", "scoring", "details", "experiment", "comparison", "overlap", "revisions",
+        "mistakes", "examine",
     ),
     "systems": ("recipes", "system", "published", "claims", "entries", "draft", "add", "listing"),
     "training": (

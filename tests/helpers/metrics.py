@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from earmark.evaluation.details import details
 from earmark.files import write_json
 
 
@@ -22,9 +23,9 @@ def tagged(folder: Path, name: str, auc: float, seeds: int = 1) -> None:
     if seeds > 1:
         figures["deviation"] = 0.0123
         test["ensemble"] = {"roc_auc": auc + 0.02, "low": auc, "high": auc + 0.04, "pr_auc": 0.6}
-    several = [training | {"epochs": 14 - number} for number in range(seeds)]
+    several = {number: training | {"epochs": 14 - number} for number in range(seeds)}
     write_json(folder / f"experiments/{name}.json", figures)
-    write_json(folder / f"details/{name}.json", {"test": test, "training": training if seeds == 1 else several})
+    write_json(folder / f"details/{name}.json", details(test, several))
 
 
 def classified(accuracy: float) -> dict[str, object]:

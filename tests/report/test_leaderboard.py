@@ -175,6 +175,13 @@ def test_a_value_that_one_experiment_overrides_is_compared_with_the_others_recip
     assert differences_within(with_("experiments", "cnn", "epochs", 1), "linear", "cnn") == without
 
 
+def test_an_option_that_another_network_has_tells_nothing():
+    params = with_("experiments", "cnn", "network", {"dropout": 0.2})
+    assert differences_within(params, "linear", "cnn") == "model linear, not convolutional; recipe none, not quick"
+    told = "model convolutional, not linear; recipe quick, not none; network.dropout 0.2, not the default"
+    assert differences_within(params, "cnn", "linear") == told
+
+
 def test_the_deviation_over_seeds_stands_beside_the_mean():
     board = leaderboard(state("workspace", cnn=figures(0.8, deviation=0.0123)), HEAD, [])
     assert shown(board, "ROC-AUC")[0] == ("0.8000 ± 0.0123",)

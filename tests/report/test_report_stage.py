@@ -76,7 +76,7 @@ def test_an_experiment_of_several_seeds_has_a_mean_a_deviation_and_an_ensemble(s
     details = json.loads((settled.folder / "metrics/details/cnn.json").read_text())
     each = details["test"]["roc_auc"]["each"]
     assert figures["roc_auc"] == pytest.approx(sum(each) / 2)
-    assert [training["seed"] for training in details["training"]] == [1, 7]
+    assert {seed: training["seed"] for seed, training in details["training"].items()} == {"1": 1, "7": 7}
     lines = (settled.folder / "data/scores/cnn.csv").read_text().splitlines()
     assert [line.split(",")[2] for line in lines] == ["seed", "1", "1", "7", "7"]
     curves = (settled.folder / "metrics/training/cnn.csv").read_text().splitlines()

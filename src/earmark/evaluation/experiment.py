@@ -14,6 +14,7 @@ from earmark.config import EvaluationConfig, entry, load
 from earmark.corpus.label_table import read_labels
 from earmark.errors import EarmarkError
 from earmark.evaluation import scoring
+from earmark.evaluation.details import details as content
 from earmark.evaluation.evaluate import TAG_COLUMNS, Evaluation, evaluate
 from earmark.features import dataset
 from earmark.features.dataset import Split
@@ -59,9 +60,8 @@ def evaluate_experiment(
     test, probabilities, result = evaluate_models([*saved.values()], split, config.evaluation)
     scoring.write_scores(scores, test, probabilities, experiment.seeds)
     write_json(metrics, headline(result.summary))
-    trainings = [dict(one.training) for one in saved.values()]
     summary = result.summary | {"missing_clips": test.missing}
-    write_json(details, {"test": summary, "training": trainings[0] if len(trainings) == 1 else trainings})
+    write_json(details, content(summary, {seed: one.training for seed, one in saved.items()}))
     write_csv(tags, TAG_COLUMNS, result.tags)
     write_csv(roc, ("fpr", "tpr"), result.roc)
     write_text(curves, trained)

@@ -21,6 +21,7 @@ from earmark.corpus.label_table import Labelled, read_labels
 from earmark.corpus.manifest import TagTable
 from earmark.errors import EarmarkError, reason
 from earmark.evaluation.comparison import corrected, verdict
+from earmark.evaluation.details import trainings_of
 from earmark.evaluation.overlap import Row, Version, across
 from earmark.evaluation.scoring import read_scores
 from earmark.files import markdown_table, read_json
@@ -69,13 +70,12 @@ class Place:
         Raises EarmarkError if a file is absent or damaged, with the command that makes it.
         """
         scores = self._of(name, f"{self.data}/scores/{name}.csv", read_scores)
-        training = self._of(name, f"{self.metrics}/details/{name}.json", read_json).get("training")
-        first = training[0] if isinstance(training, list) and training else training
-        seeded = first.get("seeded", True) if isinstance(first, dict) else True  # unless it says that it fits itself
+        details = self._of(name, f"{self.metrics}/details/{name}.json", read_json)
+        fitted = isinstance(details.get("training"), dict) and not trainings_of(details)[0].get("seeded", True)
         path = f"{self.data}/labels/{self.experiments[name].get('labels', '')}/labels.csv"
         if path not in self._labels:
             self._labels[path] = self._of(name, path, read_labels)
-        return Version(self.where, scores, *self._labels[path], seeded)
+        return Version(self.where, scores, *self._labels[path], not fitted)
 
     def _of(self, name: str, path: str, read: Callable[[Path], T]) -> T:
         """Read a file of an experiment. Raises EarmarkError, with the command that makes it, if it is absent."""

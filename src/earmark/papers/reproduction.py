@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 
 from earmark.config import Config
+from earmark.evaluation.details import trainings_of
 from earmark.experiments import ExperimentConfig
 from earmark.files import markdown_table, read_json
 from earmark.models import networks
@@ -201,8 +202,7 @@ def _labels(run: Run) -> str:
 
 def _trained(run: Run) -> str:
     """Return by which recipe it was trained, for how many epochs, and the batch if that of the recipe was too large."""
-    training = run.content["training"]
-    several = training if isinstance(training, list) else [training]
+    several = trainings_of(run.content)
     epochs = "/".join(str(each["epochs"]) for each in several)
     told = [run.recipe] if run.recipe else []
     told.append(f"{epochs} epoch{'s' * (epochs != '1')}")
@@ -213,8 +213,7 @@ def _trained(run: Run) -> str:
 
 def _count(system: System, run: Run) -> str:
     """Return the published number of parameters, or the trained one if the network is not the published one."""
-    training, content = run.content["training"], run.content
-    trained = (training[0] if isinstance(training, list) else training)["parameters"]
+    content, trained = run.content, trainings_of(run.content)[0]["parameters"]
     tags = content["test"]["tags"] if system.task == "tags" else {"classes": len(content["recall"])}
     if trained not in (_parameters(system.name, sum(tags.values()), c) for c in ("trainable", "keras")):
         return f"{trained:,}, changed"

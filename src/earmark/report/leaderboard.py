@@ -146,15 +146,20 @@ def differences_within(params: Settings, name: str, baseline: str) -> str:
 
     >>> params = {"experiments": {"a": {"model": "crnn", "network": {"units": 32}}, "b": {"model": "linear"}}}
     >>> differences_within(params, "b", "a")
-    'model linear, not crnn; network.units the default, not 32'
+    'model linear, not crnn'
     """
     here, there = (("experiments", which) for which in (name, baseline))
     keys = {key[2:]: None for part in (here, there) for key in _leaves(_at(params, part), part)}
     values = ((key, _value(params, here + key), _value(params, there + key)) for key in keys)
-    # a value of a recipe, where one of both has no recipe, says no more than that
-    return _told(
-        (".".join(key), *sides) for key, *sides in values if not (key[0] in Recipe.model_fields and UNSET in sides)
-    )
+    other = _at(params, (*here, "model")) != _at(params, (*there, "model"))
+
+    def says_something(key: Key, value: Any, against: Any) -> bool:
+        """Return False for a recipe's value if one side has no recipe, and for an option of another network alone."""
+        if key[0] in Recipe.model_fields:
+            return UNSET not in (value, against)
+        return not (other and key[0] == "network" and value == UNSET)
+
+    return _told((".".join(key), *sides) for key, *sides in values if says_something(key, *sides))
 
 
 def _used(params: Settings, name: str) -> Iterator[Key]:

@@ -11,6 +11,7 @@ from typing import Any
 from earmark import progress
 from earmark.config import Config
 from earmark.evaluation.comparison import Difference, compare_files, summary, verdict
+from earmark.evaluation.details import trainings_of
 from earmark.files import markdown_table, read_json, write_json, write_text
 from earmark.papers.reproduction import document, read_runs
 from earmark.report import tables
@@ -100,8 +101,7 @@ def labels_of(config: Config, experiment: str, labels: Path) -> Path:
 
 def seeded(details: Path) -> bool:
     """Tell from an experiment's file of details whether its network depends on the seed."""
-    training = read_json(details)["training"]
-    return bool((training[0] if isinstance(training, list) else training)["seeded"])
+    return bool(trainings_of(read_json(details))[0]["seeded"])
 
 
 def page(metrics: Path, present: Present, pairs: Sequence[Difference]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.evaluation.comparison import Difference
+from earmark.evaluation.details import trainings_of
 from earmark.files import read_json
 
 EXPERIMENTS = (
@@ -30,7 +31,7 @@ def experiments(metrics: Path, names: Sequence[str]) -> list[Row]:
     for name in names:
         figures = read_json(metrics / "experiments" / f"{name}.json")
         details = read_json(metrics / "details" / f"{name}.json")
-        trainings = details["training"] if isinstance(details["training"], list) else [details["training"]]
+        trainings = trainings_of(details)
         found.append((figures["roc_auc"], _experiment(name, figures, details["test"], trainings)))
         if ensemble := details["test"].get("ensemble"):
             title = f"{name}, ensemble of {len(trainings)}"

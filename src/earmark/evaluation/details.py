@@ -1,0 +1,30 @@
+"""All that is measured of an experiment, as metrics/details/<name>.json holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def details(test: Mapping[str, Any], trainings: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the content of the file: what is measured on the test split, and what is known of the training.
+
+    trainings: by seed. It is no list of them, because DVC would draw the values of a list.
+
+    >>> details({"clips": 9}, {1: {"epochs": 8}})
+    {'test': {'clips': 9}, 'training': {'epochs': 8}}
+    >>> details({"clips": 9}, {1: {"epochs": 8}, 7: {"epochs": 6}})["training"]
+    {'1': {'epochs': 8}, '7': {'epochs': 6}}
+    """
+    several = {str(seed): dict(training) for seed, training in trainings.items()}
+    return {"test": dict(test), "training": several if len(several) > 1 else next(iter(several.values()))}
+
+
+def trainings_of(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what is known of the training from each seed.
+
+    >>> trainings_of(details({}, {1: {"epochs": 8}, 7: {"epochs": 6}}))
+    [{'epochs': 8}, {'epochs': 6}]
+    """
+    training = content["training"]
+    return list(training.values()) if all(isinstance(one, Mapping) for one in training.values()) else [training]
