@@ -10,7 +10,8 @@ from pathlib import Path
 from helpers import ROOT
 
 GUIDE = sorted((ROOT / "docs/guide").glob("*.md"))  # tests/test_guide.py runs these
-PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").rglob("*.md")) - set(GUIDE))]
+CORPORA = ROOT / "docs/corpora.md"  # tests/test_corpora.py runs this one
+PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").rglob("*.md")) - {*GUIDE, CORPORA})]
 PROMPT = re.compile(r"^(?:\w+)?\$ ")
 SECTIONS = {
     "corpus",
