@@ -143,18 +143,18 @@ def nsynth(data: Path) -> None:
 
 
 def openmic_2018(data: Path) -> None:
-    """Sixteen artists train and two are tested; an excerpt of which only an absent instrument is known."""
+    """Forty artists train or validate and eight are tested; an excerpt of which only an absent instrument is known."""
     folder = data / "openmic-2018"
     labels: list[list[object]] = [["sample_key", "instrument", "relevance", "num_responses"]]
     known: list[list[object]] = [["sample_key", "start_time", "track_id", "artist_id", "license_title"]]
     parts: dict[str, str] = {"train": "", "test": ""}
-    for artist in range(18):
+    for artist in range(48):
         key = f"{artist:03}046_3840"
         music(folder / f"audio/{key[:3]}/{key}.ogg", "OGG")
         known.append([key, 0.04, artist, 400 + artist, "Attribution"])
         labels.append([key, ("piano", "voice")[artist % 2], 0.9 if artist else 0.1, 3])
-        labels.append([key, "drums", 0.5, 3] if artist > 3 else [key, "drums", 0.49, 3])
-        parts["test" if artist > 15 else "train"] += f"{key}\n"
+        labels.append([key, "drums", 0.5 if artist % 4 else 0.49, 3])
+        parts["test" if artist > 39 else "train"] += f"{key}\n"
     table(folder / "openmic-2018-aggregated-labels.csv", labels)
     table(folder / "openmic-2018-metadata.csv", known)
     for part, keys in parts.items():
