@@ -19,7 +19,7 @@ from earmark.storage import provenance
 
 # A folder imports only from those above it, and so does a module within its folder.
 ORDER = {
-    "errors": (), "progress": (), "environment": (), "files": (), "strict_yaml": (), "yaml_edit": (),
+    "errors": (), "progress": (), "environment": (), "files": (), "pickles": (), "strict_yaml": (), "yaml_edit": (),
     "storage": ("memory", "source", "provenance", "digests", "float16", "checksums", "makers", "shards", "store"),
     "devices": (), "sections": (), "doors": (), "experiments": (), "config": (),
     "corpus": (
@@ -38,6 +38,7 @@ ORDER = {
         "mistakes", "examine",
     ),
     "systems": ("recipes", "system", "published", "claims", "entries", "draft", "add", "listing"),
+    "weights": ("registry", "checkpoint", "sources", "musicnn", "command"),
     "training": (
         "distributed", "recipes", "plan", "validation", "tagger", "checkpoints", "loggers", "live", "gradient", "fit",
         "crossvalidation",

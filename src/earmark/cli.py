@@ -25,7 +25,7 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     inspect.set_defaults(run=_inspect)
     predict = commands.add_parser("predict", help="tags of any audio file by a trained experiment")
     predict.add_argument("file", type=Path, nargs="+")
-    predict.add_argument("--model", help="an experiment of params.yaml (default: its first one)")
+    predict.add_argument("--model", help="an experiment of params.yaml (default: its first one), weights, or a file")
     predict.add_argument("--json", action="store_true", help="print JSON in place of tables")
     predict.add_argument("--params", type=Path, default=Path("params.yaml"))
     predict.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
@@ -93,6 +93,13 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     waveforms.add_argument("--prune", action="store_true", help="delete those that no index of the data folder names")
     waveforms.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
     waveforms.set_defaults(run=_waveforms)
+    weights = commands.add_parser("weights", help="fetch published weights, as a model that predict takes by its name")
+    weights.add_argument("name", nargs="*", help="musicnn-mtt, musicnn-msd (default: list them)")
+    weights.add_argument(
+        "--from", dest="source", type=Path, metavar="WHEEL_OR_FOLDER", help="in place of pip's download"
+    )
+    weights.add_argument("--to", type=Path, default=Path("data/weights"), help="default: %(default)s")
+    weights.set_defaults(run=_weights)
     bench = commands.add_parser("bench", help="speed against kymatio and librosa, measured in the same run")
     if "bench" in argv[:1]:  # the peers take seconds to import
         from earmark.bench import command
@@ -221,6 +228,13 @@ def _magnatagatune(args: argparse.Namespace) -> int:
     from earmark.download import magnatagatune
 
     print(magnatagatune.prepare(args.to, args.download, args.base_url), end="")
+    return 0
+
+
+def _weights(args: argparse.Namespace) -> int:
+    from earmark.weights import command
+
+    print(command.prepare(args.name, args.to, args.source), end="")
     return 0
 
 

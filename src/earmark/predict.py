@@ -18,14 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark import pickles
 from earmark.config import Config, ConfigError
 from earmark.config import load as read_config
 from earmark.corpus.label_table import read_labels
 from earmark.corpus.manifest import read_manifest
 from earmark.evaluation import scoring
 from earmark.features.listener import Listener
-from earmark.models.saved import FILE, SavedModel
+from earmark.models.saved import FILE, ModelError, SavedModel
+from earmark.sections import near
 from earmark.storage import provenance
+from earmark.weights import registry
 
 SUFFIX = ".safetensors"
 
@@ -87,10 +90,12 @@ class Predictor:
 
     def __init__(self, saved: SavedModel, labels: Mapping[Path, NDArray[np.uint8]] | None = None) -> None:
         self.saved, self.labels = saved, labels or {}
-        self.listener = Listener(saved.representation, saved.waveform, saved.standardizer)
+        window = saved.training["excerpt_frames"] if saved.training.get("whole_file") else None
+        self.listener = Listener(saved.representation, saved.waveform, saved.standardizer, window)
         self.model = saved.build()
         kind = saved.representation.kind
-        if saved.code["features"] != provenance.digest(f"features-{kind}"):
+        code = saved.code.get("features")  # weights that were not trained here have none
+        if code is not None and code != provenance.digest(f"features-{kind}"):
             print(
                 f"warning: the code of {kind} has changed since {saved.experiment!r} was trained: features, and so "
                 "probabilities, may differ from the pipeline's",
@@ -144,6 +149,7 @@ def load(path: str | Path) -> Predictor:
     Raises ModelError if the file is absent, damaged or something else.
     """
     path = Path(path)
+    pickles.refuse(path)
     return Predictor(SavedModel.load(path if path.is_file() or path.suffix == SUFFIX else model_file(path)))
 
 
@@ -154,7 +160,9 @@ def model_file(folder: Path) -> Path:
 
 
 def open_predictor(params: Path, model: str | None, data: Path) -> Predictor:
-    """Open the model of an experiment under ``data``, or of a file; by default that of the first one in params.yaml.
+    """Open the model of an experiment or of published weights under ``data``, or of a file.
+
+    By default it is that of the first experiment in params.yaml.
 
     Without a params.yaml a model must be named, and no actual tags are known. Raises ConfigError if there is no such
     experiment, ModelError if its model cannot be used.
@@ -165,11 +173,26 @@ def open_predictor(params: Path, model: str | None, data: Path) -> Predictor:
     name = model or next(iter(config.experiments if config else ()), None)
     if name is None:
         raise ConfigError(f"{params} has no experiments; name a model by --model")
-    file = Path(name) if name.endswith(SUFFIX) else model_file(data / "models" / name)
-    if config is not None and not file.is_file() and name not in config.experiments:
-        raise ConfigError(f"--model must be one of experiments {sorted(config.experiments)} or a file, got {name!r}")
+    known = () if config is None else tuple(config.experiments)
+    file = _named(name, data, known)
+    if config is not None and not file.is_file() and name not in known:
+        hint = near(name, [*known, *registry.WEIGHTS])
+        raise ConfigError(f"--model must be one of experiments {sorted(known)} or a file, got {name!r}{hint}")
     saved = SavedModel.load(file)
     return Predictor(saved, None if config is None else corpus_labels(config, data, saved.tags))
+
+
+def _named(name: str, data: Path, experiments: Sequence[str]) -> Path:
+    """Return the file that a name stands for. Raises EarmarkError if it is a pickle, or weights that are not there."""
+    path = Path(name)
+    pickles.refuse(path)
+    weights = registry.WEIGHTS.get(path.stem if path.suffix == SUFFIX else name)
+    if weights is None or name in experiments:
+        return path if path.suffix == SUFFIX else model_file(data / "models" / name)
+    file = path if path.suffix == SUFFIX else registry.place(data / "weights", name)
+    if not file.is_file():
+        raise ModelError(f"{file} does not exist; run `earmark weights {weights.name} --to {file.parent}`")
+    return file
 
 
 def corpus_labels(config: Config, data: Path, tags: Sequence[str]) -> dict[Path, NDArray[np.uint8]]:

@@ -87,7 +87,8 @@ class Mel(Transform):
 
     n_fft, hop: window and step in samples; frame t is centred on sample t * hop. n_mels, fmin, fmax: the number of
     bands and their span in Hz (fmax: rate / 2 if it is None). htk: HTK's mel scale in place of Slaney's.
-    log_amplitude: 10 log10(max(power, 1e-10)).
+    log_amplitude: whether power is compressed. compression: "db", 10 log10(max(power, 1e-10)), or "log10p",
+    log10(1 + 10000 power).
 
     >>> import torch
     >>> mel = Mel(n_samples=16_000, n_fft=1024, n_mels=64)

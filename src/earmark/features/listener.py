@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from earmark.config import ConfigError, RepresentationConfig, WaveformConfig
 from earmark.decode.audio import REMAINDER, cut, decode_whole, from_stored, to_stored
 from earmark.errors import EarmarkError
 from earmark.features.standardize import Standardizer
+from earmark.representations.base import Representation
 
-_BATCH = 8  # segments that are transformed at one time: an album must not need all its memory at once
+_BATCH = 8  # segments, or windows, that are transformed at one time: an album must not need all its memory at once
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,22 @@ class Listener:
     It runs the functions of the pipeline. The pipeline also stores waveforms and features in shards; this changes
     nothing, unless the representation is stored as float16: then features differ by at most 0.001 standardised units.
 
-    representation, waveform, standardizer: those of the model. Raises EarmarkError if today's code cannot build the
-    representation.
+    representation, waveform, standardizer: those of the model. window: the whole file is transformed, and cut into
+    windows of so many frames, one after the other; frames that are left over at its end are not heard. Without it, the
+    wave is cut, and each segment is transformed.
+
+    Raises EarmarkError if today's code cannot build the representation.
     """
 
     def __init__(
-        self, representation: RepresentationConfig, waveform: WaveformConfig, standardizer: Standardizer
+        self,
+        representation: RepresentationConfig,
+        waveform: WaveformConfig,
+        standardizer: Standardizer,
+        window: int | None = None,
     ) -> None:
         self.representation, self.waveform, self.standardizer = representation, waveform, standardizer
+        self.window = window
         try:
             self.transform = representations.of(representation)
         except ConfigError as error:  # made by code that took other settings
@@ -49,14 +59,41 @@ class Listener:
     def hear(self, path: Path) -> Heard:
         """Read one file. Raises RejectedError if it cannot be decoded, or if it is shorter than ``min_seconds``."""
         wave = decode_whole(path, self.representation.rate, self.waveform.min_seconds)
-        segments = from_stored(to_stored(self._segments(wave), self.waveform.dtype))
         with torch.no_grad():
-            parts = [
-                self.transform(torch.from_numpy(np.ascontiguousarray(segments[start : start + _BATCH]))).numpy()
-                for start in range(0, len(segments), _BATCH)
-            ]
+            parts = list(self._of_segments(wave) if self.window is None else self._of_windows(wave, self.window))
         features = (np.concatenate(parts) - self.standardizer.mean) * self.standardizer.inverse_std
         return Heard(torch.from_numpy(features), len(wave) / self.representation.rate)
+
+    def _of_segments(self, wave: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+        """Yield the features of a file's segments, (up to _BATCH segments, frames, dims)."""
+        segments = self._rounded(self._segments(wave))
+        for start in range(0, len(segments), _BATCH):
+            yield self._transformed(self.transform, segments[start : start + _BATCH])
+
+    def _of_windows(self, wave: NDArray[np.float32], window: int) -> Iterator[NDArray[np.float32]]:
+        """Yield the features of a file's windows, (up to _BATCH windows, window, dims).
+
+        A file that is shorter than a window is padded with zeros to one. The windows of a batch are transformed with
+        one more before them and after them, so that their frames are those of the whole file.
+        """
+        hop = round(self.representation.rate * float(self.transform.axes["seconds_per_frame"]))
+        samples, count = window * hop, max(1, (1 + len(wave) // hop) // window)
+        size = min(_BATCH, count)
+        transform = representations.of(self.representation.model_copy(update={"samples": (size + 2) * samples}))
+        for first in range(0, count, size):
+            start, end = (first - 1) * samples, (first + 1 + size) * samples
+            part = wave[max(0, start) : end]
+            before = max(0, -start)
+            block = np.pad(part, (before, end - start - before - len(part)))
+            frames = self._transformed(transform, self._rounded(block[None]))[0, window : window * (1 + size)]
+            yield frames.reshape(size, window, -1)[: count - first]
+
+    def _rounded(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return waves as they come back from a shard."""
+        return from_stored(to_stored(waves, self.waveform.dtype))
+
+    def _transformed(self, transform: Representation, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+        return transform(torch.from_numpy(np.ascontiguousarray(waves))).numpy()
 
     def _segments(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cut a file, (samples of the file,) -> (segments, samples).

@@ -6,6 +6,9 @@ default) or HTK's (2595 log10(1 + f / 700)); each triangle has unit area in Hz.
 
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,7 +19,8 @@ from earmark.representations.buffers import BufferPool, Buffers, suits_cpu
 from earmark.representations.spectrum import modulus
 
 BLOCK = 32  # mel bands whose bins one matrix product covers: neighbours share most of them
-AMIN = 1e-10  # power below which log-amplitude is flat, -100 dB
+AMIN = 1e-10  # power below which decibels are flat, -100 dB
+GAIN = 10_000.0  # of power in log10p
 
 _BREAK_HZ, _BREAK_MEL, _LOG_STEP = 1000.0, 15.0, np.log(6.4) / 27.0  # Slaney: 15 mel at 1 kHz, then logarithmic
 
@@ -57,12 +61,14 @@ def mel_filters(rate: int, n_fft: int, edges: NDArray[np.float64]) -> NDArray[np
 
 
 class Mel(Representation):
-    """Mel power of Hann-windowed frames, in decibels unless `log_amplitude` is off.
+    """Mel power of Hann-windowed frames, compressed unless `log_amplitude` is off.
 
     n_fft, hop: window and step in samples; frame t is centred on sample t * hop; beyond the ends there is silence.
     If hop is above n_fft, what lies between two windows is not heard (`unseen`).
     n_mels, fmin, fmax: number of bands and their span in Hz (fmax: rate / 2 if it is None).
-    htk: HTK's mel scale in place of Slaney's. log_amplitude: 10 log10(max(power, 1e-10)).
+    htk: HTK's mel scale in place of Slaney's. log_amplitude: whether power is compressed. compression: by which
+    logarithm: "db", decibels, 10 log10(max(power, 1e-10)), or "log10p", log10(1 + 10000 power), as musicnn hears (Pons
+    and Serra 2019), which is 0 for silence.
 
     `forward` returns (batch, 1 + n_samples // hop, n_mels), with an odd n_fft 1 + (n_samples - 1) // hop frames.
     """
@@ -79,6 +85,7 @@ class Mel(Representation):
         fmax: Rare[float | None] = None,
         htk: Rare[bool] = False,
         log_amplitude: Rare[bool] = True,
+        compression: Rare[Literal["db", "log10p"]] = "db",
     ) -> None:
         super().__init__("mel", rate, n_samples)
         fmax = rate / 2 if fmax is None else fmax
@@ -87,6 +94,11 @@ class Mel(Representation):
         require(0 <= fmin < fmax, "mel", "fmin", f"be in [0, fmax={fmax:g})", fmin)
         require(fmax <= rate / 2, "mel", "fmax", f"be at most rate / 2 = {rate / 2:g} Hz", fmax, "a lower rate?")
         require(n_mels >= 1, "mel", "n_mels", "be at least 1", n_mels)
+        require(compression in ("db", "log10p"), "mel", "compression", "be db or log10p", compression)
+        require(
+            log_amplitude or compression == "db", "mel", "compression", "be left out if log_amplitude is off",
+            compression, "power is not compressed then",
+        )  # fmt: skip
         edges = mel_edges(n_mels, fmin, fmax, htk=htk)
         filters = mel_filters(rate, n_fft, edges)
         empty = np.flatnonzero(filters.max(axis=1) == 0)
@@ -94,7 +106,8 @@ class Mel(Representation):
             len(empty) == 0, "mel", "n_mels", f"leave no band without an FFT bin at n_fft={n_fft}", n_mels,
             f"{len(empty)} empty bands, the first at {edges[1:][empty[:1]]} Hz: raise n_fft or fmin",
         )  # fmt: skip
-        self.n_fft, self.hop, self.log_amplitude, self.pool = n_fft, hop, log_amplitude, BufferPool()
+        self.n_fft, self.hop, self.pool = n_fft, hop, BufferPool()
+        self.compression = compression if log_amplitude else None
         self.blocks = column_blocks(filters, BLOCK)
         self.filters: Tensor
         self.window: Tensor
@@ -128,8 +141,10 @@ class Mel(Representation):
         flat = out.view(-1, self.n_dims)
         for first, last, low, high in self.blocks:
             torch.mm(power[:, low:high], self.filters[low:high, first:last], out=flat[:, first:last])
-        if self.log_amplitude:
+        if self.compression == "db":
             out.clamp_(min=AMIN).log10_().mul_(10.0)
+        elif self.compression == "log10p":
+            out.mul_(GAIN).log1p_().mul_(1 / math.log(10))
 
 
 def column_blocks(filters: NDArray[np.float64], width: int) -> list[tuple[int, int, int, int]]:
