@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from helpers.model_checks import assert_gradients, assert_reloads, assert_scores, auc_after_overfit, single_thread
+from torch import nn
 
 from earmark.models.musicnn import MusiCNN
 
@@ -45,3 +46,20 @@ def test_overfits_eight_clips() -> None:
 def test_too_few_bands_are_refused_with_the_limit() -> None:
     with pytest.raises(ValueError, match="dims must be at least 3, got 2"):
         MusiCNN(50, 187, 2)
+
+
+def test_the_epsilon_reaches_every_batch_norm_and_is_torchs_by_default() -> None:
+    for options, expected in (({}, 1e-5), ({"epsilon": 0.001}, 0.001)):
+        norms = [m for m in MusiCNN(4, 20, 16, **options).modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+        assert len(norms) == 11
+        assert {norm.eps for norm in norms} == {expected}
+
+
+def test_layers_have_names_that_hold_no_weights() -> None:
+    """What they give is checked in tests/weights/test_musicnn.py."""
+    model = MusiCNN(4, 20, 16)
+    names = {name for name, module in model.named_children() if isinstance(module, nn.Identity)}
+    assert names == {
+        "timbral", "temporal", "cnn1", "cnn2", "cnn3", "max_pool", "mean_pool", "penultimate", "logits",
+    }  # fmt: skip
+    assert not any(key.startswith(tuple(names)) for key in model.state_dict())

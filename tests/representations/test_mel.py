@@ -8,7 +8,8 @@ import pytest
 import torch
 from helpers.music import music
 
-from earmark.representations import build
+from earmark.config import RepresentationConfig
+from earmark.representations import build, resolve
 from earmark.representations.mel import column_blocks, hz_to_mel, mel_edges, mel_filters, mel_to_hz
 
 FRAMINGS = [  # rate, samples, options, shape
@@ -115,8 +116,41 @@ def test_silence_is_the_floor_and_broken_clips_are_named():
         ({"fmin": 8000.0}, r"mel.fmin must be in \[0, fmax=8000\), got 8000"),
         ({"n_mels": 300}, r"mel.n_mels must leave no band without an FFT bin.*empty bands"),
         ({"n_fft": 1}, "mel.n_fft must be at least 2"),
+        ({"compression": "log"}, "mel.compression must be db or log10p, got 'log'"),
+        (
+            {"compression": "log10p", "log_amplitude": False},
+            r"mel.compression must be left out if log_amplitude is off, got 'log10p' \(power is not compressed then\)",
+        ),
     ],
 )
 def test_options_out_of_their_limits(options, message):
     with pytest.raises(ValueError, match=message):
         build("mel", rate=16_000, n_samples=10_000, **options)
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("options", [{}, {"n_fft": 1024, "hop": 300, "n_mels": 64, "htk": True}])
+def test_log10p_is_musicnns_compression_of_librosas_power(options):
+    """Both ways, against float64, on music that fades out: small power is not lost beside the 1."""
+    wave = music(50_000, 16_000) * np.geomspace(20, 1e-5, 50_000, dtype=np.float32)
+    settings = {"n_fft": 512, "hop_length": options.get("hop", 256), "n_mels": 96}
+    settings |= {key: value for key, value in options.items() if key != "hop"}
+    theirs = librosa.feature.melspectrogram(y=wave.astype(np.float64), sr=16_000, dtype=np.float64, **settings).T
+    mel = build("mel", rate=16_000, n_samples=50_000, compression="log10p", **options)
+    expected = np.log10(1 + 10_000 * theirs)
+    assert expected.max() > 5
+    assert expected.min() < 1e-5
+    np.testing.assert_allclose(mel(torch.tensor(wave)[None])[0].numpy(), expected, rtol=1e-3, atol=1e-9)
+    assert (mel(torch.zeros(1, 50_000)) == 0).all()
+
+
+def test_decibels_by_name_are_the_default_to_the_last_bit_and_are_left_out_of_what_is_stored():
+    wave, settings = torch.tensor(music(30_000, 16_000))[None], {"kind": "mel", "rate": 16_000, "samples": 30_000}
+    named = build("mel", rate=16_000, n_samples=30_000, compression="db")
+    assert torch.equal(named(wave), build("mel", rate=16_000, n_samples=30_000)(wave))
+    stored = {
+        name: resolve(RepresentationConfig.model_validate(settings | options)).options()
+        for name, options in (("default", {}), ("db", {"compression": "db"}), ("log10p", {"compression": "log10p"}))
+    }
+    assert stored["db"] == stored["default"] == {"n_fft": 512, "hop": 256, "n_mels": 96}
+    assert stored["log10p"] == stored["default"] | {"compression": "log10p"}

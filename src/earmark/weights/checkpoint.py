@@ -50,7 +50,8 @@ def read(index: File, data: File) -> dict[str, NDArray[np.float32]]:
         return {name: _tensor(name, fields, data) for name, fields in entries.items()}
     except (_DamageError, IndexError, struct.error, UnicodeDecodeError) as error:
         raise EarmarkError(
-            f"{index.name} must be the index of a TensorFlow checkpoint, but is none, or damaged: {error}; fetch it again"
+            f"{index.name} must be the index of a TensorFlow checkpoint, but is none, or damaged: {error}; fetch it "
+            "again"
         ) from None
 
 

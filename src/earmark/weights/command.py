@@ -10,7 +10,7 @@ from earmark.files import markdown_table
 from earmark.weights import musicnn
 from earmark.weights.checkpoint import DATA, INDEX, read
 from earmark.weights.registry import WEIGHTS, get, place
-from earmark.weights.sources import files
+from earmark.weights.sources import fetch, files
 
 
 def convert(name: str, folder: Path, source: Path) -> Path:

@@ -18,11 +18,13 @@ from torch import Tensor
 from earmark.config import RepresentationConfig, WaveformConfig
 from earmark.errors import EarmarkError
 from earmark.features.standardize import Standardizer
+from earmark.models import networks
 from earmark.models.saved import SavedModel
 from earmark.weights.registry import Weights
 
-RATE, HOP, BANDS, FRAMES = 16_000, 256, 96, 187
-EPSILON = 0.001
+FRAMES, BANDS, HOP = 187, 96, 256  # of a window; samples between frames
+INPUT = {"kind": "mel", "rate": 16_000, "n_fft": 512, "hop": HOP, "n_mels": BANDS, "compression": "log10p"}
+FAMILY, OPTIONS = "musicnn", {"epsilon": 0.001}
 BATCH_NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 TRAINING = ("Adam", "_power")  # parts of the names of what only a training goes on from
 
@@ -34,17 +36,14 @@ def model(weights: Weights, arrays: Arrays, where: str) -> SavedModel:
 
     Raises EarmarkError if they are not those of musicnn's network.
     """
-    network = {"family": "musicnn", "options": {"epsilon": EPSILON}}
     samples = FRAMES * HOP - 1  # a frame is centred on every HOP samples, the first one on sample 0
-    found = SavedModel(
+    return SavedModel(
         experiment=weights.name,
-        network=network,
+        network={"family": FAMILY, "options": OPTIONS},
         frames=FRAMES,
         dims=BANDS,
         network_frames=FRAMES,
-        representation=RepresentationConfig(
-            kind="mel", rate=RATE, samples=samples, n_fft=512, hop=HOP, n_mels=BANDS, compression="log10p"
-        ),
+        representation=RepresentationConfig.model_validate(INPUT | {"samples": samples}),
         waveform=WaveformConfig(samples=samples, policy="segments", dtype="float32", min_seconds=0.0),
         tags=weights.tags,
         thresholds=(None,) * len(weights.tags),
@@ -56,10 +55,21 @@ def model(weights: Weights, arrays: Arrays, where: str) -> SavedModel:
         },
         code={},
         makers={"package": weights.package},
-        weights=state_dict(arrays, where),
+        weights=_fitting(state_dict(arrays, where), len(weights.tags), where),
     )  # fmt: skip
-    found.build()
-    return found
+
+
+def _fitting(weights: Mapping[str, Tensor], n_tags: int, where: str) -> Mapping[str, Tensor]:
+    """Return weights whose shapes are those of the network; raise EarmarkError, which names the first other one."""
+    with torch.device("meta"):
+        expected = networks.network(FAMILY, n_tags, FRAMES, BANDS, OPTIONS).state_dict()
+    for name, tensor in expected.items():
+        if (ours := tuple(weights[name].shape)) != tuple(tensor.shape):
+            raise EarmarkError(
+                f"{where} must hold musicnn's weights, but {name} has the shape {ours}, not {tuple(tensor.shape)}: "
+                "another network?"
+            )
+    return weights
 
 
 def state_dict(arrays: Arrays, where: str) -> dict[str, Tensor]:

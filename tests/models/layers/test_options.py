@@ -79,6 +79,7 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"timbre": [0.0]}, r"timbre\[0\] must be above 0, got 0\.0"),
         ({"timbre": [0.5, 1.5]}, r"timbre must be at most 1, got \[0\.5, 1\.5\]"),
         ({"rhythm": [0]}, r"rhythm\[0\] must be at least 1, got 0"),
+        ({"epsilon": 0.0}, r"epsilon must be above 0, got 0\.0"),
     ],
     "recurrent": [
         *counts("layers", "units"),
