@@ -47,6 +47,10 @@ NOT_RUN = {
         "torchrun": "needs several machines",
         "dvc commit": "follows on several machines",
     },
+    "docs/encoders.md": {
+        "earmark weights": "needs a registry of packages: tests/weights/test_command.py runs it on drawn weights",
+        "earmark predict": "what it shows is musicnn's: tests/weights/test_musicnn.py compares it with the package's",
+    },
     "docs/team.md": {
         "dvc": "tests/test_sharing.py and tests/test_pipeline.py run the same sessions on remotes of their own",
         "git": "tests/test_sharing.py runs the same sessions",

@@ -32,9 +32,8 @@ def prepare(names: Sequence[str], folder: Path, source: Path | None = None) -> s
 
     source: pip fetches the wheel if it is None.
     """
-    rows = [(w.name, w.trained_on, f"{len(w.tags)}", w.licence, w.source.partition(",")[0]) for w in WEIGHTS.values()]
     if not names:
-        return markdown_table(rows, ("weights", "trained on", "tags", "licence", "source"))
+        return _listed()
     packages = {name: get(name).package for name in names}
     lines = []
     with tempfile.TemporaryDirectory(prefix="earmark-weights-") as fetched:
@@ -42,3 +41,16 @@ def prepare(names: Sequence[str], folder: Path, source: Path | None = None) -> s
             file = convert(name, folder, source or fetch(package, Path(fetched)))
             lines.append(f"{file}: {file.stat().st_size / 1e6:.1f} MB, {get(name).source} ({get(name).licence})\n")
     return "".join(lines)
+
+
+def _listed() -> str:
+    """Return a table of the published weights, with the figures that their authors print."""
+    rows = [
+        (
+            weights.name, weights.trained_on, f"{len(weights.tags)}", f"{weights.published['roc_auc']:.4f}",
+            f"{weights.published['pr_auc']:.4f}", weights.licence, weights.source.partition(",")[0],
+        )
+        for weights in WEIGHTS.values()
+    ]  # fmt: skip
+    columns = ("weights", "trained on", "tags", "ROC-AUC, published", "PR-AUC, published", "licence", "source")
+    return markdown_table(rows, columns)
