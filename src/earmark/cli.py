@@ -94,7 +94,7 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     waveforms.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
     waveforms.set_defaults(run=_waveforms)
     weights = commands.add_parser("weights", help="fetch published weights, as a model that predict takes by its name")
-    weights.add_argument("name", nargs="*", help="musicnn-mtt, musicnn-msd (default: list them)")
+    weights.add_argument("name", nargs="*", help="what this command lists without a name")
     weights.add_argument(
         "--from", dest="source", type=Path, metavar="WHEEL_OR_FOLDER", help="in place of pip's download"
     )

