@@ -38,10 +38,8 @@ def test_a_folder_is_that_of_the_wheel_of_the_package_or_of_the_checkpoint(tmp_p
 
 def test_a_digest_that_differs_is_refused_with_both(tmp_path):
     wheel = write_wheel(tmp_path, INSIDE | {"musicnn/MTT_musicnn/.index": b"another"})
-    with pytest.raises(
-        EarmarkError,
-        match=rf"^{wheel}: musicnn/MTT_musicnn/\.index must have the SHA-256 {DIGESTS['.index']}, got [0-9a-f]+: it is damaged",
-    ):
+    told = rf"^{wheel}: musicnn/MTT_musicnn/\.index must have the SHA-256 {DIGESTS['.index']}, got [0-9a-f]+: "
+    with pytest.raises(EarmarkError, match=told):
         files(WEIGHTS, wheel)
 
 
