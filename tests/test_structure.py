@@ -33,6 +33,7 @@ ORDER = {
     "transforms": (),
     "features": ("cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "listener"),
     "models": ("layers", "networks", "*", "saved"),
+    "encoders": ("windows", "*"),
     "evaluation": (
         "metrics", "bootstrap", "evaluate", "scoring", "details", "experiment", "comparison", "overlap", "revisions",
         "mistakes", "examine",
@@ -91,12 +92,15 @@ def test_every_stage_depends_on_the_digest_of_its_own_code():
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     assert "deps" not in stages.pop("settings")
     assert stages.pop("code")["deps"] == ["data/settings/verdict", "src/earmark", "stages"]
-    assert set(stages) == set(provenance.CONSUMERS)
-    for name, stage in stages.items():
+    scripts = {"encode": "features", "standardize-encoded": "standardize"}  # the same stages, of encoders
+    assert {scripts.get(name, name) for name in stages} == set(provenance.CONSUMERS)
+    for stage_name, stage in stages.items():
+        name = scripts.get(stage_name, stage_name)
         code = [dep for dep in stage.get("do", stage)["deps"] if dep.startswith(("data/code", "src", "stages"))]
         if name == "decode":  # which files are known to be broken comes with the corpus
             code.remove("data/code/corpus")
-        item = {"features": "-${item.kind}"}.get(name, "-${item.model}" if f"{name}-linear" in consumers() else "")
+        items = {"features": "-${item.kind}", "encode": "-encoder"}
+        item = items.get(stage_name, "-${item.model}" if f"{name}-linear" in consumers() else "")
         assert code == [f"data/code/{name}{item}"]
 
 

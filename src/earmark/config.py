@@ -165,6 +165,7 @@ class Config(Section):
     labels: dict[Name, LabelsConfig]
     waveforms: dict[Rate, WaveformConfig]
     representations: dict[Name, RepresentationConfig]
+    encoders: dict[Name, RepresentationConfig] = {}  # noqa: RUF012 - pydantic copies defaults
     recipes: dict[Name, Recipe] = {}  # noqa: RUF012 - pydantic copies defaults
     experiments: dict[Name, ExperimentConfig]
     crossvalidations: dict[Name, CrossValidationConfig] = {}  # noqa: RUF012 - pydantic copies defaults
@@ -172,20 +173,26 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _names_agree(self) -> Config:
-        for name, r in self.representations.items():
-            if r.rate not in self.waveforms:
-                raise ValueError(
-                    f"representations.{name}.rate must be one of waveforms {sorted(self.waveforms)}, got {r.rate}"
-                )
-            if r.samples > self.waveforms[r.rate].samples:
-                raise ValueError(
-                    f"representations.{name}.samples must be at most waveforms.{r.rate}.samples="
-                    f"{self.waveforms[r.rate].samples}, got {r.samples}: clips are not decoded that far"
-                )
+        if both := [name for name in self.encoders if name in self.representations]:
+            raise ValueError(f"encoders.{both[0]} must have another name: representations.{both[0]} is there, too")
+        for section, heard in (("representations", self.representations), ("encoders", self.encoders)):
+            for name, r in heard.items():
+                if (r.kind == "encoder") != (section == "encoders"):
+                    place = "encoders" if r.kind == "encoder" else "representations"
+                    raise ValueError(f"{section}.{name}.kind must not be {r.kind!r} here: its place is `{place}`")
+                if r.rate not in self.waveforms:
+                    raise ValueError(
+                        f"{section}.{name}.rate must be one of waveforms {sorted(self.waveforms)}, got {r.rate}"
+                    )
+                if r.samples > self.waveforms[r.rate].samples:
+                    raise ValueError(
+                        f"{section}.{name}.samples must be at most waveforms.{r.rate}.samples="
+                        f"{self.waveforms[r.rate].samples}, got {r.samples}: clips are not decoded that far"
+                    )
         for section, entries in (("experiments", self.experiments), ("crossvalidations", self.crossvalidations)):
             for name, e in entries.items():
                 for key, known in (
-                    ("representation", self.representations), ("labels", self.labels), ("recipe", self.recipes)
+                    ("representation", self.heard), ("labels", self.labels), ("recipe", self.recipes)
                 ):  # fmt: skip
                     value = getattr(e, key)
                     if value is not None and value not in known:
@@ -195,6 +202,11 @@ class Config(Section):
                         )
                 self.recipe_of(e, section, name)
         return self
+
+    @property
+    def heard(self) -> dict[str, RepresentationConfig]:
+        """All that an experiment may name as its representation: ``representations`` and ``encoders``."""
+        return self.representations | self.encoders
 
     def recipe_of(self, experiment: ExperimentConfig, section: str, name: str) -> Recipe | None:
         """Return the recipe of an experiment, with the values that it overrides; None if it has neither.

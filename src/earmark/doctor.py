@@ -59,7 +59,7 @@ def _version(name: str) -> str:
 def inspect(files: Sequence[Path], params: Path) -> int:
     """Print what each audio file holds, and how each representation of ``params`` sees it; return 1 if one cannot."""
     config = load(params)
-    settings = config.representations
+    settings = config.heard
     transforms = {name: representations.of(setting, name) for name, setting in settings.items()}
     failed = 0
     for path in files:

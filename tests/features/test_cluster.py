@@ -51,9 +51,11 @@ Extractor.run = run
 """
 OF_ANOTHER_KIND = """
 from earmark.features import extract
-makers = extract.makers()
+from earmark.config import RepresentationConfig
+MEL = RepresentationConfig(kind="mel", rate=16000, samples=20000)
+makers = extract.makers(MEL)
 print("as", makers["torch"], flush=True)
-extract.makers = lambda: makers | {"torch": "9.9"}
+extract.makers = lambda config: makers | {"torch": "9.9"}
 """
 
 

@@ -84,9 +84,9 @@ def test_a_shard_tells_who_made_it_and_its_waveforms(waveforms, tmp_path):
 
 
 def test_shards_of_other_makers_stay_where_nothing_must_be_computed(waveforms, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "makers", lambda: by("1"))
+    monkeypatch.setattr(module, "makers", lambda _: by("1"))
     extract(waveforms, tmp_path / "mel", MEL)
-    monkeypatch.setattr(module, "makers", lambda: by("2"))
+    monkeypatch.setattr(module, "makers", lambda _: by("2"))
     assert extract(waveforms, tmp_path / "mel", MEL)["computed"] == 0
     assert set(makers_in(tmp_path / "mel").values()) == {"1"}
 
@@ -94,10 +94,10 @@ def test_shards_of_other_makers_stay_where_nothing_must_be_computed(waveforms, t
 def test_where_one_shard_must_be_computed_those_of_other_makers_are_and_it_is_said(
     waveforms, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(module, "makers", lambda: by("1"))
+    monkeypatch.setattr(module, "makers", lambda _: by("1"))
     extract(waveforms, tmp_path / "mel", MEL)
     (tmp_path / "mel/c.h5").unlink()
-    monkeypatch.setattr(module, "makers", lambda: by("2"))
+    monkeypatch.setattr(module, "makers", lambda _: by("2"))
     capsys.readouterr()
     assert extract(waveforms, tmp_path / "mel", MEL)["computed"] == 12
     assert makers_in(tmp_path / "mel") == dict.fromkeys("01cd", "2")

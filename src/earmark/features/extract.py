@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -30,6 +31,7 @@ from earmark.decode.audio import from_stored
 from earmark.decode.waveforms import Waveforms
 from earmark.errors import EarmarkError
 from earmark.features import cluster
+from earmark.representations.base import section_of
 from earmark.storage import memory, provenance, shards
 from earmark.storage.makers import stale, stale_reason
 
@@ -47,7 +49,7 @@ def extract_representation(params: Path, representation: str, waveforms: Path, m
     the representation, or if it cannot be computed.
     """
     config = load(params)
-    settings = entry("representations", config.representations, representation)
+    settings = entry("representations", config.heard, representation)
     source = Waveforms(waveforms, read_manifest(manifest), config.corpus.audio)
     watch = progress.Stopwatch()
     counts = extract(source, out, settings)
@@ -69,7 +71,7 @@ def extract(waveforms: Waveforms, out: Path, config: RepresentationConfig) -> di
     marks = {name: _fingerprint(shard.fingerprint, config) for name, shard in waveforms.shards.items()}
     targets = {name: out / f"{name}.h5" for name in marks}
     held = {name: _made_by(targets[name], mark) for name, mark in marks.items()}
-    computed, here = 0, makers() | decode.makers()
+    computed, here = 0, makers(config) | decode.makers()
     while again := sorted(stale(held, here)):
         if line := stale_reason(held, again, here):
             progress.say(f"features {out.name}", line)
@@ -97,7 +99,7 @@ def _compute(config: RepresentationConfig, tasks: list[cluster.Task], label: str
     """Compute shards here, or on the cluster that EARMARK_CLUSTER names."""
     with progress.bar(sum(task.clips for task in tasks), label, "clip") as bar:
         if address := os.environ.get("EARMARK_CLUSTER"):
-            cluster.run(address, partial(compute_shard, config), partial(about, config.kind), tasks, bar.update)
+            cluster.run(address, partial(compute_shard, config), partial(about, config), tasks, bar.update)
             return
         for task in tasks:
             compute_shard(config, task.source, task.target, task.fingerprint, bar.update)
@@ -127,15 +129,22 @@ def _engine(config: str, device: str, name: str) -> Extractor:  # noqa: ARG001 -
     return Extractor(RepresentationConfig.model_validate_json(config), name)
 
 
-def about(kind: str) -> tuple[str, str]:
-    """Return the digest of the code that computes a kind of features on this machine, and its makers in one line."""
-    told = ", ".join(f"{name} {version}" for name, version in sorted(makers().items()))
-    return provenance.digest(f"features-{kind}"), told
+def about(config: RepresentationConfig) -> tuple[str, str]:
+    """Return the digest of the code that computes features on this machine, and its makers in one line."""
+    told = ", ".join(f"{name} {version}" for name, version in sorted(makers(config).items()))
+    return provenance.digest(f"features-{config.kind}"), told
 
 
-def makers() -> dict[str, str]:
-    """Return the versions of the libraries that compute features here, and the kind of device."""
-    return provenance.makers("torch", "numpy", "scipy", device=devices.kind(devices.device()))
+def makers(config: RepresentationConfig) -> dict[str, str]:
+    """Return the versions of the libraries that compute features here, and the kind of device.
+
+    Raises EarmarkError if one that the representation needs is not installed.
+    """
+    names = ("torch", "numpy", "scipy", *representations.libraries(config))
+    try:
+        return provenance.makers(*names, device=devices.kind(devices.device()))
+    except PackageNotFoundError as error:
+        raise EarmarkError(f"representations: {config.kind} needs {error.name}: `pip install {error.name}`") from None
 
 
 def _fingerprint(waveforms: str, config: RepresentationConfig) -> str:
@@ -186,7 +195,7 @@ class Extractor:
                     "code": provenance.digest(f"features-{self.config.kind}"),
                     "config": self.config.model_dump(mode="json"),
                     "fingerprint": fingerprint,
-                    "makers": makers() | shards.attribute(file, "makers"),
+                    "makers": makers(self.config) | shards.attribute(file, "makers"),
                     "waveform_config": shards.attribute(file, "config"),
                     "waveforms": str(file.attrs["fingerprint"]),
                 }
@@ -236,7 +245,7 @@ class Extractor:
                 return self.copies.download(self.transform(self.copies.upload(waves)))
         except Exception as error:
             if not devices.lacks_memory(error):
-                where = f"representations.{self.name}"
+                where = f"{section_of(self.config.kind)}.{self.name}"
                 raise EarmarkError(f"{where}: {doors.fault(error, 'representations', self.config.kind)}") from error
             if len(waves) == 1:
                 raise

@@ -166,11 +166,17 @@ def _used(params: Settings, name: str) -> Iterator[Key]:
     """Yield where the settings stand that an experiment's result depends on."""
     experiment = _at(params, ("experiments", name))
     yield "experiments", name
-    for key, section in (("recipe", "recipes"), ("representation", "representations"), ("labels", "labels")):
+    for key, section in (
+        ("recipe", "recipes"),
+        ("representation", "representations"),
+        ("representation", "encoders"),
+        ("labels", "labels"),
+    ):
         if key in experiment:
             yield section, str(experiment[key])
-    rate = _at(params, ("representations", str(experiment.get("representation")), "rate"))
-    yield "waveforms", str(rate)
+    for section in ("representations", "encoders"):
+        if rate := _at(params, (section, str(experiment.get("representation")), "rate")):
+            yield "waveforms", str(rate)
     yield ("corpus",)
     yield ("evaluation",)
 

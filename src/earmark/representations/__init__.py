@@ -35,17 +35,23 @@ def resolve(config: RepresentationConfig, name: str | None = None) -> Representa
     """Return `config` with every option of its kind, validated against the signature of the kind's `build`.
 
     Shards and models hold the result, and fingerprints are made of it. A rare option (`base.Rare`) is left out if it
-    has its default.
+    has its default. A kind that reads a file adds the file's digest (`pinned` of its module).
 
     name: what errors call it, the entry of `representations` in params.yaml (default: the kind).
 
     Raises ConfigError if the kind's file cannot be used, or if an option is unknown, missing or of another type.
     """
     from earmark import doors
-    from earmark.representations.base import RARE
+    from earmark.representations.base import RARE, OptionError, section_of
+    from earmark.sections import ConfigError
 
-    above = ("representations", name or config.kind)
-    return config.with_options(doors.complete("representations", config.kind, config.options(), above, INPUTS, RARE))
+    above = (section_of(config.kind), name or config.kind)
+    found = doors.complete("representations", config.kind, config.options(), above, INPUTS, RARE)
+    pinned = getattr(_kind(config.kind), "pinned", None)
+    try:
+        return config.with_options(found if pinned is None else pinned(found))
+    except OptionError as error:
+        raise ConfigError(error.of(name or config.kind)) from None
 
 
 def of(config: RepresentationConfig, name: str | None = None) -> Representation:
@@ -56,6 +62,7 @@ def of(config: RepresentationConfig, name: str | None = None) -> Representation:
     Raises ConfigError as `resolve` does, if an option is out of its limits, and if the kind's own code fails.
     """
     from earmark import doors
+    from earmark.representations.base import section_of
     from earmark.sections import ConfigError
 
     config = resolve(config, name)
@@ -66,7 +73,7 @@ def of(config: RepresentationConfig, name: str | None = None) -> Representation:
     except MemoryError:
         raise
     except Exception as error:
-        where = f"representations.{name or config.kind}"
+        where = f"{section_of(config.kind)}.{name or config.kind}"
         raise ConfigError(f"{where}: {doors.fault(error, 'representations', config.kind)}") from error
 
 
@@ -93,5 +100,15 @@ def build(kind: str, *, rate: int, n_samples: int, name: str | None = None, **op
         raise ValueError(f"representations.{name or kind}: {str(error).split('.')[-1].split('() ')[-1]}") from error
 
 
+def libraries(config: RepresentationConfig) -> tuple[str, ...]:
+    """Return the packages that compute it, beside those that compute every representation."""
+    named = getattr(_kind(config.kind), "libraries", None)
+    return () if named is None else named(config.options())
+
+
 def _build(kind: str) -> Any:
-    return import_module(f"{__name__}.{kind}").build
+    return _kind(kind).build
+
+
+def _kind(kind: str) -> Any:
+    return import_module(f"{__name__}.{kind}")

@@ -98,8 +98,13 @@ class OptionError(ValueError):
         return self.of(self.kind)
 
     def of(self, name: str) -> str:
-        """Return the text with `name`, an entry of `representations` in params.yaml, in place of the kind."""
-        return f"representations.{name}.{self.key} {self.wrong}"
+        """Return the text with `name`, an entry of params.yaml, in place of the kind."""
+        return f"{section_of(self.kind)}.{name}.{self.key} {self.wrong}"
+
+
+def section_of(kind: str) -> str:
+    """Return the section of params.yaml that entries of a kind stand in."""
+    return "encoders" if kind == "encoder" else "representations"
 
 
 def require(condition: bool, kind: str, key: str, limit: str, value: object, cause: str = "") -> None:

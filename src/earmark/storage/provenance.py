@@ -39,7 +39,9 @@ NEUTRAL = {
     "storage.provenance": "makes the digests: a change of it that matters changes them itself",
 }
 # Folders whose modules are imported by a computed name, and what each of these modules is entered by.
-DOORS = {"corpus.kinds": "corpus", "models": "build", "representations": "build"}
+DOORS = {"corpus.kinds": "corpus", "encoders": "read", "models": "build", "representations": "build"}
+# What a module imports by computed names itself.
+BRINGS = {"representations.encoder": ("encoders.**", "models.**", "representations.**")}
 _PARSING = threading.Lock()  # Python 3.11's parser fails where two threads make trees at once
 # What each consumer runs; "*" stands for the file of its kind of representation, or of its family of networks, and "**"
 # for those of all of them.
@@ -119,7 +121,8 @@ def _expanded(root: str, item: str) -> list[str]:
     folder, _, stars = root.rpartition(".")
     if stars == "**":
         return [f"{folder}.{name}" for name in plugins(folder)]
-    return [f"{folder}.{item}" if _of_items(root) else root]
+    name = f"{folder}.{item}" if _of_items(root) else root
+    return [name, *(brought for more in BRINGS.get(name, ()) for brought in _expanded(more, item))]
 
 
 def closure(files: Iterable[Path]) -> list[Path]:

@@ -183,7 +183,7 @@ def _same(draft: Draft, section: str, name: str, system: System, labels: str, wi
         return False
     recipe, wanted = draft.config.recipe_of(held, section, name), system.recipe_of(wish.rule == "published")
     return (
-        _resolved(draft.config.representations[held.representation]) == _resolved(system.representation.config())
+        _resolved(draft.config.heard[held.representation]) == _resolved(system.representation.config())
         and networks.resolve(system.family, held.network) == networks.resolve(system.family, system.options)
         and (None if recipe is None else recipe.model_dump()) == (None if wanted is None else wanted.model_dump())
     )

@@ -31,7 +31,7 @@ def changes(system: System, experiment: ExperimentConfig, config: Config) -> lis
 
     config: the settings that the experiment stands in.
     """
-    heard, theirs = config.representations[experiment.representation], system.representation.config()
+    heard, theirs = config.heard[experiment.representation], system.representation.config()
     found = [f"kind {heard.kind}, not {theirs.kind}"]
     if heard.kind == theirs.kind:
         found = [*_differences(_flat(heard), _flat(theirs))]

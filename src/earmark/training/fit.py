@@ -168,7 +168,7 @@ def train_experiment(
 
 def require_settings(name: str, config: Config, features: Path, heard: Origin) -> None:
     """Raise ConfigError if features were made with other settings than those of a representation and its waveforms."""
-    wanted = config.representations[name]
+    wanted = config.heard[name]
     rate, heard_by = wanted.rate, heard.representation
     ours, theirs = wanted.model_dump(mode="json"), heard_by.model_dump(mode="json")
     _require_same(f"representations.{name}", ours, theirs, name, features)

@@ -31,7 +31,8 @@ def load(path: Path) -> Config:
     Raises ConfigError, which names all that is wrong with the options and the experiments.
     """
     found, resolved = _read(path, representations.resolve)
-    return found.model_copy(update={"representations": resolved})
+    parts = {key: {name: resolved[name] for name in getattr(found, key)} for key in ("representations", "encoders")}
+    return found.model_copy(update=parts)
 
 
 def judge(path: Path, out: Path) -> None:
@@ -81,7 +82,7 @@ def _judged(config: Config, use: Callable[[RepresentationConfig, str], T]) -> di
     """Return what `use` makes of every representation; ConfigError if it, or an experiment, is refused."""
     wrong: list[str] = []
     found = {}
-    for name, representation in config.representations.items():
+    for name, representation in config.heard.items():
         with _told(wrong):
             found[name] = use(representation, name)
     for name, labels in config.labels.items():

@@ -1,0 +1,1 @@
+"""What runs an encoder: a module for each kind of file, entered by ``read``."""
