@@ -20,7 +20,7 @@ def count(length: int, window: int, hop: int) -> int:
 def unseen(length: int, window: int, hop: int) -> float:
     """Return the share of a clip that lies in no window, at its end or between two of them.
 
-    >>> unseen(1000, window=300, hop=300)
+    >>> round(unseen(1000, window=300, hop=300), 3)
     0.1
     """
     seen = min(window, hop) * (count(length, window, hop) - 1) + window

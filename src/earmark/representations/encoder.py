@@ -89,7 +89,7 @@ class Encoder(Representation):
         if self.unseen < UNHEARD:
             return ""
         share = f"{100 * self.unseen:.1f} %"
-        return f"warning: representations.{name}: {share} of a clip's samples lie in no window of {self.file}"
+        return f"warning: encoders.{name}: {share} of a clip's samples lie in no window of {self.file}"
 
     def compute(self, wave: Tensor) -> Tensor:
         """Return (batch, n_frames, n_dims) for `wave` (batch, n_samples).
