@@ -11,7 +11,8 @@ from helpers import ROOT
 
 GUIDE = sorted((ROOT / "docs/guide").glob("*.md"))  # tests/test_guide.py runs these
 CORPORA = ROOT / "docs/corpora.md"  # tests/test_corpora.py runs this one
-PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").rglob("*.md")) - {*GUIDE, CORPORA})]
+DAY = ROOT / "docs/research.md"  # minutes, on the demo: tests/test_guide.py and test_sweeps.py run the same steps
+PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").rglob("*.md")) - {*GUIDE, CORPORA, DAY})]
 PROMPT = re.compile(r"^(?:\w+)?\$ ")
 SECTIONS = {
     "corpus",

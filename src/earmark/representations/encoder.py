@@ -14,13 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from earmark import doors
+from earmark import doors, pickles
 from earmark.errors import EarmarkError
 from earmark.representations.base import OptionError, Rare, Representation, require
 
 WEIGHTS = Path("data/weights")  # where `earmark weights` writes
 BACKENDS = {".onnx": "onnx", ".safetensors": "saved", ".py": "script"}
-PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib")
 UNHEARD = 0.01  # the share of a clip that may be left over at its end without a word
 Pooling = Literal["none", "mean", "mean-std"]
 
@@ -114,13 +113,10 @@ def located(file: str) -> Path:
     Raises OptionError if there is none, or if it is of a kind that is not read.
     """
     path = Path(file)
-    if path.suffix in PICKLES:
-        raise OptionError(
-            "encoder", "file",
-            f"must be one of {', '.join(BACKENDS)}, got {file!r}: a pickle runs whatever code it holds when it is "
-            "read; load it where you trust it, and write its weights by safetensors.torch.save_file, or the whole "
-            "network by torch.onnx.export",
-        )  # fmt: skip
+    try:
+        pickles.refuse(path)
+    except EarmarkError as error:
+        raise OptionError("encoder", "file", f"must be one of {', '.join(BACKENDS)}: {error}") from None
     weights = WEIGHTS / f"{file}.safetensors"
     hint = f"the path of published weights is {weights}" if not path.suffix else ""
     require(path.suffix in BACKENDS, "encoder", "file", f"end in one of {', '.join(BACKENDS)}", file, hint)
