@@ -15,7 +15,12 @@ import yaml
 from helpers import ROOT
 from helpers.small_data import RATE
 
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+ENCODERS = ("encode", "standardize-encoded")  # the scripts of features and standardize, for entries of `encoders`
+STAGES = {
+    stage: body
+    for stage, body in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items()
+    if stage not in ENCODERS
+}
 NO_SYNONYMS = str(ROOT / "src/earmark/corpus/synonyms/none.yaml")
 CQT = {"kind": "cqt", "rate": RATE, "samples": 28_000}
 LINEAR = {"representation": "mel", "labels": "top3", "model": "linear"}

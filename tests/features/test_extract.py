@@ -106,7 +106,7 @@ def test_where_one_shard_must_be_computed_those_of_other_makers_are_and_it_is_sa
 
 def test_a_mixture_that_is_found_is_made_uniform(waveforms, tmp_path, monkeypatch):
     for version in ("1", "2"):
-        monkeypatch.setattr(module, "makers", lambda version=version: by(version))
+        monkeypatch.setattr(module, "makers", lambda _, version=version: by(version))
         extract(waveforms, tmp_path / version, MEL)
     (tmp_path / "1/0.h5").replace(tmp_path / "2/0.h5")
     assert extract(waveforms, tmp_path / "2", MEL)["computed"] == 4
