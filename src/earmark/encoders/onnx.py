@@ -40,6 +40,9 @@ class Onnx(Backend):
         step = 1 / rate if front is None else float(front.axes["seconds_per_frame"])
         self.hop = self.window if hop is None else max(1, round(hop / rate / step))
         self.seconds, self.unseen = self.hop * step, windows.unseen(length, self.window, self.hop)
+        one = (1, self.window) if front is None else (1, self.window, front.n_dims)
+        _, frames, dims = self._run(np.zeros(one, np.float32)).shape
+        self.shape = windows.count(length, self.window, self.hop), frames, dims
         inside = 4 * n_samples if front is None else front.bytes_per_clip
         self.bytes_per_clip = inside + 64 * 4 * n_samples  # a guess: onnxruntime does not tell what it takes
 

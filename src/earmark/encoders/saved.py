@@ -45,11 +45,12 @@ class Saved(Backend):
         sizes: list[int] = []
         hooks = [m.register_forward_hook(lambda _, __, out: sizes.append(_bytes(out))) for m in self.network.modules()]
         with torch.no_grad():
-            self._layer_of(torch.zeros(2, self.window, self.transform.n_dims))
+            _, frames, dims = self._layer_of(torch.zeros(2, self.window, self.transform.n_dims)).shape
         for hook in hooks:
             hook.remove()
         self.unseen = windows.unseen(self.transform.n_frames, self.window, self.hop)
         number = windows.count(self.transform.n_frames, self.window, self.hop)
+        self.shape = number, frames, dims
         self.bytes_per_clip = self.transform.bytes_per_clip + sum(sizes) // 2 * min(number, windows.AT_ONCE)
 
     def forward(self, wave: Tensor) -> Tensor:

@@ -26,6 +26,8 @@ class Script(Backend):
     def __init__(self, file: Path, encode: Callable[..., Any], n_samples: int, seconds: float) -> None:
         super().__init__()
         self.file, self.encode, self.seconds = file, encode, seconds
+        frames, dims = self._encoded(np.zeros(n_samples, np.float32)).shape
+        self.shape = 1, frames, dims
         self.bytes_per_clip = 16 * 4 * n_samples  # a guess: what it calls is not known here
 
     def forward(self, wave: Tensor) -> Tensor:

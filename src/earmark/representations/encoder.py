@@ -28,9 +28,11 @@ class Backend(nn.Module):
     """A network of a file, and the way from a wave to its input.
 
     `forward` takes (batch, n_samples) and returns (batch, windows, frames, dims): what the network gives for each of
-    the windows that it hears a clip in. seconds: from one window to the next. bytes_per_clip: as of a representation.
+    the windows that it hears a clip in. shape: (windows, frames, dims). seconds: from one window to the next.
+    bytes_per_clip: as of a representation.
     """
 
+    shape: tuple[int, int, int]
     seconds: float
     bytes_per_clip: int
     unseen = 0.0  # the share of a clip that lies in no window
@@ -71,11 +73,10 @@ class Encoder(Representation):
         read = doors.opened("encoders", BACKENDS[path.suffix])
         try:
             self.network: Backend = read(path, rate=rate, n_samples=n_samples, layer=layer, hop=hop, front=front)
-            with torch.no_grad():
-                _, windows, frames, dims = self.network(torch.zeros(1, n_samples)).shape
         except EarmarkError as error:
             raise OptionError("encoder", "file", f"cannot be used: {error}") from None
-        self.pooling, self.file, self.layer = pooling, path, layer
+        self.pooling, self.file = pooling, path
+        windows, frames, dims = self.network.shape
         self.n_frames = windows * frames if pooling == "none" else windows
         self.n_dims = 2 * dims if pooling == "mean-std" else dims
         seconds = self.network.seconds / (frames if pooling == "none" else 1)
