@@ -156,3 +156,12 @@ def test_the_command_line_is_parsed_before_anything_heavy_is_imported():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("section", ["encoders", "crossvalidations"])
+def test_doctor_names_a_section_that_only_dvc_would_miss(tmp_path, capsys, section):
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    del content[section]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    assert main(["doctor", "--params", str(tmp_path / "params.yaml")]) == 1
+    assert f"key {section} is missing, and dvc.yaml needs it: write `{section}: {{}}`" in capsys.readouterr().out

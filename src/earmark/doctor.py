@@ -19,6 +19,8 @@ from earmark.training import validation
 
 SHOWN = ("earmark", "torch", "pytorch-lightning", "dvc", "h5py", "librosa", "kymatio", "scikit-learn", "soundfile")
 
+ITERATED = ("encoders", "crossvalidations")  # sections that may have no entry, but that DVC must find
+
 
 def doctor(params: Path) -> int:
     """Print versions, cores, device, and whether ``params`` can be used; return 1 if anything cannot, else 0."""
@@ -41,7 +43,13 @@ def doctor(params: Path) -> int:
         print(f"settings          {params} does not exist: no project here, or --params names another one")
         return failed
     try:
-        validation.require(load(params))
+        config = load(params)
+        validation.require(config)
+        for section in ITERATED:
+            if section not in config.model_fields_set:
+                raise EarmarkError(
+                    f"{params}: key {section} is missing, and dvc.yaml needs it: write `{section}: {{}}`"
+                )
         print(f"settings          {params} can be used")
     except EarmarkError as error:
         print(f"settings          error: {error}")
