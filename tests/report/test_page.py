@@ -79,7 +79,7 @@ def test_what_is_not_here_is_named_with_what_brings_it(metrics):
 
 
 def test_files_of_what_the_settings_no_longer_have_are_removed_and_no_others(tmp_path):
-    metrics, scores = tmp_path / "metrics", tmp_path / "scores"
+    metrics, scores, labels = tmp_path / "metrics", tmp_path / "scores", tmp_path / "labels"
     kept = [
         metrics / name
         for name in (
@@ -89,7 +89,7 @@ def test_files_of_what_the_settings_no_longer_have_are_removed_and_no_others(tmp
             "comparison.json", "report.md",
         )
     ]  # fmt: skip
-    kept += [scores / "linear.csv"]
+    kept += [scores / "linear.csv", labels / "top50/labels.csv"]
     gone = [
         metrics / name
         for name in (
@@ -98,13 +98,14 @@ def test_files_of_what_the_settings_no_longer_have_are_removed_and_no_others(tmp
             "decode/22050.json",
         )
     ]  # fmt: skip
-    gone += [scores / "old.csv"]
+    gone += [scores / "old.csv", labels / "labels.csv", labels / "old/labels.csv"]
     for file in (*kept, *gone):
         write_text(file, "")
     now = config("linear", crossvalidations=("eras",))
-    assert remove_leftovers(now, metrics, scores) == gone
+    assert remove_leftovers(now, metrics, scores, labels) == gone
+    assert not (labels / "old").exists()
     assert sorted(f for f in tmp_path.rglob("*") if f.is_file()) == sorted(kept)
-    assert remove_leftovers(now, metrics, scores) == []
+    assert remove_leftovers(now, metrics, scores, labels) == []
 
 
 def test_seconds_come_from_the_logs_the_last_run_of_each(tmp_path):

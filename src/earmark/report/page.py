@@ -58,7 +58,7 @@ def write_report(
     """
     watch = progress.Stopwatch()
     config = validation.load(params)
-    if gone := remove_leftovers(config, metrics, scores):
+    if gone := remove_leftovers(config, metrics, scores, labels):
         print(f"report: removed what params.yaml no longer has: {', '.join(map(str, gone))}")
     present, drawn = survey(config, metrics, scores, labels), config.evaluation
     files = {name: labels_of(config, name, labels) for name in present.compared}
@@ -117,10 +117,11 @@ def page(metrics: Path, present: Present, pairs: Sequence[Difference]) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def remove_leftovers(config: Config, metrics: Path, scores: Path) -> list[Path]:
-    """Remove the metrics, plots and scores of entries that params.yaml no longer has; return what was removed.
+def remove_leftovers(config: Config, metrics: Path, scores: Path, labels: Path) -> list[Path]:
+    """Remove metrics, plots, scores and labels of entries that params.yaml no longer has; return what was removed.
 
-    DVC forgets a stage that is gone but leaves its files, which would pass for results of today.
+    DVC forgets a stage that is gone but leaves its files, which would pass for results of today; and what the report
+    depends on, whole folders, would be another here than in a new clone.
     """
     folders = [(metrics / folder, section) for section, names in WRITTEN_FOR.items() for folder in names]
     gone = []
@@ -128,8 +129,12 @@ def remove_leftovers(config: Config, metrics: Path, scores: Path) -> list[Path]:
         names = set(map(str, getattr(config, section)))
         files = [file for file in sorted(folder.glob("*")) if file.suffix in (".json", ".csv")]
         gone += [file for file in files if file.stem not in names]
+    held = {labels / name / "labels.csv" for name in config.labels}
+    gone += [file for file in sorted(labels.rglob("labels.csv")) if file not in held]
     for file in gone:
         file.unlink()
+        if file.parent.parent == labels and not any(file.parent.iterdir()):
+            file.parent.rmdir()
     return gone
 
 
