@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 
 import numpy as np
@@ -47,6 +48,14 @@ def test_a_metric_that_is_no_number_is_refused(tmp_path):
     assert not (tmp_path / "m.json").exists()
 
 
+@pytest.fixture
+def pythons_limit():
+    """Python's own limit of a field, which scipy raises for the whole process when it reads an ARFF file."""
+    before = csv.field_size_limit(131_072)
+    yield
+    csv.field_size_limit(before)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -58,6 +67,7 @@ def test_a_metric_that_is_no_number_is_refused(tmp_path):
         (b'clip_id,path,shard,song,artist,split\n"' + b"x" * 200_000 + b'"', "is no CSV: field larger than"),
     ],
 )
+@pytest.mark.usefixtures("pythons_limit")
 def test_a_table_that_no_stage_wrote_is_explained(tmp_path, content, message):
     if content is not None:
         (tmp_path / "manifest.csv").write_bytes(content)
