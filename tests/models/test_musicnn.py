@@ -63,3 +63,16 @@ def test_layers_have_names_that_hold_no_weights() -> None:
         "timbral", "temporal", "cnn1", "cnn2", "cnn3", "max_pool", "mean_pool", "penultimate", "logits",
     }  # fmt: skip
     assert not any(key.startswith(tuple(names)) for key in model.state_dict())
+
+
+def test_one_band_is_normed_in_place_of_all_with_the_same_bits() -> None:
+    """A norm with a negative scale turns the order of the bands around."""
+    torch.manual_seed(3)
+    bank = MusiCNN(4, 20, 16).front[0].eval()
+    nn.init.normal_(bank.norm.weight)
+    nn.init.normal_(bank.norm.running_mean)
+    maps = torch.randn(2, 1, 20, 16)
+    with torch.no_grad():
+        expected = bank.norm(bank.convolution(bank.pad(maps)).relu()).amax(dim=3)
+        assert {bool(sign) for sign in bank.norm.weight < 0} == {False, True}
+        assert torch.equal(bank(maps), expected)

@@ -30,7 +30,16 @@ class _Front(nn.Module):
         self.norm = nn.BatchNorm2d(filters, eps=epsilon)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return self.norm(self.convolution(self.pad(maps)).relu()).amax(dim=3)
+        found = self.convolution(self.pad(maps)).relu()
+        if self.training:
+            return self.norm(found).amax(dim=3)
+        # The norm of a band is that of the largest one, or of the smallest if the norm turns the order around: to norm
+        # one band in place of all gives the same bits, and takes a third off the time of the network.
+        highest = found.amax(dim=3, keepdim=True)
+        falling = self.norm.weight < 0
+        if bool(falling.any()):
+            highest = torch.where(falling.reshape(1, -1, 1, 1), found.amin(dim=3, keepdim=True), highest)
+        return self.norm(highest).squeeze(3)
 
 
 class _Middle(nn.Module):
