@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +15,27 @@ from torch import Tensor
 
 from earmark import representations
 from earmark.config import RepresentationConfig
-from earmark.encoders import windows
+from earmark.encoders import choice, onnx_graph, windows
 from earmark.errors import EarmarkError
 from earmark.representations.base import Representation
-from earmark.representations.encoder import Backend
-from earmark.sections import near
-
-INNER_SHOWN = 12  # inner tensors that an error names: there may be thousands
+from earmark.representations.encoder import Backend, Layers
 
 
 class Onnx(Backend):
     """A session of a model with one input: the wave, or the features of ``front``."""
 
     def __init__(
-        self, session: Any, layer: str, front: Representation | None, rate: int, n_samples: int, hop: int | None
+        self,
+        file: Path,
+        session: Any,
+        layers: Sequence[str],
+        front: Representation | None,
+        rate: int,
+        n_samples: int,
+        hop: int | None,
     ) -> None:
         super().__init__()
-        self.session, self.layer, self.front = session, layer, front
+        self.file, self.session, self.names, self.front = file, session, list(layers), front
         (self.input,) = session.get_inputs()
         length = n_samples if front is None else front.n_frames
         self.axis, self.rank = _time_axis(self.input.shape, front), len(self.input.shape)
@@ -40,36 +44,78 @@ class Onnx(Backend):
         step = 1 / rate if front is None else float(front.axes["seconds_per_frame"])
         self.hop = self.window if hop is None else max(1, round(hop / rate / step))
         self.seconds, self.unseen = self.hop * step, windows.unseen(length, self.window, self.hop)
-        one = (1, self.window) if front is None else (1, self.window, front.n_dims)
-        _, frames, dims = self._run(np.zeros(one, np.float32)).shape
-        self.shape = windows.count(length, self.window, self.hop), frames, dims
+        number = windows.count(length, self.window, self.hop)
+        self.shapes = [(number, *found.shape[1:]) for found in self._run(self._silence(1))]
         inside = 4 * n_samples if front is None else front.bytes_per_clip
         self.bytes_per_clip = inside + 64 * 4 * n_samples  # a guess: onnxruntime does not tell what it takes
 
-    def forward(self, wave: Tensor) -> Tensor:
-        """Return (batch, windows, frames, dims) of the layer for ``wave`` (batch, n_samples)."""
+    def forward(self, wave: Tensor) -> list[Tensor]:
+        """Return (batch, windows, frames, dims) of each layer for ``wave`` (batch, n_samples)."""
         heard = wave if self.front is None else self.front(wave)
         cuts = windows.cut(heard, self.window, self.hop)
-        one = isinstance(self.input.shape[0], int)
-        parts = [self._run(part.cpu().numpy()) for part in windows.parts(cuts, 1 if one else windows.AT_ONCE)]
-        return windows.together(torch.from_numpy(np.concatenate(parts)), cuts).to(wave.device)
+        at_once = windows.AT_ONCE if self._takes_several() else 1
+        parts = [self._run(part.cpu().numpy()) for part in windows.parts(cuts, at_once)]
+        layers = (torch.from_numpy(np.concatenate(of_layer)) for of_layer in zip(*parts, strict=True))
+        return [windows.together(layer, cuts).to(wave.device) for layer in layers]
 
-    def _run(self, cuts: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (cuts, frames, dims) for cuts of the wave (cuts, window) or of features (cuts, window, dims)."""
+    def layers(self) -> Layers:
+        """Return the outputs, and the inner tensors that are layers (``onnx_graph.layers``) and give frames of dims."""
+        content, note = self.file.read_bytes(), ""
+        if onnx_graph.readable():
+            inner, outputs = onnx_graph.layers(content)
+            content = onnx_graph.with_outputs(content, inner, self.file)
+        else:
+            inner, note = [], "inner tensors, which are told after `pip install onnx`"
+            outputs = [output.name for output in _session(self.file, content).get_outputs()]
+        number = 2 if self._takes_several() else 1
+        tried = self._raw(_session(self.file, content), [*inner, *outputs], self._silence(number))
+        shapes = {name: _framed(found).shape[1:] for name, found in tried.items() if _is_layer(found, number)}
+        return choice.chosen(shapes, [name for name in outputs if name in shapes], note)
+
+    def _takes_several(self) -> bool:
+        """Tell whether the model hears several windows at one time."""
+        return not isinstance(self.input.shape[0], int)
+
+    def _silence(self, number: int) -> NDArray[np.float32]:
+        """Return so many windows of zeros."""
+        one = (self.window,) if self.front is None else (self.window, self.front.n_dims)
+        return np.zeros((number, *one), np.float32)
+
+    def _run(self, cuts: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Return (cuts, frames, dims) of each layer for cuts of the wave (cuts, window) or of features.
+
+        Raises EarmarkError if a layer gives something else.
+        """
+        found = self._raw(self.session, self.names, cuts)
+        for name, values in found.items():
+            if not _is_layer(values, len(cuts)):
+                raise EarmarkError(
+                    f"layer {name!r} must give (windows, frames, dims) of float for {len(cuts)} windows, got "
+                    f"{values.shape} {values.dtype}"
+                )
+        return [_framed(found[name]) for name in self.names]
+
+    def _raw(self, session: Any, names: Sequence[str], cuts: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """Return what a session gives under each name for cuts (cuts, window) or (cuts, window, dims)."""
         if self.front is None:
             cuts = cuts.reshape(len(cuts), *(cuts.shape[1] if a == self.axis else 1 for a in range(1, self.rank)))
         elif self.axis == 2:
             cuts = cuts.swapaxes(1, 2)
         try:
-            (found,) = self.session.run([self.layer], {self.input.name: np.ascontiguousarray(cuts)})
+            found = session.run(list(names), {self.input.name: np.ascontiguousarray(cuts)})
         except Exception as error:  # its classes are not public
             raise EarmarkError(f"onnxruntime: {_in_short(error)}") from None
-        if found.dtype.kind != "f" or found.ndim < 2 or len(found) != len(cuts):
-            raise EarmarkError(
-                f"layer {self.layer!r} must give (windows, frames, dims) of float for {len(cuts)} windows, got "
-                f"{found.shape} {found.dtype}"
-            )
-        return np.asarray(found.reshape(len(found), *((1,) if found.ndim == 2 else (found.shape[1],)), -1), np.float32)
+        return dict(zip(names, found, strict=True))
+
+
+def _is_layer(found: Any, n_windows: int) -> bool:
+    """Tell whether an output is of float, with an entry per window, and more than one number for each."""
+    return isinstance(found, np.ndarray) and found.dtype.kind == "f" and found.ndim >= 2 and len(found) == n_windows
+
+
+def _framed(found: NDArray[Any]) -> NDArray[np.float32]:
+    """Return (windows, dims), (windows, frames, dims) or (windows, frames, ...) as (windows, frames, dims)."""
+    return np.asarray(found.reshape(len(found), *((1,) if found.ndim == 2 else (found.shape[1],)), -1), np.float32)
 
 
 def _time_axis(shape: list[Any], front: Representation | None) -> int:
@@ -93,9 +139,14 @@ def _time_axis(shape: list[Any], front: Representation | None) -> int:
 
 
 def read(
-    file: Path, rate: int, n_samples: int, layer: str | None, hop: int | None, front: Mapping[str, Any] | None
+    file: Path,
+    rate: int,
+    n_samples: int,
+    layers: Sequence[str | None],
+    hop: int | None,
+    front: Mapping[str, Any] | None,
 ) -> Onnx:
-    """Return the encoder of an ONNX file.
+    """Return the encoder of an ONNX file; None among ``layers`` is its first output.
 
     Raises EarmarkError if onnxruntime is missing, cannot read the file (no ONNX, or an opset that it does not know), if
     the model has several inputs, or none that is a wave or the features of ``front``, or if it has no such layer.
@@ -108,13 +159,15 @@ def read(
         told = ", ".join(f"{one.name} {one.type}" for one in inputs)
         raise EarmarkError(f"{file} must have one input of float32, got {told or 'none'}")
     outputs = [output.name for output in session.get_outputs()]
-    if layer is not None and layer not in outputs:
-        session = _session(file, _with_output(file, layer, outputs))
+    names = [outputs[0] if layer is None else layer for layer in layers]
+    if inner := [name for name in names if name not in outputs]:
+        onnx_graph.require_readable(file, inner[0], outputs)
+        session = _session(file, onnx_graph.with_outputs(file.read_bytes(), inner, file))
     heard = None
     if front is not None:
         heard = representations.of(RepresentationConfig(rate=rate, samples=n_samples, **dict(front)), "front")
     try:
-        return Onnx(session, layer or outputs[0], heard, rate, n_samples, hop)
+        return Onnx(file, session, names, heard, rate, n_samples, hop)
     except EarmarkError as error:
         raise EarmarkError(f"{file}: {error}") from None
 
@@ -130,26 +183,6 @@ def _session(file: Path, content: bytes) -> Any:
     except Exception as error:  # its classes are not public
         version = onnxruntime.__version__
         raise EarmarkError(f"{file} is no model that onnxruntime {version} can read: {_in_short(error)}") from None
-
-
-def _with_output(file: Path, layer: str, outputs: list[str]) -> bytes:
-    """Return the model with an inner tensor as one more output. Raises EarmarkError if it has no such tensor."""
-    if importlib.util.find_spec("onnx") is None:
-        raise EarmarkError(
-            f"layer must be one of {', '.join(outputs)}, got {layer!r}; for layers within {file}: `pip install onnx`"
-        )
-    import onnx
-
-    model = onnx.load_model_from_string(file.read_bytes())
-    inner = [name for node in model.graph.node for name in node.output if name]
-    if layer not in inner:
-        some = ", ".join(inner[:INNER_SHOWN])
-        raise EarmarkError(
-            f"layer must be one of the outputs of {file} ({', '.join(outputs)}) or one of its {len(inner)} inner "
-            f"tensors ({some}, ...), got {layer!r}{near(layer, [*outputs, *inner])}"
-        )
-    model.graph.output.append(onnx.helper.make_empty_tensor_value_info(layer))
-    return model.SerializeToString()
 
 
 def _in_short(error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +15,62 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark.errors import EarmarkError
-from earmark.representations.encoder import Backend
+from earmark.representations.encoder import Backend, Layers
+from earmark.sections import near
 
 DOOR = "encode"
 
 
 class Script(Backend):
-    """``encode`` of a file, one clip after another; a clip is one window."""
+    """``encode`` of a file, one clip after another; a clip is one window.
 
-    def __init__(self, file: Path, encode: Callable[..., Any], n_samples: int, seconds: float) -> None:
+    Of several layers, it is called for all of a clip before the next clip, so that a file that remembers what it made
+    of the last wave runs its network once. known: the layers that the file names.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        encode: Callable[..., Any],
+        layers: Sequence[str | None],
+        known: Sequence[str],
+        n_samples: int,
+        seconds: float,
+    ) -> None:
         super().__init__()
-        self.file, self.encode, self.seconds = file, encode, seconds
-        frames, dims = self._encoded(np.zeros(n_samples, np.float32)).shape
-        self.shape = 1, frames, dims
+        self.file, self.encode, self.names, self.known = file, encode, list(layers), list(known)
+        self.seconds, self.n_samples = seconds, n_samples
+        self.shapes = [(1, *self._encoded(self._silence(), name).shape) for name in self.names]
         self.bytes_per_clip = 16 * 4 * n_samples  # a guess: what it calls is not known here
 
-    def forward(self, wave: Tensor) -> Tensor:
-        """Return (batch, 1, frames, dims) for ``wave`` (batch, n_samples)."""
-        found = [self._encoded(clip) for clip in wave.cpu().numpy()]
+    def forward(self, wave: Tensor) -> list[Tensor]:
+        """Return (batch, 1, frames, dims) of each layer for ``wave`` (batch, n_samples)."""
+        clips = [[self._encoded(clip, name) for name in self.names] for clip in wave.cpu().numpy()]
+        return [self._stacked(found).to(wave.device) for found in zip(*clips, strict=True)]
+
+    def layers(self) -> Layers:
+        """Return the layers that the file names by LAYERS."""
+        if not self.known:
+            raise EarmarkError(
+                f"{self.file} does not say which layers it has: `LAYERS = (\"name\", ...)` at its top level does, "
+                f"together with `{DOOR}(wave, layer)`"
+            )
+        return Layers({name: self._encoded(self._silence(), name).shape for name in self.known})
+
+    def _silence(self) -> NDArray[np.float32]:
+        return np.zeros(self.n_samples, np.float32)
+
+    def _stacked(self, found: Sequence[NDArray[np.float32]]) -> Tensor:
         if shapes := {one.shape for one in found} - {found[0].shape}:
             raise EarmarkError(
                 f"{self.file}: `{DOOR}` must return the same (frames, dims) for every clip, got {found[0].shape} and "
                 f"{min(shapes)}"
             )
-        return torch.from_numpy(np.stack(found)).unsqueeze(1).to(wave.device)
+        return torch.from_numpy(np.stack(found)).unsqueeze(1)
 
-    def _encoded(self, clip: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _encoded(self, clip: NDArray[np.float32], layer: str | None) -> NDArray[np.float32]:
         try:
-            found = np.asarray(self.encode(clip), np.float32)
+            found = np.asarray(self.encode(clip) if layer is None else self.encode(clip, layer=layer), np.float32)
         except MemoryError:
             raise
         except Exception as error:
@@ -66,11 +94,17 @@ def _told(file: Path, error: Exception) -> str:
 
 
 def read(
-    file: Path, rate: int, n_samples: int, layer: str | None, hop: int | None, front: Mapping[str, Any] | None
+    file: Path,
+    rate: int,
+    n_samples: int,
+    layers: Sequence[str | None],
+    hop: int | None,
+    front: Mapping[str, Any] | None,
 ) -> Script:
-    """Return the encoder of a Python file; ``encode`` gets ``layer``, if there is one.
+    """Return the encoder of a Python file; ``encode`` gets the ``layer``, if it is not None.
 
-    Raises EarmarkError if the file cannot be imported, lacks ``encode``, or says by RATE that it hears another rate.
+    Raises EarmarkError if the file cannot be imported, lacks ``encode``, or says by RATE that it hears another rate,
+    or by LAYERS that it has no such layer.
     """
     for option, value in (("hop", hop), ("front", front)):
         if value is not None:
@@ -88,8 +122,22 @@ def read(
         raise EarmarkError(f"{file} must have a function `{DOOR}` at its top level, got {encode!r}")
     if getattr(module, "RATE", rate) != rate:
         raise EarmarkError(f"rate must be {module.RATE} Hz, the RATE of {file}, got {rate} Hz")
-    if layer is None:
-        return Script(file, encode, n_samples, n_samples / rate)
-    if "layer" not in inspect.signature(encode).parameters:
-        raise EarmarkError(f"layer must be left out, got {layer!r}: `{DOOR}` of {file} takes none")
-    return Script(file, lambda wave: encode(wave, layer=layer), n_samples, n_samples / rate)
+    known = _known(file, module, encode)
+    for layer in layers:
+        if layer is not None and "layer" not in inspect.signature(encode).parameters:
+            raise EarmarkError(f"layer must be left out, got {layer!r}: `{DOOR}` of {file} takes none")
+        if layer is not None and known and layer not in known:
+            raise EarmarkError(
+                f"layer must be one of {', '.join(known)}, the LAYERS of {file}, got {layer!r}{near(layer, known)}"
+            )
+    return Script(file, encode, layers, known, n_samples, n_samples / rate)
+
+
+def _known(file: Path, module: object, encode: Callable[..., Any]) -> tuple[str, ...]:
+    """Return LAYERS of the file, nothing if it has none. Raises EarmarkError if they are no names."""
+    named = getattr(module, "LAYERS", ())
+    if not isinstance(named, tuple | list) or not all(isinstance(name, str) for name in named):
+        raise EarmarkError(f"{file}: LAYERS must be a tuple of names, got {named!r}")
+    if named and "layer" not in inspect.signature(encode).parameters:
+        raise EarmarkError(f"{file} names LAYERS, so that `{DOOR}` must take them: `def {DOOR}(wave, layer)`")
+    return tuple(named)

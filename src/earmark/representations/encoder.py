@@ -6,7 +6,9 @@ What runs the network follows from the suffix of its file: the folder ``encoders
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,18 +26,34 @@ UNHEARD = 0.01  # the share of a clip that may be left over at its end without a
 Pooling = Literal["none", "mean", "mean-std"]
 
 
+@dataclass(frozen=True)
+class Layers:
+    """The layers of a network that are worth a look, in the order in which they run: (frames, dims) of a window each.
+
+    note: what is not among them, though it could be named, and why; empty if there is nothing to say.
+    """
+
+    shapes: Mapping[str, tuple[int, int]]
+    note: str = ""
+
+
 class Backend(nn.Module):
     """A network of a file, and the way from a wave to its input.
 
-    `forward` takes (batch, n_samples) and returns (batch, windows, frames, dims): what the network gives for each of
-    the windows that it hears a clip in. shape: (windows, frames, dims). seconds: from one window to the next.
-    bytes_per_clip: as of a representation.
+    `forward` takes (batch, n_samples) and returns, for each of the layers that it was opened for, (batch, windows,
+    frames, dims): what the layer gives for each of the windows that the network hears a clip in. They come out of one
+    pass of the network if its file allows that. shapes: (windows, frames, dims) of each of these layers. seconds: from
+    one window to the next. bytes_per_clip: as of a representation.
     """
 
-    shape: tuple[int, int, int]
+    shapes: Sequence[tuple[int, int, int]]
     seconds: float
     bytes_per_clip: int
     unseen = 0.0  # the share of a clip that lies in no window
+
+    def layers(self) -> Layers:
+        """Return the layers that are worth a look. Raises EarmarkError if the file does not tell them."""
+        raise NotImplementedError
 
 
 class Encoder(Representation):
@@ -70,18 +88,12 @@ class Encoder(Representation):
         path = located(file)
         found = digest(path)
         require(sha256 in (None, found), "encoder", "sha256", f"be that of {path}, {found}", sha256, "another file")
-        read = doors.opened("encoders", BACKENDS[path.suffix])
-        try:
-            self.network: Backend = read(path, rate=rate, n_samples=n_samples, layer=layer, hop=hop, front=front)
-        except EarmarkError as error:
-            raise OptionError("encoder", "file", f"cannot be used: {error}") from None
+        self.network = opened(path, rate, n_samples, [layer], hop, front)
         self.pooling, self.file = pooling, path
-        windows, frames, dims = self.network.shape
-        self.n_frames = windows * frames if pooling == "none" else windows
-        self.n_dims = 2 * dims if pooling == "mean-std" else dims
-        seconds = self.network.seconds / (frames if pooling == "none" else 1)
-        self.axes = {"hz": np.zeros(self.n_dims), "seconds_per_frame": seconds, "encoder": found}
-        self.bytes_per_clip = self.network.bytes_per_clip + 8 * windows * frames * dims
+        (shape,) = self.network.shapes
+        self.n_frames, self.n_dims = pooled_shape(shape, pooling)
+        self.axes = axes(self.network, shape, pooling, found)
+        self.bytes_per_clip = self.network.bytes_per_clip + 8 * prod(shape)
         self.unseen = self.network.unseen
 
     def warning(self, name: str) -> str:
@@ -96,16 +108,63 @@ class Encoder(Representation):
 
         Raises ValueError if a value is NaN or infinite.
         """
-        found = self.network(wave)
-        if self.pooling == "none":
-            found = found.flatten(1, 2)
-        elif self.pooling == "mean":
-            found = found.mean(dim=2)
-        else:
-            found = torch.cat([found.mean(dim=2), found.std(dim=2, correction=0)], dim=2)
-        if not bool(torch.isfinite(found).all()):
-            raise ValueError(f"{self.file} gave NaN or infinite values, which no model can be trained on")
-        return found.float()
+        (found,) = self.network(wave)
+        return pooled(found, self.pooling, self.file)
+
+
+def opened(
+    path: Path,
+    rate: int,
+    n_samples: int,
+    layers: Sequence[str | None],
+    hop: int | None = None,
+    front: Mapping[str, Any] | None = None,
+) -> Backend:
+    """Return what runs the network of a file and gives these layers of it; None stands for the one by default, alone.
+
+    Raises OptionError if the file cannot be used with these options, or has no such layer.
+    """
+    read = doors.opened("encoders", BACKENDS[path.suffix])
+    try:
+        found: Backend = read(path, rate=rate, n_samples=n_samples, layers=layers, hop=hop, front=front)
+    except EarmarkError as error:
+        raise OptionError("encoder", "file", f"cannot be used: {error}") from None
+    return found
+
+
+def pooled(found: Tensor, pooling: Pooling, file: Path) -> Tensor:
+    """Return a layer (batch, windows, frames, dims) of a network as features, `pooled_shape` per clip.
+
+    Raises ValueError, which names the file, if a value is NaN or infinite.
+    """
+    if pooling == "none":
+        found = found.flatten(1, 2)
+    elif pooling == "mean":
+        found = found.mean(dim=2)
+    else:
+        found = torch.cat([found.mean(dim=2), found.std(dim=2, correction=0)], dim=2)
+    if not bool(torch.isfinite(found).all()):
+        raise ValueError(f"{file} gave NaN or infinite values, which no model can be trained on")
+    return found.float()
+
+
+def pooled_shape(shape: tuple[int, int, int], pooling: Pooling) -> tuple[int, int]:
+    """Return (frames, dims) of the features that `pooled` makes of (windows, frames, dims).
+
+    >>> pooled_shape((9, 187, 64), "mean-std"), pooled_shape((9, 187, 64), "none")
+    ((9, 128), (1683, 64))
+    """
+    windows, frames, dims = shape
+    return windows * frames if pooling == "none" else windows, 2 * dims if pooling == "mean-std" else dims
+
+
+def axes(
+    network: Backend, shape: tuple[int, int, int], pooling: Pooling, sha256: str
+) -> dict[str, np.ndarray | float | str]:
+    """Return the axes of the features of a layer; its dims have no frequencies."""
+    _, frames, _ = shape
+    seconds = network.seconds / (frames if pooling == "none" else 1)
+    return {"hz": np.zeros(pooled_shape(shape, pooling)[1]), "seconds_per_frame": seconds, "encoder": sha256}
 
 
 def located(file: str) -> Path:
