@@ -33,7 +33,7 @@ ORDER = {
     "transforms": (),
     "features": ("cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "listener"),
     "models": ("layers", "networks", "*", "saved"),
-    "encoders": ("windows", "*"),
+    "encoders": ("windows", "choice", "onnx_graph", "*"),
     "evaluation": (
         "metrics", "bootstrap", "evaluate", "scoring", "details", "experiment", "comparison", "overlap", "revisions",
         "mistakes", "examine",
@@ -44,6 +44,7 @@ ORDER = {
         "distributed", "recipes", "plan", "validation", "tagger", "checkpoints", "loggers", "live", "gradient", "fit",
         "crossvalidation",
     ),
+    "probe": ("embeddings", "table", "run"),
     "papers": ("budget", "inputs", "reproduction", "run", "command"),
     "report": ("tables", "page", "leaderboard", "dvc_experiments"),
     "predict": (), "merge": (), "doctor": (), "bench": ("peers", "roofline", "spectral", "*"), "cli": (),

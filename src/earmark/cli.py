@@ -100,6 +100,16 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     )
     weights.add_argument("--to", type=Path, default=Path("data/weights"), help="default: %(default)s")
     weights.set_defaults(run=_weights)
+    probe = commands.add_parser("probe", help="which layer of an encoder says most about the tags")
+    probe.add_argument("encoder", help="an entry of encoders in params.yaml")
+    probe.add_argument("--layers", type=_words, default=(), metavar="NAME,NAME", help="default: all that it has")
+    probe.add_argument("--labels", help="an entry of labels in params.yaml (default: its first one)")
+    probe.add_argument("--model", default="linear", help="a family that fits itself (default: %(default)s)")
+    probe.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    probe.add_argument("--csv", type=Path, metavar="FILE", help="write the rows to a CSV file, too")
+    probe.add_argument("--params", type=Path, default=Path("params.yaml"))
+    probe.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
+    probe.set_defaults(run=_probe)
     bench = commands.add_parser("bench", help="speed against kymatio and librosa, measured in the same run")
     if "bench" in argv[:1]:  # the peers take seconds to import
         from earmark.bench import command
@@ -235,6 +245,17 @@ def _weights(args: argparse.Namespace) -> int:
     from earmark.weights import command
 
     print(command.prepare(args.name, args.to, args.source), end="")
+    return 0
+
+
+def _probe(args: argparse.Namespace) -> int:
+    from earmark.config import load
+    from earmark.probe.run import Probe
+
+    found = Probe.open(load(args.params), args.encoder, args.labels, args.model, args.data).run(args.layers)
+    if args.csv is not None:
+        found.write(args.csv)
+    print(found.text(args.markdown), end="")
     return 0
 
 

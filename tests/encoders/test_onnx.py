@@ -14,6 +14,8 @@ from torch import nn
 
 from earmark import representations
 from earmark.config import ConfigError, RepresentationConfig
+from earmark.encoders import onnx_graph
+from earmark.representations.encoder import opened
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'earmark[onnx]'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'earmark[onnx]'")
@@ -80,6 +82,23 @@ def test_an_inner_tensor_is_a_layer(strided):
     with torch.no_grad():
         wanted = network.first(waves()[:, :WINDOW].unsqueeze(1)).relu()
     torch.testing.assert_close(heard(waves())[:, :4], wanted, rtol=1e-4, atol=1e-5)  # channels first
+
+
+def test_several_layers_come_out_of_one_pass(strided):
+    _, file = strided
+    (inner, before), _ = onnx_graph.layers(file.read_bytes())  # the output is the last one with its axes swapped
+    network = opened(file, RATE, 20_000, [inner, "output"])
+    assert dict(network.layers().shapes) == {inner: (4, 10), before: (6, 10), "output": (10, 6)}
+    assert network.shapes == [(5, 4, 10), (5, 10, 6)]
+    for layer, found in zip((inner, "output"), network(waves()), strict=True):
+        torch.testing.assert_close(opened(file, RATE, 20_000, [layer])(waves())[0], found, rtol=1e-4, atol=1e-5)
+
+
+def test_without_the_package_onnx_its_outputs_are_its_layers(strided, monkeypatch):
+    monkeypatch.setattr(onnx_graph, "readable", lambda: False)
+    found = opened(strided[1], RATE, 20_000, [None]).layers()
+    assert dict(found.shapes) == {"output": (10, 6)}
+    assert "`pip install onnx`" in found.note
 
 
 @pytest.mark.parametrize("transposed", [False, True])

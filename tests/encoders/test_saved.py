@@ -9,6 +9,7 @@ from helpers.encoders import RATE, encoder, saved, waves
 from earmark import representations
 from earmark.config import ConfigError
 from earmark.models import networks
+from earmark.representations.encoder import opened
 
 
 def features(model, wave):
@@ -102,3 +103,40 @@ def test_a_damaged_model_is_refused(tmp_path):
     (tmp_path / "m.safetensors").write_bytes(content)
     with pytest.raises(ConfigError, match=r"^encoders\.mine\.file cannot be used: .*m\.safetensors is damaged"):
         encoder(tmp_path / "m.safetensors")
+
+
+def test_its_layers_are_told_in_the_order_in_which_they_run_without_those_that_are_the_same(tmp_path):
+    file = tmp_path / "m.safetensors"
+    saved(file, "musicnn", window=40, timbre_filters=3, rhythm_filters=2, middle=4, units=6)
+    assert dict(opened(file, RATE, 20_000, [None]).layers().shapes) == {
+        "input_norm": (40, 24), "front.0": (40, 3), "front.1": (40, 3), "front.2": (40, 2), "front.3": (40, 2),
+        "front.4": (40, 2), "timbral": (40, 6), "temporal": (40, 6), "cnn1": (40, 4), "middle.1": (40, 4),
+        "cnn2": (40, 4), "middle.2": (40, 4), "cnn3": (40, 4), "max_pool": (1, 24), "mean_pool": (1, 24),
+        "dense.1": (1, 48), "penultimate": (1, 6), "logits": (1, 5),
+    }  # fmt: skip
+
+
+def test_a_block_of_convolutions_is_one_layer_and_one_that_is_too_wide_is_left_out(tmp_path, monkeypatch):
+    file = tmp_path / "m.safetensors"
+    saved(file, "crnn", window=40, channels=[3, 4], pools=[[2, 2], [2, 2]], layers=1, units=6)
+    assert dict(opened(file, RATE, 20_000, [None]).layers().shapes) == {
+        "blocks.0": (20, 36), "blocks": (10, 24), "rnn": (10, 6), "logits": (1, 5)
+    }  # fmt: skip
+    monkeypatch.setattr("earmark.encoders.choice.LARGEST", 30)
+    found = opened(file, RATE, 20_000, [None]).layers()
+    assert list(found.shapes) == ["blocks", "rnn", "logits"]
+    assert found.note == "more than 30 dims: blocks.0 (36)"
+
+
+def test_several_layers_out_of_one_pass_are_those_of_one_each(tmp_path):
+    file = tmp_path / "m.safetensors"
+    saved(file, "musicnn", window=40, timbre_filters=3, rhythm_filters=2, middle=4, units=6)
+    network = opened(file, RATE, 20_000, ["cnn2", "logits", "penultimate"])
+    calls = []
+    network.network.register_forward_hook(lambda *_: calls.append(1))
+    with torch.no_grad():
+        found = network(waves())
+        assert len(calls) == 1
+        assert [tuple(each.shape[1:]) for each in found] == network.shapes == [(1, 40, 4), (1, 1, 5), (1, 1, 6)]
+        for layer, each in zip(("cnn2", "logits", "penultimate"), found, strict=True):
+            assert torch.equal(opened(file, RATE, 20_000, [layer])(waves())[0], each)

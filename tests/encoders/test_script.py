@@ -7,6 +7,8 @@ import torch
 from helpers.encoders import encoder, waves
 
 from earmark.config import ConfigError
+from earmark.errors import EarmarkError
+from earmark.representations.encoder import opened
 
 BLOCKS = """
 RATE = 16_000
@@ -41,6 +43,9 @@ def test_one_vector_of_a_clip_is_one_frame(tmp_path):
         ("def encode(wave): ...\n", {"layer": "a"}, r"layer must be left out, got 'a': `encode` of .* takes none"),
         ("def encode(wave): ...\n", {"hop": 5}, r"hop must be left out, got 5: `encode` of .* gets the whole wave"),
         ("def encode(wave):\n    return 5.0\n", {}, r"must return \(frames, dims\) for a wave of 20000 .*, got \(\)"),
+        ("LAYERS = ('a', 'b')\ndef encode(wave): ...\n", {}, r"names LAYERS, so that `encode` must take them"),
+        ("LAYERS = 'ab'\ndef encode(wave, layer): ...\n", {}, r"LAYERS must be a tuple of names, got 'ab'"),
+        (f"LAYERS = ('a', 'b')\n{BLOCKS}", {"layer": "ab"}, r"layer must be one of a, b, the LAYERS of .*, got 'ab'"),
         (BLOCKS, {"rate": 22_050}, r"rate must be 16000 Hz, the RATE of .*e\.py, got 22050 Hz"),
     ],
 )  # fmt: skip
@@ -65,3 +70,28 @@ def test_an_output_that_changes_its_dims_or_is_not_finite_is_refused(tmp_path, r
     heard = encoder(tmp_path / "e.py")
     with pytest.raises(ValueError, match=told):
         heard(waves())
+
+
+def test_a_file_names_its_layers_and_the_first_one_is_taken_if_encode_has_no_default(tmp_path):
+    file = tmp_path / "e.py"
+    file.write_text("LAYERS = ('a', 'b')\n" + BLOCKS.replace('layer="a"', "layer"))
+    network = opened(file, 16_000, 20_000, ["b", "a"])
+    assert dict(network.layers().shapes) == {"a": (10, 3), "b": (10, 5)}
+    wide, narrow = network(waves())
+    torch.testing.assert_close(wide[..., :3], narrow)
+    torch.testing.assert_close(opened(file, 16_000, 20_000, [None])(waves())[0], narrow)
+
+
+def test_all_layers_of_a_clip_come_before_the_next_clip(tmp_path):
+    """So that a file that remembers the last wave runs its network once for all layers of it."""
+    body = "    seen.append(layer)\n    return wave[:2] + len(seen)\n"
+    (tmp_path / "e.py").write_text(f"LAYERS = ('a', 'b')\nseen = []\ndef encode(wave, layer):\n{body}")
+    network = opened(tmp_path / "e.py", 16_000, 20_000, ["a", "b"])
+    first, second = network(torch.zeros(2, 20_000))
+    assert [first[0, 0, 0, 0], second[0, 0, 0, 0], first[1, 0, 0, 0], second[1, 0, 0, 0]] == [3, 4, 5, 6]
+
+
+def test_a_file_that_does_not_name_its_layers_is_told_how(tmp_path):
+    (tmp_path / "e.py").write_text(BLOCKS)
+    with pytest.raises(EarmarkError, match=r"does not say which layers it has: `LAYERS = \(\"name\", \.\.\.\)`"):
+        opened(tmp_path / "e.py", 16_000, 20_000, [None]).layers()

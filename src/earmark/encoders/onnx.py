@@ -109,7 +109,7 @@ class Onnx(Backend):
 
 
 def _is_layer(found: Any, n_windows: int) -> bool:
-    """Tell whether an output is of float, with an entry per window, and more than one number for each."""
+    """Tell whether an output is of float, (windows, ...)."""
     return isinstance(found, np.ndarray) and found.dtype.kind == "f" and found.ndim >= 2 and len(found) == n_windows
 
 

@@ -95,7 +95,9 @@ class Saved(Backend):
         layers = dict(self.network.named_modules())
         layers.pop("")
         if name not in layers:
-            raise EarmarkError(f"layer must be {LOGITS} or one of {', '.join(layers)}, got {name!r}{near(name, layers)}")
+            raise EarmarkError(
+                f"layer must be {LOGITS} or one of {', '.join(layers)}, got {name!r}{near(name, layers)}"
+            )
         layers[name].register_forward_hook(lambda _, __, output: self.taken.update({name: _first(output)}))
 
     def _silence(self) -> Tensor:

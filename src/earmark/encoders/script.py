@@ -52,7 +52,7 @@ class Script(Backend):
         """Return the layers that the file names by LAYERS."""
         if not self.known:
             raise EarmarkError(
-                f"{self.file} does not say which layers it has: `LAYERS = (\"name\", ...)` at its top level does, "
+                f'{self.file} does not say which layers it has: `LAYERS = ("name", ...)` at its top level does, '
                 f"together with `{DOOR}(wave, layer)`"
             )
         return Layers({name: self._encoded(self._silence(), name).shape for name in self.known})
@@ -103,6 +103,8 @@ def read(
 ) -> Script:
     """Return the encoder of a Python file; ``encode`` gets the ``layer``, if it is not None.
 
+    None is the first of LAYERS, if ``encode`` has no default for it.
+
     Raises EarmarkError if the file cannot be imported, lacks ``encode``, or says by RATE that it hears another rate,
     or by LAYERS that it has no such layer.
     """
@@ -122,9 +124,11 @@ def read(
         raise EarmarkError(f"{file} must have a function `{DOOR}` at its top level, got {encode!r}")
     if getattr(module, "RATE", rate) != rate:
         raise EarmarkError(f"rate must be {module.RATE} Hz, the RATE of {file}, got {rate} Hz")
-    known = _known(file, module, encode)
+    known, takes = _known(file, module, encode), inspect.signature(encode).parameters
+    if known and takes["layer"].default is inspect.Parameter.empty:
+        layers = [known[0] if layer is None else layer for layer in layers]
     for layer in layers:
-        if layer is not None and "layer" not in inspect.signature(encode).parameters:
+        if layer is not None and "layer" not in takes:
             raise EarmarkError(f"layer must be left out, got {layer!r}: `{DOOR}` of {file} takes none")
         if layer is not None and known and layer not in known:
             raise EarmarkError(
