@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from helpers.music import tone, write_annotations, write_mp3
+from helpers.music import write_songs
 
 LONGEST = (
     "test_pipeline.py",
@@ -50,15 +50,6 @@ def make_corpus(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
     """Write ``songs`` songs of two clips each over the folders 0, 1, c and d; tags follow the sound."""
 
     def make(songs: int = 6, seconds: float = 2.0, where: Path = tmp_path) -> tuple[Path, Path]:
-        rows: list[tuple[str, list[int], str]] = []
-        for song in range(songs):
-            folder = "01cd"[song % 4] if song < 4 else "01"[song % 2]
-            for part in range(2):
-                high = (song + part) % 2
-                hz = (300, 2400)[high] * (1 + 0.01 * song)
-                path = f"{folder}/artist_{song}-album-0{song}-title-{29 * part}-{29 * part + 29}.mp3"
-                write_mp3(where / "audio" / path, tone(seconds, hz, level=0.1 + 0.2 * part))
-                rows.append((str(10 + 2 * song + part), [high, 1 - high, part], path))
-        return where / "audio", write_annotations(where / "annotations_final.csv", ["high", "low", "loud"], rows)
+        return write_songs(where, songs, seconds)
 
     return make

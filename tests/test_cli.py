@@ -46,7 +46,9 @@ def ended(capsys, *arguments):
     return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [("inspect", "x.wav"), ("predict", "x.wav"), ("papers",), ("corpus", "check")])
+@pytest.mark.parametrize(
+    "command", [("inspect", "x.wav"), ("predict", "x.wav"), ("papers",), ("probe", "mine"), ("corpus", "check")]
+)
 def test_outside_of_a_project_a_command_says_what_to_name(tmp_path, monkeypatch, capsys, command):
     monkeypatch.chdir(tmp_path)
     told = ended(capsys, *command)

@@ -25,6 +25,20 @@ def write_annotations(path: Path, tags: list[str], rows: list[tuple[str, list[in
     return path
 
 
+def write_songs(where: Path, songs: int = 6, seconds: float = 2.0) -> tuple[Path, Path]:
+    """Write songs of two clips each over the folders 0, 1, c and d; return the folder of audio and the annotations."""
+    rows: list[tuple[str, list[int], str]] = []
+    for song in range(songs):
+        folder = "01cd"[song % 4] if song < 4 else "01"[song % 2]
+        for part in range(2):
+            high = (song + part) % 2
+            hz = (300, 2400)[high] * (1 + 0.01 * song)
+            path = f"{folder}/artist_{song}-album-0{song}-title-{29 * part}-{29 * part + 29}.mp3"
+            write_mp3(where / "audio" / path, tone(seconds, hz, level=0.1 + 0.2 * part))
+            rows.append((str(10 + 2 * song + part), [high, 1 - high, part], path))
+    return where / "audio", write_annotations(where / "annotations_final.csv", ["high", "low", "loud"], rows)
+
+
 def music(n, rate):
     t = np.arange(n) / rate
     rng = np.random.default_rng(3)
