@@ -49,6 +49,7 @@ NOT_RUN = {
     },
     "docs/encoders.md": {
         "earmark weights": "needs a registry of packages: tests/weights/test_command.py runs it on drawn weights",
+        "earmark probe": "what it shows is musicnn's on the demo: tests/probe/test_run.py runs it on a small corpus",
         "earmark predict": "what it shows is musicnn's: tests/weights/test_musicnn.py compares it with the package's",
     },
     "docs/team.md": {
