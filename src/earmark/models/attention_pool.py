@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from earmark.models.layers.options import require_at_least, require_choice, require_counts, require_dropout
-from earmark.models.layers.probes import mean_and_deviation, pooled_norm
+from earmark.models.layers.pooled_norm import pooled_norm
+from earmark.models.layers.probes import mean_and_deviation
 
 Score = Literal["linear", "tanh", "gated"]
 

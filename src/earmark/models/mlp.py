@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from earmark.models.layers.blocks import Activation, activation_of
 from earmark.models.layers.options import require_at_least, require_counts, require_dropout
-from earmark.models.layers.probes import mean_and_deviation, pooled_norm
+from earmark.models.layers.pooled_norm import pooled_norm
+from earmark.models.layers.probes import mean_and_deviation
 
 
 class MultilayerPerceptron(nn.Module):

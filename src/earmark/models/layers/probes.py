@@ -1,20 +1,15 @@
-"""What probes share: the pooling over time, the norm after it, and the logit of a tag that lacks a class."""
+"""What the models that fit themselves share: the pooling over time, and the logit of a tag that lacks a class."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def mean_and_deviation(features: Tensor) -> Tensor:
     """Return mean and standard deviation over the frames: (batch, frames, dims) -> (batch, 2 * dims)."""
     return torch.cat([features.mean(dim=1), features.std(dim=1, unbiased=False)], dim=1)
-
-
-def pooled_norm(width: int) -> nn.Module:
-    """Return a batch norm of pooled features (batch, width); it has no weights, since a linear layer follows."""
-    return nn.BatchNorm1d(width, affine=False)
 
 
 def frequency_logit(frequency: float) -> float:
