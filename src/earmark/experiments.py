@@ -42,6 +42,8 @@ class Recipe(Section):
     masks: how many stretches of frames, and of dimensions, are set to zero per clip; mask_frames, mask_dims: the
     longest such stretch as a share (SpecAugment, Park et al. 2019). label_smoothing: targets move so far to their
     middle.
+    weights: of which epoch they are kept, the ``best`` one on the validation split or the ``last``, before which training
+    then does not stop; few validation clips choose an epoch by chance.
     average: the weights that are scored are a mean of those of past steps: ``ema``, exponential with ``ema_decay``, or
     ``swa``, the plain one over the steps after the share ``swa_start`` of all epochs (Izmailov et al. 2018).
     """
@@ -71,6 +73,7 @@ class Recipe(Section):
     mask_frames: Share = 0.0
     mask_dims: Share = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    weights: Literal["best", "last"] = "best"
     average: Literal["none", "ema", "swa"] = "none"
     ema_decay: Annotated[float, Field(gt=0, lt=1)] = 0.999
     swa_start: Annotated[float, Field(ge=0, lt=1)] = 0.75
@@ -93,6 +96,10 @@ class Recipe(Section):
             )
         if self.excerpt > 1 and self.excerpt != int(self.excerpt):
             raise ValueError(f"excerpt must be a share up to 1 or a whole number of frames, got {self.excerpt:g}")
+        if self.weights == "last" and (self.two_level or self.schedule == "adam-then-sgd"):
+            raise ValueError(
+                f"weights: last does not go with schedule: {self.schedule}, which goes back to the best ones"
+            )
         if self.places == "fixed" and self.excerpts is None:
             raise ValueError("places: fixed needs excerpts, the number of these places, got none")
         return self

@@ -103,6 +103,17 @@ def spy(monkeypatch):
     return steps, optimizers
 
 
+def test_the_weights_of_the_last_epoch_are_kept_if_the_recipe_says_so(monkeypatch):
+    """Three steps an epoch; with the best weights, this training stops after three epochs."""
+    steps, _ = spy(monkeypatch)
+    kept = recipe(learning_rate=0.5, batch=8, epochs=6, patience=1, weights="last")
+    model, learnt = train(kept)
+    assert learnt.best_epoch == len(learnt.curves) - 1 == 5
+    assert all(torch.equal(value, steps[-1][name]) for name, value in model.named_parameters())
+    best = train(kept.model_copy(update={"weights": "best"}))[1]
+    assert best.best_epoch < len(best.curves) - 1 < 5
+
+
 @pytest.mark.parametrize("average", ["ema", "swa"])
 def test_the_scored_weights_are_the_mean_of_those_of_the_steps_that_the_recipe_names(monkeypatch, average):
     steps, _ = spy(monkeypatch)

@@ -82,3 +82,21 @@ def test_the_rate_of_every_step_is_the_rules():
     tagger = Tagger(Mean(), recipe, Batches(data(), 2), data())
     tagger.cuts = 2
     assert [tagger.rate(batch) for batch in (0, 3)] == [1e-2 * 0.25, 1e-2 * 0.25 / (1 + 3 * 5e-4)]
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_heads_learn_by_themselves(exclusive):
+    """Of logits (heads, clips, tags) the loss is the mean of the losses of the heads, and not that of their mean."""
+    recipe = Recipe(optimizer="adam", learning_rate=1e-2, batch=8, epochs=1, patience=1)
+    logits = torch.tensor([[[2.0, -1.0], [0.1, 0.2]], [[-3.0, 1.0], [0.5, 4.0]], [[0.0, 0.0], [1.0, -1.0]]])
+    targets = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+
+    class Heads(nn.Module):
+        def forward(self, _):
+            return logits
+
+    loss_of = nn.functional.cross_entropy if exclusive else nn.functional.binary_cross_entropy_with_logits
+    tagger = Tagger(Heads(), recipe, Batches(data(), 2), data(), exclusive)
+    loss = tagger.training_step((torch.zeros(2, 4, 3), targets), 0)
+    assert float(loss) == pytest.approx(np.mean([float(loss_of(head, targets)) for head in logits]))
+    assert float(loss) != pytest.approx(float(loss_of(logits.mean(dim=0), targets)))

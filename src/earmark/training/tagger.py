@@ -103,7 +103,9 @@ class Tagger(pl.LightningModule):
             middle = 1 / targets.shape[1] if self.exclusive else 0.5
             targets = torch.lerp(targets, torch.full_like(targets, middle), self.recipe.label_smoothing)
         loss_of = F.cross_entropy if self.exclusive else F.binary_cross_entropy_with_logits
-        loss: Tensor = weight * loss_of(self.model(features), targets)
+        logits = self.model(features)  # (clips, tags), or (heads, clips, tags) of heads that each learn by themselves
+        targets = targets.expand(*logits.shape[:-2], *targets.shape)
+        loss: Tensor = weight * loss_of(logits.flatten(0, -2), targets.flatten(0, -2))
         self.train_losses.append(loss.detach())
         return loss
 
@@ -163,7 +165,7 @@ STATE = ("curves", "weights", "epoch", "stopped", "_waiting_since", "_cuts")
 
 
 class BestWeights(pl.Callback):
-    """A callback that keeps the best weights and the curves, and stops, or cuts the rate, if nothing gets better.
+    """A callback that keeps the best weights, or the last ones, and the curves, and stops, or cuts the rate, if nothing gets better.
 
     Its state is part of a checkpoint, and the random numbers of an epoch depend on (seed, epoch) alone; so a resumed
     run gives the same result as an undisturbed one. When the rate is cut, training goes back to the best weights, and
@@ -209,7 +211,7 @@ class BestWeights(pl.Callback):
         two_level = self.recipe.two_level
         column = CURVES.index("valid_loss" if two_level else "valid_roc_auc")
         before = [earlier[column] for earlier in self.curves]
-        if not before:
+        if not before or self.recipe.weights == "last":
             return True
         return row[column] < min(before) if two_level else row[column] > max(before)
 
