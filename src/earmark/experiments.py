@@ -42,8 +42,8 @@ class Recipe(Section):
     masks: how many stretches of frames, and of dimensions, are set to zero per clip; mask_frames, mask_dims: the
     longest such stretch as a share (SpecAugment, Park et al. 2019). label_smoothing: targets move so far to their
     middle.
-    weights: of which epoch they are kept, the ``best`` one on the validation split or the ``last``, before which training
-    then does not stop; few validation clips choose an epoch by chance.
+    weights: of which epoch they are kept, the ``best`` one on the validation split, or the ``last``, before which
+    training then does not stop; few validation clips choose an epoch by chance.
     average: the weights that are scored are a mean of those of past steps: ``ema``, exponential with ``ema_decay``, or
     ``swa``, the plain one over the steps after the share ``swa_start`` of all epochs (Izmailov et al. 2018).
     """

@@ -86,7 +86,7 @@ class AttentiveBranches(nn.Module):
         found = [] if self.statistics is None else [self.statistics(features)]
         if self.training:
             features = _drawn(features, max(1, round(self.seen * features.shape[1])))
-        parts = features.split(self.parts, dim=2)
+        parts = torch.split(features, self.parts, dim=2)
         found += [branch(parts[i % len(parts)]) for i, branch in enumerate(self.branches)]
         logits = torch.stack(found)
         return logits if self.training else logits.mean(dim=0)
@@ -138,7 +138,7 @@ class _Statistics(nn.Module):
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
         weight = self.output.weight
-        weight.register_hook(lambda gradient: gradient + penalty * weight.detach())
+        weight.register_hook(lambda gradient: gradient + penalty * weight.detach())  # type: ignore[no-untyped-call]
 
     def forward(self, features: Tensor) -> Tensor:
         return self.output(self.norm(mean_and_deviation(features)))

@@ -165,9 +165,9 @@ STATE = ("curves", "weights", "epoch", "stopped", "_waiting_since", "_cuts")
 
 
 class BestWeights(pl.Callback):
-    """A callback that keeps the best weights, or the last ones, and the curves, and stops, or cuts the rate, if nothing gets better.
+    """A callback that keeps weights and curves, and stops, or cuts the rate, if nothing gets better.
 
-    Its state is part of a checkpoint, and the random numbers of an epoch depend on (seed, epoch) alone; so a resumed
+    The weights are the best ones, or the last ones if the recipe says so. Its state is part of a checkpoint, and the random numbers of an epoch depend on (seed, epoch) alone; so a resumed
     run gives the same result as an undisturbed one. When the rate is cut, training goes back to the best weights, and
     the optimizer forgets its momentum, which belongs to the weights that are given up.
     """
