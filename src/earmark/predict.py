@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark import pickles
+from earmark import pickles, representations
 from earmark.config import Config, ConfigError
 from earmark.config import load as read_config
 from earmark.corpus.label_table import read_labels
@@ -95,7 +95,7 @@ class Predictor:
         self.model = saved.build()
         kind = saved.representation.kind
         code = saved.code.get("features")  # weights that were not trained here have none
-        if code is not None and code != provenance.digest(f"features-{kind}"):
+        if code is not None and code != provenance.digest(representations.consumer(saved.representation)):
             print(
                 f"warning: the code of {kind} has changed since {saved.experiment!r} was trained: features, and so "
                 "probabilities, may differ from the pipeline's",

@@ -16,6 +16,10 @@ SMALL = {
     "cqt": {},
     "mel": {},
     "waveform": {},
+    "joint": {
+        "frames": 20,
+        "parts": {"m": {"kind": "mel", "pooling": "mean-std"}, "s": {"kind": "scattering", "T": 1024}},
+    },
 }
 
 

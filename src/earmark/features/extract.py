@@ -132,7 +132,7 @@ def _engine(config: str, device: str, name: str) -> Extractor:  # noqa: ARG001 -
 def about(config: RepresentationConfig) -> tuple[str, str]:
     """Return the digest of the code that computes features on this machine, and its makers in one line."""
     told = ", ".join(f"{name} {version}" for name, version in sorted(makers(config).items()))
-    return provenance.digest(f"features-{config.kind}"), told
+    return provenance.digest(representations.consumer(config)), told
 
 
 def makers(config: RepresentationConfig) -> dict[str, str]:
@@ -148,7 +148,7 @@ def makers(config: RepresentationConfig) -> dict[str, str]:
 
 
 def _fingerprint(waveforms: str, config: RepresentationConfig) -> str:
-    code = provenance.digest(f"features-{config.kind}")
+    code = provenance.digest(representations.consumer(config))
     return provenance.fingerprint(waveforms=waveforms, settings=config.model_dump(mode="json"), code=code)
 
 
@@ -192,7 +192,7 @@ class Extractor:
                     pending.result()
                 writer.axes = transform.axes
                 writer.attributes = {
-                    "code": provenance.digest(f"features-{self.config.kind}"),
+                    "code": provenance.digest(representations.consumer(self.config)),
                     "config": self.config.model_dump(mode="json"),
                     "fingerprint": fingerprint,
                     "makers": makers(self.config) | shards.attribute(file, "makers"),

@@ -1,12 +1,14 @@
 """The one registry of representations: a name and options in, a batched transform out.
 
 A kind is a module of this package with a top-level `build`, its class or a function: a new file is a new kind. The
-options of a kind, their types and their defaults stand in the signature of its `build`, and nowhere else.
+options of a kind, their types and their defaults stand in the signature of its `build`, and nowhere else. Beside it, a
+kind may have the functions `pinned`, `libraries`, `completed` and `kinds` (see `encoder` and `joint`).
 """
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -35,23 +37,35 @@ def resolve(config: RepresentationConfig, name: str | None = None) -> Representa
     """Return `config` with every option of its kind, validated against the signature of the kind's `build`.
 
     Shards and models hold the result, and fingerprints are made of it. A rare option (`base.Rare`) is left out if it
-    has its default. A kind that reads a file adds the file's digest (`pinned` of its module).
+    has its default. A kind that reads a file adds the file's digest (`pinned` of its module); one that has parts
+    completes these (`completed`).
 
     name: what errors call it, the entry of `representations` in params.yaml (default: the kind).
 
     Raises ConfigError if the kind's file cannot be used, or if an option is unknown, missing or of another type.
     """
-    from earmark import doors
-    from earmark.representations.base import RARE, OptionError, section_of
+    from earmark.representations.base import OptionError, section_of
     from earmark.sections import ConfigError
 
     above = (section_of(config.kind), name or config.kind)
-    found = doors.complete("representations", config.kind, config.options(), above, INPUTS, RARE)
-    pinned = getattr(_kind(config.kind), "pinned", None)
     try:
-        return config.with_options(found if pinned is None else pinned(found))
+        found = complete(config.kind, config.options(), above)
+        completed = hook(config.kind, "completed")
+        return config.with_options(found if completed is None else completed(found, config, above))
     except OptionError as error:
         raise ConfigError(error.of(name or config.kind)) from None
+
+
+def complete(kind: str, given: Mapping[str, Any], above: Sequence[str]) -> dict[str, Any]:
+    """Return every option of a kind, as in `resolve`. above: the keys of params.yaml that lead to the options.
+
+    Raises ConfigError as `resolve` does, and OptionError if a file that an option names is not there.
+    """
+    from earmark import doors
+    from earmark.representations.base import RARE
+
+    found, pinned = doors.complete("representations", kind, given, above, INPUTS, RARE), hook(kind, "pinned")
+    return found if pinned is None else dict(pinned(found))
 
 
 def of(config: RepresentationConfig, name: str | None = None) -> Representation:
@@ -102,8 +116,19 @@ def build(kind: str, *, rate: int, n_samples: int, name: str | None = None, **op
 
 def libraries(config: RepresentationConfig) -> tuple[str, ...]:
     """Return the packages that compute it, beside those that compute every representation."""
-    named = getattr(_kind(config.kind), "libraries", None)
+    named = hook(config.kind, "libraries")
     return () if named is None else named(config.options())
+
+
+def consumer(config: RepresentationConfig) -> str:
+    """Return the name, for `provenance.digest`, of the code that computes it: its kind, and the kinds of its parts."""
+    parts = hook(config.kind, "kinds")
+    return f"features-{'+'.join([config.kind, *([] if parts is None else parts(config.options()))])}"
+
+
+def hook(kind: str, name: str) -> Any:
+    """Return a function that a kind may have beside `build`, None if it has none of that name."""
+    return getattr(_kind(kind), name, None)
 
 
 def _build(kind: str) -> Any:

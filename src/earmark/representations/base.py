@@ -50,6 +50,10 @@ class Representation(nn.Module):
         `compute` returns something else.
         """
         check_wave(wave, self.n_samples)
+        return self.checked(wave)
+
+    def checked(self, wave: Tensor) -> Tensor:
+        """Do what `forward` does, but do not look at the samples. Raises ValueError if `compute` is wrong."""
         features = self.compute(wave)
         wanted = (len(wave), self.n_frames, self.n_dims)
         if not isinstance(features, Tensor) or (tuple(features.shape), features.dtype) != (wanted, torch.float32):

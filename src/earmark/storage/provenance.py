@@ -41,7 +41,10 @@ NEUTRAL = {
 # Folders whose modules are imported by a computed name, and what each of these modules is entered by.
 DOORS = {"corpus.kinds": "corpus", "encoders": "read", "models": "build", "representations": "build"}
 # What a module imports by computed names itself.
-BRINGS = {"representations.encoder": ("encoders.**", "models.**", "representations.**")}
+BRINGS = {
+    "representations.encoder": ("encoders.**", "models.**", "representations.**"),
+    "representations.joint": ("encoders.**", "models.**", "representations.**"),
+}
 _PARSING = threading.Lock()  # Python 3.11's parser fails where two threads make trees at once
 # What each consumer runs; "*" stands for the file of its kind of representation, or of its family of networks, and "**"
 # for those of all of them.
@@ -86,7 +89,12 @@ def _has(file: Path, door: str) -> bool:
 
 @cache
 def digest(consumer: str) -> str:
-    """Return the SHA-256 of the code that a consumer runs. Raises ValueError for a consumer that is not there."""
+    """Return the SHA-256 of the code that a consumer runs.
+
+    ``features-joint+mel+cqt`` is that of the kind joint with these kinds alone, where ``features-joint`` is with all.
+
+    Raises ValueError for a consumer that is not there.
+    """
     with _PARSING:
         return digest_of(sources(consumer))
 
@@ -105,10 +113,12 @@ def sources(consumer: str) -> dict[str, str]:
 
 
 def _roots(consumer: str) -> list[Path]:
-    if consumer not in consumers():
-        raise ValueError(f"no code is known for {consumer!r}: it must be one of {', '.join(consumers())}")
-    stage, _, item = consumer.partition("-")
-    names = [name for root in CONSUMERS[stage] for name in _expanded(root, item)]
+    whole, *parts = consumer.split("+")
+    stage, _, item = whole.partition("-")
+    if unknown := {whole, *(f"{stage}-{part}" for part in parts)} - {*consumers()}:
+        raise ValueError(f"no code is known for {min(unknown)!r}: it must be one of {', '.join(consumers())}")
+    names = [name for root in CONSUMERS[stage] for name in _expanded(root, item, alone=bool(parts))]
+    names += [name for part in parts for root in CONSUMERS[stage] for name in _expanded(root, part)]
     return [file for name in names if (file := module_file(f"{PACKAGE.name}.{name}")) is not None]
 
 
@@ -116,13 +126,14 @@ def _of_items(root: str) -> bool:
     return root.endswith(".*")
 
 
-def _expanded(root: str, item: str) -> list[str]:
-    """Return the modules that a root of CONSUMERS stands for."""
+def _expanded(root: str, item: str, alone: bool = False) -> list[str]:
+    """Return the modules that a root of CONSUMERS stands for; ``alone``: without what they bring."""
     folder, _, stars = root.rpartition(".")
     if stars == "**":
         return [f"{folder}.{name}" for name in plugins(folder)]
     name = f"{folder}.{item}" if _of_items(root) else root
-    return [name, *(brought for more in BRINGS.get(name, ()) for brought in _expanded(more, item))]
+    brings = () if alone else BRINGS.get(name, ())
+    return [name, *(brought for more in brings for brought in _expanded(more, item))]
 
 
 def closure(files: Iterable[Path]) -> list[Path]:
