@@ -176,10 +176,11 @@ def test_the_kinds_are_known_without_torch():
 
 @pytest.mark.parametrize("kind", representations.kinds())
 def test_a_worker_tells_the_code_of_the_kind_though_no_import_names_it(kind):
-    assert extract.about(SimpleNamespace(kind=kind, options=lambda: {"parts": {}}))[0] == provenance.digest(f"features-{kind}")
+    settings = SimpleNamespace(kind=kind, options=lambda: {"parts": {}})
+    assert extract.about(settings)[0] == provenance.digest(f"features-{kind}")
     own = {name for name in provenance.sources(f"features-{kind}") if name.startswith("representations/")}
     of_kinds = {Path(name).parts[1].removesuffix(".py") for name in own} & set(representations.kinds())
-    assert of_kinds == (set(representations.kinds()) if kind == "encoder" else {kind})  # a model brings its own
+    assert of_kinds == (set(representations.kinds()) if kind in ("encoder", "joint") else {kind})  # they bring others
 
 
 def test_waveform_is_the_identity():

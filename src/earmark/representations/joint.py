@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from earmark import doors, representations
 from earmark.representations.base import OptionError, Representation, require
-from earmark.sections import near
+from earmark.sections import Name, near
 
 if TYPE_CHECKING:
     from earmark.config import RepresentationConfig
@@ -46,7 +46,7 @@ class Joint(Representation):
     Raises OptionError, with the name of the part, if an option of it is out of its limits.
     """
 
-    def __init__(self, *, rate: int, n_samples: int, frames: int, parts: dict[str, dict[str, Any]]) -> None:
+    def __init__(self, *, rate: int, n_samples: int, frames: int, parts: dict[Name, dict[str, Any]]) -> None:
         super().__init__(KIND, rate, n_samples)
         require(bool(parts), KIND, "parts", "name at least one part", parts)
         self.names = sorted(parts)
@@ -151,6 +151,11 @@ class Part(nn.Module):
         return total
 
 
+def middles(n: int, seconds: float, duration: float) -> NDArray[np.float64]:
+    """Return when `n` frames are, (n,), in seconds, as far as their number tells: `seconds` apart, around the middle."""
+    return duration / 2 + (np.arange(n) - (n - 1) / 2) * seconds
+
+
 def covered(n: int, seconds: float, duration: float, frames: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the first and the last of `n` frames that lie in each of the common `frames` of a clip, (frames,) each.
 
@@ -162,7 +167,7 @@ def covered(n: int, seconds: float, duration: float, frames: int) -> tuple[NDArr
     >>> [each.tolist() for each in covered(2, seconds=2, duration=4, frames=4)]  # at 1 and 3 s
     [[0, 0, 1, 1], [0, 0, 1, 1]]
     """
-    times = duration / 2 + (np.arange(n) - (n - 1) / 2) * seconds
+    times = middles(n, seconds, duration)
     cell = np.clip(np.floor(times * frames / duration), 0, frames - 1)
     first, after = (np.searchsorted(cell, np.arange(frames), side) for side in ("left", "right"))
     nearest = np.searchsorted((times[1:] + times[:-1]) / 2, (np.arange(frames) + 0.5) * duration / frames)
