@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import json
 
 import numpy as np
@@ -116,6 +117,28 @@ def test_a_clip_of_the_corpus_has_the_scores_that_the_pipeline_gave_it(tmp_path,
         found = predictor.predict(audio / paths[clip])
         assert found.segments == 1
         np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
+
+
+def test_a_model_on_several_representations_hears_the_bits_that_the_pipeline_stored(tmp_path, make_corpus, capsys):
+    (tmp_path / "e.py").write_text("def encode(wave):\n    return abs(wave.reshape(7, 4_000)[:, :5])\n")
+    sha256 = hashlib.sha256((tmp_path / "e.py").read_bytes()).hexdigest()
+    parts = {
+        "s": {"kind": "scattering", "T": 1024, "Q": [4, 1], "normalization": "log"},
+        "m": {"kind": "mel", "n_mels": 24, "pooling": "mean-std"},
+        "e": {"kind": "encoder", "file": str(tmp_path / "e.py"), "pooling": "none", "sha256": sha256},
+    }
+    heard = {"kind": "joint", "rate": 16_000, "samples": 28_000, "frames": 20, "parts": parts}
+    place = fill(tmp_path, *make_corpus(), heard=heard)
+    predictor = open_predictor(place.params, "linear", place.data)
+    test = dataset.load(*place.inputs, "test")
+    paths = {clip.clip_id: clip.path for clip in read_manifest(place.data / "corpus/manifest.csv")}
+    for clip, stored in zip(test.clips, test.features, strict=True):
+        found = predictor.listener.hear(place.audio / paths[clip.clip_id]).features
+        np.testing.assert_array_equal(found[0], stored)
+    assert main(["inspect", str(place.audio / paths["10"]), "--params", str(place.params)]) == 0
+    assert f"20 frames x {test.features.shape[-1]} dims" in capsys.readouterr().out
+    assert main(["doctor", "--params", str(place.params)]) == 1
+    assert "key encoders is missing" in capsys.readouterr().out  # and nothing else
 
 
 @pytest.mark.parametrize("segments", [None, 3])

@@ -79,10 +79,15 @@ class Place:
         return out
 
 
-def fill(folder: Path, audio: Path, annotations: Path, n_mels: int = 24, **waveform: object) -> Place:
-    """Run everything up to a trained `linear` in this process; waveform: settings beside the number of samples."""
+def fill(
+    folder: Path, audio: Path, annotations: Path, n_mels: int = 24, heard: object = None, **waveform: object
+) -> Place:
+    """Run everything up to a trained `linear` in this process; waveform: settings beside the number of samples.
+
+    heard: the entry `mel` of representations, if it is another one.
+    """
     place = Place(folder, audio)
-    mel = {"kind": "mel", "rate": RATE, "samples": 28_000, "n_mels": n_mels}
+    mel = heard or {"kind": "mel", "rate": RATE, "samples": 28_000, "n_mels": n_mels}
     content = {
         "corpus": {
             "kind": "magnatagatune", "name": "tones", "audio": str(audio), "annotations": str(annotations),

@@ -89,7 +89,8 @@ def test_a_click_is_in_the_same_common_frame_of_every_part(tmp_path, at):
 
 
 @pytest.mark.parametrize(
-    ("n", "seconds", "begins"), [(114, 0.256, 0.0), (1813, 0.016, 0.0), (113, 0.256, 0.5), (9, 2.992, 0.5), (1, 29, 0.5)]
+    ("n", "seconds", "begins"),
+    [(114, 0.256, 0.0), (1813, 0.016, 0.0), (113, 0.256, 0.5), (9, 2.992, 0.5), (1, 29, 0.5)],
 )  # fmt: skip
 def test_frames_are_taken_to_lie_where_they_do_to_within_half_of_one_whatever_the_convention(n, seconds, begins):
     """Centred on the first sample of a clip of 29 s, or beginning there, with a rest at the end that is in none."""

@@ -152,8 +152,9 @@ class Part(nn.Module):
 
 
 def middles(n: int, seconds: float, duration: float) -> NDArray[np.float64]:
-    """Return when `n` frames are, (n,), in seconds, as far as their number tells: `seconds` apart, around the middle."""
-    return duration / 2 + (np.arange(n) - (n - 1) / 2) * seconds
+    """Return when `n` frames are, (n,), in seconds, as far as their number tells: around the middle of the clip."""
+    steps = np.arange(n, dtype=np.float64) - (n - 1) / 2
+    return duration / 2 + steps * seconds
 
 
 def covered(n: int, seconds: float, duration: float, frames: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

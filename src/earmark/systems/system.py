@@ -20,7 +20,7 @@ class Input:
     name: what an entry of ``representations`` with these settings is called, by default its kind.
     """
 
-    kind: Literal["scattering", "mel", "cqt", "waveform"]
+    kind: Literal["scattering", "mel", "cqt", "waveform", "joint"]
     rate: int
     n_samples: int
     options: Mapping[str, Any] = field(default_factory=dict)
