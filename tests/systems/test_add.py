@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from earmark.systems.add import Wish, add
 from earmark.systems.claims import changes, claimed
 from earmark.systems.published import SYSTEMS
 from earmark.systems.recipes import RECIPES
+from earmark.systems.system import Input
 from earmark.training import validation
 from earmark.training.plan import plan_of
 
@@ -98,6 +100,26 @@ def test_all_systems_at_once_are_the_published_ones(params, adding):
         require_published(config, target, name)
         recipe = config.recipe_of(entry_of(config, target), "experiments", name)
         assert recipe == published.get(name).recipe_of(published=True)
+
+
+def test_a_system_on_several_representations_is_added_and_found_again(params, adding, monkeypatch):
+    parts = {"m": {"kind": "mel", "hop": 512, "pooling": "mean-std"}, "s": {"kind": "scattering", "T": 8192}}
+    heard = Input("joint", 16_000, 464_000, {"frames": 100, "parts": parts}, name="both")
+    monkeypatch.setitem(
+        SYSTEMS, "mine", replace(published.get("linear"), name="mine", representation=heard, frames=100)
+    )
+    adding("mine", judge=validation.require)
+    config = load(params)
+    assert config.experiments["mine"].representation == "both"
+    require_published(config, "evaluate@mine", "mine")
+    written = params.read_text()
+    assert "both: {kind: joint, rate: 16000, samples: 464000, frames: 100, parts: {m: {kind: mel, hop: 512" in written
+    adding("mine")
+    assert params.read_text() == written
+    other = config.representations["both"].with_options({"frames": 90, "parts": parts})
+    assert changes(SYSTEMS["mine"], config.experiments["mine"], config.model_copy(
+        update={"representations": config.representations | {"both": other}}
+    )) == ["frames 90, not 100"]  # fmt: skip
 
 
 def entry_of(config: Config, target: str):
