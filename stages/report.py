@@ -16,6 +16,7 @@ def main() -> None:
     parser.add_argument("--logs", type=Path, required=True, help="where the stages note their seconds")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--comparison", type=Path, required=True)
+    parser.add_argument("--fusions", type=Path, required=True, help="the few figures of every fusion")
     parser.add_argument("--reproduction", type=Path, required=True)
     args = parser.parse_args()
     with explained():

@@ -37,6 +37,52 @@ def test_the_projects_own_params_are_valid():
     assert config.representations["mel"].options()["hop"] == 256
 
 
+def fusing(tmp_path, **entry):
+    linear = {"representation": "mel", "labels": "top50", "model": "linear"}
+    content = params() | {"experiments": {"one": linear, "two": linear, "other": linear | {"labels": "few"}}}
+    content["labels"]["few"] = content["labels"]["top50"] | {"top": 5}
+    content["fusions"] = {"both": {"experiments": ["one", "two"]} | entry}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    return load(tmp_path / "params.yaml").fusions["both"]
+
+
+def test_a_fusion_names_experiments_of_the_same_labels_and_what_is_averaged(tmp_path):
+    found = fusing(tmp_path, weights=[2, 0.5])
+    assert (found.of, found.weights) == ("probabilities", (2, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"experiments": ["one", "twoo"]}, r"experiments must be experiments, got 'twoo': close to two"),
+        ({"experiments": ["one", "other"]}, r"experiments must have the same labels, got one top50, other few"),
+        ({"experiments": ["one", "one"]}, r"experiments must differ from each other, got one, one"),
+        ({"experiments": ["one"]}, r"experiments: tuple should have at least 2 items"),
+        ({"of": "ranks"}, r"of: input should be 'probabilities' or 'logits', got 'ranks'"),
+        ({"weights": [1]}, r"weights must be one per experiment, 2, and not all 0, got \[1\.0\]"),
+        ({"weights": [0, 0]}, r"weights must be .* not all 0"),
+        ({"weights": [1, -1]}, r"weights\.1: input should be greater than or equal to 0"),
+        ({"weight": [1, 1]}, r"weight, got \[1, 1\]"),
+    ],
+)
+def test_a_fusion_that_cannot_be_made_is_refused(tmp_path, entry, told):
+    with pytest.raises(ConfigError, match=rf"fusions\.both[.:] ?{told}"):
+        fusing(tmp_path, **entry)
+
+
+def test_a_fusion_has_a_name_of_its_own(tmp_path):
+    name, other, *_ = params()["experiments"]
+    with pytest.raises(ConfigError, match=rf"fusions\.{name} must have another name: experiments\.{name} is there"):
+        loaded_with(tmp_path, "fusions", value={name: {"experiments": [name, other]}})
+
+
+def test_an_experiment_on_several_representations_is_told_how(tmp_path):
+    wrong = {"representations": ["mel", "cqt"], "labels": "top50", "model": "linear"}
+    told = r"experiments\.linear: unknown key representations, got \['mel', 'cqt'\]: .*kind: joint.*fusions"
+    with pytest.raises(ConfigError, match=told):
+        loaded_with(tmp_path, "experiments", "linear", value=wrong)
+
+
 def test_sections_are_immutable():
     config = load(ROOT / "params.yaml")
     with pytest.raises(ValueError, match="frozen"):

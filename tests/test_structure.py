@@ -35,8 +35,8 @@ ORDER = {
     "models": ("layers", "networks", "*", "saved"),
     "encoders": ("windows", "choice", "onnx_graph", "*"),
     "evaluation": (
-        "metrics", "bootstrap", "evaluate", "scoring", "details", "experiment", "comparison", "overlap", "revisions",
-        "mistakes", "examine",
+        "metrics", "bootstrap", "evaluate", "scoring", "details", "experiment", "fusion", "comparison", "overlap",
+        "revisions", "mistakes", "examine",
     ),
     "systems": ("recipes", "system", "published", "claims", "entries", "draft", "add", "listing"),
     "weights": ("registry", "checkpoint", "sources", "musicnn", "command"),
@@ -46,7 +46,7 @@ ORDER = {
     ),
     "probe": ("embeddings", "table", "run"),
     "papers": ("budget", "inputs", "reproduction", "run", "command"),
-    "report": ("tables", "page", "leaderboard", "dvc_experiments"),
+    "report": ("fusions", "tables", "page", "leaderboard", "dvc_experiments"),
     "predict": (), "merge": (), "doctor": (), "bench": ("peers", "roofline", "spectral", "*"), "cli": (),
 }  # fmt: skip
 

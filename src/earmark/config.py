@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from earmark import strict_yaml
-from earmark.experiments import CrossValidationConfig, ExperimentConfig, Recipe
+from earmark.experiments import CrossValidationConfig, ExperimentConfig, FusionConfig, Recipe
 from earmark.sections import ConfigError as ConfigError
 from earmark.sections import Name, Section, Seed, explain, near, one_of
 
@@ -169,6 +169,7 @@ class Config(Section):
     recipes: dict[Name, Recipe] = {}  # noqa: RUF012 - pydantic copies defaults
     experiments: dict[Name, ExperimentConfig]
     crossvalidations: dict[Name, CrossValidationConfig] = {}  # noqa: RUF012 - pydantic copies defaults
+    fusions: dict[Name, FusionConfig] = {}  # noqa: RUF012 - pydantic copies defaults
     evaluation: EvaluationConfig
 
     @model_validator(mode="after")
@@ -201,6 +202,23 @@ class Config(Section):
                             f"{value!r}{near(value, known)}"
                         )
                 self.recipe_of(e, section, name)
+        return self
+
+    @model_validator(mode="after")
+    def _fusions_are_of_experiments_on_the_same_labels(self) -> Config:
+        for name, fusion in self.fusions.items():
+            if name in self.experiments:
+                raise ValueError(f"fusions.{name} must have another name: experiments.{name} is there, too")
+            for member in fusion.experiments:
+                if member not in self.experiments:
+                    raise ValueError(
+                        f"fusions.{name}.experiments must be experiments, got {member!r}"
+                        f"{near(member, self.experiments) or ': there are ' + ', '.join(self.experiments)}"
+                    )
+            of_labels = {member: self.experiments[member].labels for member in fusion.experiments}
+            if len(set(of_labels.values())) > 1:
+                told = ", ".join(f"{member} {labels}" for member, labels in of_labels.items())
+                raise ValueError(f"fusions.{name}.experiments must have the same labels, got {told}: other tags")
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""What is trained, and how: the sections ``recipes``, ``experiments`` and ``crossvalidations`` of params.yaml."""
+"""What is trained, and how: ``recipes``, ``experiments``, ``crossvalidations`` and ``fusions`` of params.yaml."""
 
 from __future__ import annotations
 
@@ -141,6 +141,18 @@ class ExperimentConfig(Section):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (1,)
     system: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _several_are_one_of_kind_joint(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "representations" in values:
+            raise ValueError(
+                f"unknown key representations, got {values['representations']!r}: an experiment has one, "
+                "`representation`; several are an entry of representations: `{kind: joint, rate: .., samples: .., "
+                "frames: .., parts: {one: {kind: ..}, other: {kind: ..}}}` (docs/encoders.md), and the scores of "
+                "several experiments are averaged by an entry of fusions"
+            )
+        return values
+
     @field_validator("model")
     @classmethod
     def _a_model_is_a_file(cls, model: str) -> str:
@@ -185,3 +197,25 @@ class CrossValidationConfig(ExperimentConfig):
         if len(seeds) > 1:
             raise ValueError(f"must be one seed, got {list(seeds)}: the folds are trained from the same")
         return seeds
+
+
+class FusionConfig(Section):
+    """Late fusion: the mean of the test scores of several experiments on the same labels, which the report measures.
+
+    of: what is averaged, ``probabilities`` or their ``logits``. weights: one per experiment, taken as they are given;
+    by default all count the same. Nothing is fitted, so that the test split stays one.
+    """
+
+    experiments: Annotated[tuple[str, ...], Field(min_length=2)]
+    of: Literal["probabilities", "logits"] = "probabilities"
+    weights: tuple[NotNegative, ...] | None = None
+
+    @model_validator(mode="after")
+    def _each_counts_once(self) -> FusionConfig:
+        if len(set(self.experiments)) < len(self.experiments):
+            raise ValueError(f"experiments must differ from each other, got {', '.join(self.experiments)}")
+        if self.weights is not None and (len(self.weights) != len(self.experiments) or not sum(self.weights)):
+            raise ValueError(
+                f"weights must be one per experiment, {len(self.experiments)}, and not all 0, got {list(self.weights)}"
+            )
+        return self

@@ -108,12 +108,18 @@ def compare(
 
 
 def compare_files(
-    folder: Path, labels: Mapping[str, Path], unseeded: Collection[str], resamples: int, seed: int
+    folder: Path,
+    labels: Mapping[str, Path],
+    unseeded: Collection[str],
+    resamples: int,
+    seed: int,
+    fusions: Mapping[str, Scores] | None = None,
 ) -> list[Difference]:
     """Compare experiments by the scores in ``folder``, each with those of the same labels.
 
-    labels: by experiment, the table of its labels. unseeded, resamples, seed: as for ``compare``. An experiment that is
-    alone on its labels is in no pair, and none of its files is read.
+    labels: by experiment, the table of its labels. unseeded, resamples, seed: as for ``compare``. fusions: scores that
+    have no file; their labels are among ``labels``. An experiment that is alone on its labels is in no pair, and none
+    of its files is read.
 
     Raises EarmarkError if a file is damaged, or if scores are of other tags than the labels.
     """
@@ -123,7 +129,8 @@ def compare_files(
         if len(names) > 1:
             clips, table = read_labels(file)
             targets = dict(zip((c.clip_id for c in clips), table.values, strict=True))
-            scores = {name: read_scores(folder / f"{name}.csv") for name in names}
+            held = fusions or {}
+            scores = {name: held.get(name) or read_scores(folder / f"{name}.csv") for name in names}
             for name in names:
                 if scores[name].tags != table.tags:
                     raise EvaluationError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ from earmark import progress
 from earmark.config import Config
 from earmark.evaluation.comparison import Difference, compare_files, summary, verdict
 from earmark.evaluation.details import trainings_of
+from earmark.evaluation.experiment import headline
 from earmark.files import markdown_table, read_json, write_json, write_text
 from earmark.papers.reproduction import document, read_runs
 from earmark.report import tables
+from earmark.report.fusions import Fused, measured
 from earmark.training import validation
 
 WRITTEN_FOR = {  # by section of params.yaml: the folders of metrics that have a file for each of its entries
@@ -46,13 +48,15 @@ def write_report(
     logs: Path,
     out: Path,
     comparison: Path,
+    fusions: Path,
     reproduction: Path,
 ) -> None:
-    """Run the stage ``report``: write the page ``out``, the pairs (``comparison``) and the published systems.
+    """Run the stage ``report``: write the page ``out``, the pairs, the fusions and the published systems.
 
     params: the path of params.yaml. metrics, scores, logs: the folders of all metrics, of the experiments' scores, and
-    of the seconds that stages took. reproduction: the page of the published systems beside their papers. Files of
-    entries that params.yaml no longer has are removed first.
+    of the seconds that stages took. comparison, fusions: the files of the pairs, and of the few figures of every
+    fusion. reproduction: the page of the published systems beside their papers. Files of entries that params.yaml no
+    longer has are removed first.
 
     Raises EarmarkError if a setting is wrong, or if a file is damaged.
     """
@@ -63,9 +67,15 @@ def write_report(
     present, drawn = survey(config, metrics, scores, labels), config.evaluation
     files = {name: labels_of(config, name, labels) for name in present.compared}
     unseeded = [name for name in present.compared if not seeded(metrics / "details" / f"{name}.json")]
-    pairs = compare_files(scores, files, unseeded, drawn.resamples, drawn.seed)
+    joined, notes = measured(config, files, metrics, scores)
+    present.notes.extend(notes)
+    unseeded += [name for name, fusion in joined.items() if not fusion.seeded]
+    files |= {name: fusion.labels for name, fusion in joined.items()}
+    held = {name: fusion.scores for name, fusion in joined.items()}
+    pairs = compare_files(scores, files, unseeded, drawn.resamples, drawn.seed, held)
     write_json(comparison, summary(pairs))
-    write_text(out, page(metrics, present, pairs))
+    write_json(fusions, {name: headline(fusion.test) for name, fusion in joined.items()})
+    write_text(out, page(metrics, present, pairs, joined))
     write_text(reproduction, document(read_runs(config, metrics, present.evaluated, present.classified)))
     for line in (*spent(logs, config), *present.notes):
         print(line)
@@ -104,9 +114,11 @@ def seeded(details: Path) -> bool:
     return bool(trainings_of(read_json(details))[0]["seeded"])
 
 
-def page(metrics: Path, present: Present, pairs: Sequence[Difference]) -> str:
+def page(
+    metrics: Path, present: Present, pairs: Sequence[Difference], fusions: Mapping[str, Fused] | None = None
+) -> str:
     """Return the tables of experiments, pairs and cross-validations, and the notes; empty parts are left out."""
-    experiments = tables.experiments(metrics, present.evaluated)
+    experiments = tables.experiments(metrics, present.evaluated, fusions)
     crossvalidations = tables.crossvalidations(metrics / "crossvalidations", present.classified)
     parts = [
         markdown_table(experiments, tables.EXPERIMENTS),

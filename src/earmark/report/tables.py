@@ -8,7 +8,9 @@ from typing import Any
 
 from earmark.evaluation.comparison import Difference
 from earmark.evaluation.details import trainings_of
+from earmark.evaluation.experiment import headline
 from earmark.files import read_json
+from earmark.report.fusions import Fused
 
 EXPERIMENTS = (
     "experiment", "ROC-AUC", "deviation", "95 % interval", "PR-AUC", "tags", "clips", "songs", "seeds", "parameters",
@@ -21,8 +23,8 @@ Row = tuple[str, ...]
 Metrics = Mapping[str, Any]
 
 
-def experiments(metrics: Path, names: Sequence[str]) -> list[Row]:
-    """Return a row of EXPERIMENTS per name, and one per ensemble of several seeds; the highest ROC-AUC first.
+def experiments(metrics: Path, names: Sequence[str], fusions: Mapping[str, Fused] | None = None) -> list[Row]:
+    """Return a row of EXPERIMENTS per name, ensemble of several seeds and fusion; the highest ROC-AUC first.
 
     metrics: the folder that has JSON files in ``experiments`` (the figures that are compared) and ``details`` (all).
     The deviation is that of the ROC-AUC over the seeds.
@@ -36,6 +38,12 @@ def experiments(metrics: Path, names: Sequence[str]) -> list[Row]:
         if ensemble := details["test"].get("ensemble"):
             title = f"{name}, ensemble of {len(trainings)}"
             found.append((ensemble["roc_auc"], _experiment(title, ensemble, details["test"], trainings, whole=True)))
+    for name, fusion in (fusions or {}).items():
+        networks = [training for each in fusion.trainings for training in each]
+        title, figures = f"{name}, fusion of {len(fusion.trainings)}", headline(fusion.test)
+        *first, _, parameters, epochs = _experiment(title, figures, fusion.test, networks, whole=True)
+        seeds = _span([len(each) for each in fusion.trainings])
+        found.append((figures["roc_auc"], (*first, seeds, parameters, epochs)))
     return [row for _, row in sorted(found, key=lambda item: -item[0])]
 
 
@@ -75,8 +83,13 @@ def _experiment(name: str, figures: Metrics, test: Metrics, trainings: Sequence[
         str(test["songs"]),
         str(len(trainings)),
         f"{sum(parameters) if whole else parameters[0]:,}",
-        str(epochs[0]) if len(set(epochs)) == 1 else f"{min(epochs)} to {max(epochs)}",
+        _span(epochs),
     )
+
+
+def _span(values: Sequence[int]) -> str:
+    """Return a number that is the same for all, or the lowest and the highest."""
+    return str(values[0]) if len(set(values)) == 1 else f"{min(values)} to {max(values)}"
 
 
 def _crossvalidation(name: str, metrics: Metrics) -> Row:
