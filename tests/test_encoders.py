@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
-import yaml
-from helpers.clones import LINEAR, Clone, six_songs
+from helpers.clones import LINEAR, SMALL, Clone, six_songs
 
 SCRIPT = """
 import numpy as np
@@ -18,6 +19,13 @@ def encode(wave):
 BANDS = {"kind": "encoder", "rate": 16_000, "samples": 28_000, "file": "bands.py", "pooling": "mean-std"}
 
 
+def joint(script, **options):
+    """Mel and the encoder in one, with the digest of that file."""
+    bands = {"kind": "encoder", "file": "bands.py", "sha256": hashlib.sha256(script.encode()).hexdigest()}
+    parts = {"mel": {"kind": "mel", "n_mels": 24}, "bands": bands | options}
+    return {"kind": "joint", "rate": 16_000, "samples": 28_000, "frames": 14, "parts": parts}
+
+
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoders") / "project"
@@ -27,22 +35,33 @@ def clone(tmp_path_factory):
     (folder / "bands.py").write_text(SCRIPT)
     clone.small(
         encoders={"bands": BANDS},
-        experiments={"linear": LINEAR, "probe": LINEAR | {"representation": "bands"}},
+        representations=SMALL["representations"] | {"both": joint(SCRIPT)},
+        experiments={
+            "linear": LINEAR,
+            "probe": LINEAR | {"representation": "bands"},
+            "joint": LINEAR | {"representation": "both"},
+        },
     )
     return clone
 
 
 def test_embeddings_are_cached_and_another_file_runs_what_depends_on_it_and_nothing_else(clone):
+    """Of a joint representation, params.yaml names the digest of the file: with another one it must be changed."""
     ran = clone.repro()
     assert {"encode@bands", "standardize-encoded@bands-top50", "train@probe", "evaluate@probe"} <= set(ran)
+    on_joint = {"features@both", "standardize@both-top50", "train@joint", "evaluate@joint"}
+    assert on_joint <= set(ran)
     assert clone.repro() == []
-    (clone.folder / "bands.py").write_text(SCRIPT.replace("1e-6", "1e-3"))
+    other = SCRIPT.replace("1e-6", "1e-3")
+    (clone.folder / "bands.py").write_text(other)
     after = ["encode@bands", "standardize-encoded@bands-top50", "train@probe", "evaluate@probe", "report"]
     assert clone.repro() == after
-    params = yaml.safe_load((clone.folder / "params.yaml").read_text())
-    params["encoders"]["bands"]["pooling"] = "mean"
-    (clone.folder / "params.yaml").write_text(yaml.safe_dump(params))
-    assert clone.repro() == after
+    assert "representations.both.parts.bands.sha256 must be that of bands.py" in clone.run("earmark", "doctor", code=1)
+    held = clone.params_now()
+    held["encoders"]["bands"]["pooling"] = "mean"
+    held["representations"]["both"] = joint(other)
+    clone.params(**held)
+    assert set(clone.repro()) == {*after, *on_joint}
 
 
 def test_a_model_on_embeddings_hears_any_file(clone):

@@ -1,4 +1,4 @@
-"""Fusions in the report: measured as an experiment is, with a row and in pairs, and what is said if scores are missing."""
+"""Fusions in the report: measured as an experiment is, with a row and in pairs; and what is said without scores."""
 
 from __future__ import annotations
 

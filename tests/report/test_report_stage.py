@@ -10,7 +10,7 @@ from helpers.clones import LINEAR, Clone, experiments, six_songs
 
 TWO = {"linear": LINEAR, "second": LINEAR | {"seeds": [2]}}
 LEVELS = experiments()["cnn"] | {"classes": ["high", "low"], "folds": 2, "groups": "song"}
-WRITTEN = ("docs/reproduction.md", "metrics/comparison.json", "metrics/report.md")
+WRITTEN = ("docs/reproduction.md", "metrics/comparison.json", "metrics/fusions.json", "metrics/report.md")
 
 
 @pytest.fixture(scope="module")
@@ -36,18 +36,23 @@ def settled(clone):
     return clone
 
 
-def test_a_cross_validation_is_in_the_report_and_leaves_with_its_line_in_the_settings(settled):
-    settled.params(crossvalidations={"levels": LEVELS}, experiments=TWO | {"third": LINEAR | {"seeds": [3]}})
+def test_a_cross_validation_and_a_fusion_are_in_the_report_and_leave_with_their_lines_in_the_settings(settled):
+    fusions = {"both": {"experiments": ["linear", "third"]}}
+    three = TWO | {"third": LINEAR | {"seeds": [3]}}
+    settled.params(crossvalidations={"levels": LEVELS}, experiments=three, fusions=fusions)
     ran = settled.repro()
     assert set(ran) == {"crossvalidate@levels", "train@third", "evaluate@third", "report"}, settled.output
     page = (settled.folder / "metrics/report.md").read_text()
     assert "| levels " in page
     assert "| third " in page
+    assert "| both, fusion of 2 " in page
+    assert "both.roc_auc" in settled.run("dvc", "metrics", "diff")
     logs = settled.folder / "data/logs"
     logs.mkdir(exist_ok=True)
     (logs / "train.jsonl").write_text(json.dumps({"stage": "train", "name": "second", "seconds": 12.34}) + "\n")
-    settled.params(crossvalidations={}, experiments=TWO)
+    settled.params(crossvalidations={}, experiments=TWO, fusions={})
     assert settled.repro() == ["report"]
+    assert json.loads((settled.folder / "metrics/fusions.json").read_text()) == {}
     names = ("experiments/third.json", "details/third.json", "tags/third.csv", "roc/third.csv", "training/third.csv")
     names = [f"metrics/{name}" for name in (*names, "crossvalidations/levels.json", "confusion/levels.csv")]
     (line,) = [line for line in settled.output.splitlines() if line.startswith("report: removed ")]
