@@ -186,4 +186,9 @@ def read(
         raise EarmarkError(f"front must be left out: {file} brings its own, {model.representation.kind}")
     if model.representation.rate != rate:
         raise EarmarkError(f"rate must be {model.representation.rate} Hz, which {file} hears, got {rate} Hz")
+    if model.representation.kind == "joint" and model.representation.samples != n_samples:  # its frames share a clip
+        raise EarmarkError(
+            f"samples must be {model.representation.samples}, as {file} was trained on so many frames per clip, "
+            f"got {n_samples}"
+        )
     return Saved(model, n_samples, layers, hop)
