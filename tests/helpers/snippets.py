@@ -22,6 +22,7 @@ SECTIONS = {
     "recipes",
     "experiments",
     "crossvalidations",
+    "fusions",
     "evaluation",
 }
 PICTURES = {  # indented blocks that are nothing to paste, by their first line
