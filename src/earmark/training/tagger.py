@@ -167,9 +167,10 @@ STATE = ("curves", "weights", "epoch", "stopped", "_waiting_since", "_cuts")
 class BestWeights(pl.Callback):
     """A callback that keeps weights and curves, and stops, or cuts the rate, if nothing gets better.
 
-    The weights are the best ones, or the last ones if the recipe says so. Its state is part of a checkpoint, and the random numbers of an epoch depend on (seed, epoch) alone; so a resumed
-    run gives the same result as an undisturbed one. When the rate is cut, training goes back to the best weights, and
-    the optimizer forgets its momentum, which belongs to the weights that are given up.
+    The weights are the best ones, or the last ones if the recipe says so. Its state is part of a checkpoint, and the
+    random numbers of an epoch depend on (seed, epoch) alone; so a resumed run gives the same result as an undisturbed
+    one. When the rate is cut, training goes back to the best weights, and the optimizer forgets its momentum, which
+    belongs to the weights that are given up.
     """
 
     def __init__(self, recipe: Recipe, seed: int) -> None:
