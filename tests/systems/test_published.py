@@ -55,6 +55,10 @@ COUNTS = {
     "musicnn": 787_159,
     "harmonic-cnn": 3_631_551,
 }
+COUNTS |= {  # nine or fifteen branches, of which each has two convolutions, four heads, a norm and a layer of 50 tags
+    "earmark-best": 3 * sum(96 * 3 * dims + 42_694 for dims in (168, 192, 433)) + 2 * 793 * 50 + 50,
+    "earmark-best-musicnn": 3 * sum(96 * 3 * dims + 42_694 for dims in (168, 192, 200, 200, 433)) + 2 * 1193 * 50 + 50,
+}
 STEPWISE = [name for name in COUNTS if name.endswith(("h-gru", "h-lstm")) and not name.startswith("mirex")]
 COUNTS |= {f"{name}-fused": COUNTS[name] for name in STEPWISE}
 
@@ -148,6 +152,8 @@ def test_frames_and_dims_follow_from_the_representation(name: str) -> None:
         frames, dims = 1 + (heard.n_samples - 1) // 4096, 433
     elif heard.kind == "waveform":
         frames, dims = heard.n_samples, 1
+    elif heard.kind == "joint":
+        frames, dims = heard.options["frames"], sum(system.options["parts"])
     else:
         frames = 1 + heard.n_samples // heard.options["hop"]
         dims = heard.options["n_mels" if heard.kind == "mel" else "bins"]

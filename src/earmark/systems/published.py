@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from earmark.models.networks import network
+from earmark.systems.own import OWN_ROWS
 from earmark.systems.system import Input as Input
 from earmark.systems.system import LabelRule
 from earmark.systems.system import System as System
@@ -209,7 +210,7 @@ OTHER_ROWS = (
     ),
 )  # fmt: skip
 SYSTEMS: dict[str, System] = {
-    row.name: row for row in (*SONG_ROWS, *LOG_ROWS, *FUSED_ROWS, *TIME_ROWS, *DALLA_LONGA_ROWS, *OTHER_ROWS)
+    row.name: row for row in (*SONG_ROWS, *LOG_ROWS, *FUSED_ROWS, *TIME_ROWS, *DALLA_LONGA_ROWS, *OTHER_ROWS, *OWN_ROWS)
 }
 
 

@@ -70,7 +70,8 @@ class System:
     ``frames`` x ``dims`` at one time. If n_excerpts is above 1, it is trained on excerpts of a clip, with the clip's
     labels, and the clip's scores are the mean over so many excerpts; places: where these lie in training.
 
-    any_length: the network reads any number of frames, one after another.
+    any_length: the network reads any number of frames, one after another. takes_minutes: its own recipe takes a few
+    minutes, and is its quick one.
 
     recipe: the name of its recipe in ``systems.recipes``, None if the network fits itself. parameters: their exact
     number for ``outputs`` tags or classes; if counting is "keras", it includes batch norm's running statistics, as
@@ -92,6 +93,7 @@ class System:
     n_excerpts: int = 1
     places: Literal["random", "fixed"] = "random"
     any_length: bool = False
+    takes_minutes: bool = False
     parameters: int | None = None
     counting: Literal["trainable", "keras"] = "trainable"
     printed: str | None = None
@@ -102,8 +104,8 @@ class System:
     @property
     def quick(self) -> str | None:
         """The name of the recipe by which it learns in a few minutes."""
-        if self.recipe is None:
-            return None
+        if self.recipe is None or self.takes_minutes:
+            return self.recipe
         return "quick-recurrent" if self.any_length else "quick"
 
     def recipe_of(self, published: bool) -> Recipe | None:
