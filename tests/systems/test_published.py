@@ -56,8 +56,8 @@ COUNTS = {
     "harmonic-cnn": 3_631_551,
 }
 COUNTS |= {  # nine or fifteen branches, of which each has two convolutions, four heads, a norm and a layer of 50 tags
-    "earmark-best": 3 * sum(96 * 3 * dims + 42_694 for dims in (168, 192, 433)) + 2 * 793 * 50 + 50,
-    "earmark-best-musicnn": 3 * sum(96 * 3 * dims + 42_694 for dims in (168, 192, 200, 200, 433)) + 2 * 1193 * 50 + 50,
+    "earmark-best": 3 * sum(96 * 3 * dims + 40_182 for dims in (168, 192, 433)) + 2 * 793 * 50 + 50,
+    "earmark-best-musicnn": 3 * sum(96 * 3 * dims + 40_182 for dims in (168, 192, 200, 200, 433)) + 2 * 1193 * 50 + 50,
 }
 STEPWISE = [name for name in COUNTS if name.endswith(("h-gru", "h-lstm")) and not name.startswith("mirex")]
 COUNTS |= {f"{name}-fused": COUNTS[name] for name in STEPWISE}

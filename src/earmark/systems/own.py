@@ -1,4 +1,4 @@
-"""This project's own taggers: several representations of a clip, each with a branch that learns by itself.
+"""The taggers of this project itself: several representations of a clip, each with a branch that learns by itself.
 
 What is in them was chosen on inner folds of the training and validation clips of a corpus of real music, never on a
 test split; docs/best.md says how, and has a row for every ingredient.
