@@ -38,7 +38,7 @@ ORDER = {
         "metrics", "bootstrap", "evaluate", "scoring", "details", "experiment", "fusion", "comparison", "overlap",
         "revisions", "mistakes", "examine",
     ),
-    "systems": ("recipes", "system", "published", "claims", "entries", "draft", "add", "listing"),
+    "systems": ("recipes", "system", "own", "published", "claims", "entries", "draft", "add", "listing"),
     "weights": ("registry", "checkpoint", "sources", "musicnn", "command"),
     "training": (
         "distributed", "recipes", "plan", "validation", "tagger", "checkpoints", "loggers", "live", "gradient", "fit",
