@@ -42,7 +42,7 @@ ORDER = {
     "weights": ("registry", "checkpoint", "sources", "musicnn", "command"),
     "training": (
         "distributed", "recipes", "plan", "validation", "tagger", "checkpoints", "loggers", "live", "gradient", "fit",
-        "crossvalidation",
+        "crossvalidation", "folds",
     ),
     "probe": ("embeddings", "table", "run"),
     "papers": ("budget", "inputs", "reproduction", "run", "command"),

@@ -38,6 +38,17 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     errors.add_argument("--params", type=Path, default=Path("params.yaml"))
     errors.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
     errors.set_defaults(run=_errors)
+    folds = commands.add_parser("crossvalidate", help="score every labelled clip by models that heard no artist of it")
+    folds.add_argument("experiment", nargs="+", help="experiments of params.yaml, of one set of labels")
+    folds.add_argument("--folds", type=whole, default=5, metavar="N", help="default: %(default)s")
+    folds.add_argument("--groups", choices=("artist", "song"), default="artist", help="default: %(default)s")
+    folds.add_argument("--seed", type=int, default=1, help="of the folds (default: %(default)s)")
+    folds.add_argument(
+        "--splits", type=_words, default=("train", "valid", "test"), metavar="SPLIT,SPLIT", help="default: all clips"
+    )
+    folds.add_argument("--params", type=Path, default=Path("params.yaml"))
+    folds.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
+    folds.set_defaults(run=_crossvalidate)
     papers = commands.add_parser("papers", help="train every published system on the configured corpus")
     papers.add_argument("system", nargs="*", help="names of earmark.systems.published (default: all)")
     papers.add_argument("--recipe", choices=("published", "quick"), default="quick", help="default: %(default)s")
@@ -185,6 +196,14 @@ def _errors(args: argparse.Namespace) -> int:
     if args.csv is not None:
         found.write(args.csv)
     print(found.text(args.top), end="")
+    return 0
+
+
+def _crossvalidate(args: argparse.Namespace) -> int:
+    from earmark.training import folds, validation
+
+    wish = folds.Wish(args.folds, args.groups, args.seed, args.splits)
+    print(folds.table(validation.load(args.params), args.experiment, args.data, wish), end="")
     return 0
 
 
