@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers.plans import plan_of_system
+from helpers.plans import plan, plan_of_system
 from torch import nn
 
 from earmark.corpus.label_table import Labelled
@@ -27,6 +27,11 @@ def test_what_a_step_keeps_is_counted_to_the_byte():
     model = nn.Sequential(nn.Linear(100, 30), nn.Sigmoid(), nn.Linear(30, 7))
     kept = budget.kept_bytes(model, torch.randn(5, 100), torch.rand(5, 7))
     assert kept == 4 * 5 * (100 + 30 + 7 + 7)
+
+
+def test_a_network_of_several_heads_is_measured_like_any_other():
+    several = plan("attentive_branches", {"parts": [20, 28], "channels": 4})
+    assert budget.fitting("mine", several, 1, split(), split(), minutes=60) == {}
 
 
 @pytest.fixture

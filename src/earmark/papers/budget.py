@@ -87,8 +87,14 @@ def kept_bytes(model: nn.Module, features: Tensor, targets: Tensor) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        F.binary_cross_entropy_with_logits(model(features), targets)
+        _loss(model, features, targets)
     return sum(size for address, size in kept.items() if address not in weights)
+
+
+def _loss(model: nn.Module, features: Tensor, targets: Tensor) -> Tensor:
+    """Return the loss of a step; each head of a network that has several learns the targets."""
+    logits = model(features)
+    return F.binary_cross_entropy_with_logits(logits, targets.expand_as(logits))
 
 
 def _seconds_of_an_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, batches: Batches, valid: Split) -> float:
@@ -99,7 +105,7 @@ def _seconds_of_an_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, bat
 
     def step() -> None:
         optimizer.zero_grad()
-        F.binary_cross_entropy_with_logits(model(features), targets).backward()  # type: ignore[no-untyped-call]
+        _loss(model, features, targets).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
     def score() -> None:
