@@ -114,7 +114,7 @@ class Predictor:
         """
         path = Path(path)
         heard = self.listener.hear(path)
-        scores = scoring.score(self.model, heard.features, *self._excerpts, exclusive=self.saved.exclusive).mean(axis=0)
+        scores = scoring.score(self.model, heard.features, *self.excerpts, exclusive=self.saved.exclusive).mean(axis=0)
         actual = self.labels.get(path.resolve())
         predicted = self._predicted(scores)
         return Prediction(str(path), heard.seconds, len(heard.features), self.tags, scores, predicted, actual)
@@ -129,11 +129,11 @@ class Predictor:
         Raises RejectedError as ``predict`` does, and ValueError if the network runs no linear layer.
         """
         heard = self.listener.hear(Path(path))
-        return scoring.embed(self.model, heard.features, *self._excerpts).mean(axis=0)
+        return scoring.embed(self.model, heard.features, *self.excerpts).mean(axis=0)
 
     @property
-    def _excerpts(self) -> tuple[int, int]:
-        """The frames that the network sees at one time, and how many such excerpts are averaged."""
+    def excerpts(self) -> tuple[int, int]:
+        """The frames that the network sees at one time, and how many such excerpts of a segment are averaged."""
         return self.saved.training["excerpt_frames"], self.saved.training["excerpts"]
 
     def _predicted(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -168,6 +168,16 @@ def open_predictor(params: Path, model: str | None, data: Path) -> Predictor:
     experiment, ModelError if its model cannot be used.
     """
     config = read_config(params) if params.is_file() else None
+    file = locate(config, params, model, data)
+    saved = SavedModel.load(file)
+    return Predictor(saved, None if config is None else corpus_labels(config, data, saved.tags))
+
+
+def locate(config: Config | None, params: Path, model: str | None, data: Path) -> Path:
+    """Return the file of the model that ``open_predictor`` opens; config: what ``params`` holds, None without it.
+
+    Raises ConfigError and ModelError as ``open_predictor`` does; a file that is named as such need not be there.
+    """
     if model is None and config is None:
         raise ConfigError(f"{params} does not exist; name a model by --model, or run it where params.yaml is")
     name = model or next(iter(config.experiments if config else ()), None)
@@ -178,8 +188,7 @@ def open_predictor(params: Path, model: str | None, data: Path) -> Predictor:
     if config is not None and not file.is_file() and name not in known:
         hint = near(name, [*known, *registry.WEIGHTS])
         raise ConfigError(f"--model must be one of experiments {sorted(known)} or a file, got {name!r}{hint}")
-    saved = SavedModel.load(file)
-    return Predictor(saved, None if config is None else corpus_labels(config, data, saved.tags))
+    return file
 
 
 def _named(name: str, data: Path, experiments: Sequence[str]) -> Path:

@@ -12,13 +12,11 @@ from torch import Tensor, nn
 
 from earmark import representations
 from earmark.encoders import choice, windows
+from earmark.encoders.layers import LOGITS, LayerOutputs, frames_first, without_states
 from earmark.errors import EarmarkError
-from earmark.models import networks
 from earmark.models.saved import SavedModel
 from earmark.representations.encoder import Backend, Layers
-from earmark.sections import near
 
-LOGITS = "logits"
 # Modules that follow a layer in a sequence and belong to it, by the modules of torch that they come from.
 FOLLOWING = ("activation", "batchnorm", "dropout", "normalization", "pooling")
 Output = tuple[str, nn.Module, Tensor]
@@ -31,19 +29,17 @@ class Saved(Backend):
         super().__init__()
         heard = model.representation.model_copy(update={"samples": n_samples})
         self.transform = representations.of(heard)
-        self.network, self.names, self.window = model.build(), list(layers), model.network_frames
+        self.network, self.window = model.build(), model.network_frames
+        self.outputs = LayerOutputs(self.network, layers)
         frame = float(self.transform.axes["seconds_per_frame"])
         self.hop = self.window if hop is None else max(1, round(hop / heard.rate / frame))
         self.seconds = self.hop * frame
         self.register_buffer("mean", torch.from_numpy(model.standardizer.mean), persistent=False)
         self.register_buffer("inverse_std", torch.from_numpy(model.standardizer.inverse_std), persistent=False)
-        self.taken: dict[str, Tensor] = {}
-        for name in layers:
-            self._hook(name)
         sizes: list[int] = []
         hooks = [m.register_forward_hook(lambda _, __, out: sizes.append(_bytes(out))) for m in self.network.modules()]
         with torch.no_grad():
-            one = [found.shape for found in self._layers_of(self._silence())]
+            one = [found.shape for found in self.outputs(self._silence())]
         for hook in hooks:
             hook.remove()
         self.unseen = windows.unseen(self.transform.n_frames, self.window, self.hop)
@@ -55,7 +51,7 @@ class Saved(Backend):
         """Return (batch, windows, frames, dims) of each layer for ``wave`` (batch, n_samples)."""
         features = (self.transform(wave) - self.mean) * self.inverse_std
         cuts = windows.cut(features, self.window, self.hop)
-        parts = [self._layers_of(part) for part in windows.parts(cuts)]
+        parts = [self.outputs(part) for part in windows.parts(cuts)]
         return [windows.together(torch.cat(of_layer), cuts) for of_layer in zip(*parts, strict=True)]
 
     def layers(self) -> Layers:
@@ -74,58 +70,18 @@ class Saved(Backend):
             hook.remove()
         outer = [output for output in ran if _is_outer(self.network, output[0])]
         kept = [output for output in _distinct(outer) if not _same(output[2], logits) and output[2].dim() > 1]
-        found = {name: _frames_first(value, self.window) for name, _, value in kept}
+        found = {name: frames_first(value, self.window) for name, _, value in kept}
         shapes = {name: (value.shape[1], value.shape[2]) for name, value in found.items()}
         return choice.chosen(shapes | {LOGITS: (1, logits.shape[1])}, [LOGITS])
-
-    def _layers_of(self, cuts: Tensor) -> list[Tensor]:
-        """Return (cuts, frames, dims) of each layer for cuts (cuts, window, dims of the representation)."""
-        if self.names == [None]:
-            return [networks.embed(self.network, cuts).flatten(1).unsqueeze(1)]
-        taken = {LOGITS: self.network(cuts)} | self.taken
-        self.taken.clear()
-        if lacking := [name for name in self.names if name not in taken]:
-            raise EarmarkError(f"layer {lacking[0]!r} is not run by the network")
-        return [_frames_first(taken[name], self.window) for name in self.names if name is not None]
-
-    def _hook(self, name: str | None) -> None:
-        """Keep what a layer gives. Raises EarmarkError if the network has none of that name."""
-        if name is None or name == LOGITS:
-            return
-        layers = dict(self.network.named_modules())
-        layers.pop("")
-        if name not in layers:
-            raise EarmarkError(
-                f"layer must be {LOGITS} or one of {', '.join(layers)}, got {name!r}{near(name, layers)}"
-            )
-        layers[name].register_forward_hook(lambda _, __, output: self.taken.update({name: _first(output)}))
 
     def _silence(self) -> Tensor:
         """Return two windows of zeros."""
         return torch.zeros(2, self.window, self.transform.n_dims)
 
 
-def _frames_first(output: Tensor, window: int) -> Tensor:
-    """Return the output of a layer as (batch, frames, dims).
-
-    Of (batch, dims) it is one frame. Of more axes, the one of ``window`` is time; if none or several are, it is that of
-    recurrent layers, (batch, frames, units), or that of convolutions, (batch, channels, frames, bands).
-    """
-    if output.dim() == 2:
-        return output.unsqueeze(1)
-    axes = [axis for axis in range(1, output.dim()) if output.shape[axis] == window]
-    time = axes[0] if len(axes) == 1 else 2 if output.dim() == 4 else 1
-    return output.movedim(time, 1).flatten(2)
-
-
-def _first(output: Any) -> Any:
-    """Return what a layer gives; of a recurrent one its outputs, without the states."""
-    return output[0] if isinstance(output, tuple) else output
-
-
 def _note(ran: list[Output], name: str, module: nn.Module, _: object, output: Any) -> None:
     """Add what a module gives, as a forward hook; of one that runs several times the last."""
-    value = _first(output)
+    value = without_states(output)
     if isinstance(value, Tensor) and value.is_floating_point():
         ran[:] = [other for other in ran if other[0] != name]
         ran.append((name, module, value))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,11 +59,30 @@ class Listener:
 
     def hear(self, path: Path) -> Heard:
         """Read one file. Raises RejectedError if it cannot be decoded, or if it is shorter than ``min_seconds``."""
-        wave = decode_whole(path, self.representation.rate, self.waveform.min_seconds)
+        return self.of_wave(self.decode(path))
+
+    def decode(self, path: Path) -> NDArray[np.float32]:
+        """Return the wave of a file, (samples of the file,), mono at the representation's rate. Raises as ``hear``."""
+        return decode_whole(path, self.representation.rate, self.waveform.min_seconds)
+
+    def of_wave(self, wave: NDArray[np.float32]) -> Heard:
+        """Return what the network gets of a wave that ``decode`` returned."""
         with torch.no_grad():
             parts = list(self._of_segments(wave) if self.window is None else self._of_windows(wave, self.window))
         features = (np.concatenate(parts) - self.standardizer.mean) * self.standardizer.inverse_std
         return Heard(torch.from_numpy(features), len(wave) / self.representation.rate)
+
+    def starts(self, samples: int) -> NDArray[np.float64]:
+        """Return where each of the segments, or windows, of a file of so many samples begins, in seconds."""
+        rate = self.representation.rate
+        if self.window is None:
+            return self._segments(np.arange(samples, dtype=np.int32))[:, 0] / rate  # cut as the wave is
+        hop = self._hop
+        return np.arange(max(1, (1 + samples // hop) // self.window)) * (self.window * hop / rate)
+
+    @property
+    def _hop(self) -> int:
+        return round(self.representation.rate * float(self.transform.axes["seconds_per_frame"]))
 
     def _of_segments(self, wave: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         """Yield the features of a file's segments, (up to _BATCH segments, frames, dims)."""
@@ -76,7 +96,7 @@ class Listener:
         A file that is shorter than a window is padded with zeros to one. The windows of a batch are transformed with
         one more before them and after them, so that their frames are those of the whole file.
         """
-        hop = round(self.representation.rate * float(self.transform.axes["seconds_per_frame"]))
+        hop = self._hop
         samples, count = window * hop, max(1, (1 + len(wave) // hop) // window)
         size = min(_BATCH, count)
         transform = representations.of(self.representation.model_copy(update={"samples": (size + 2) * samples}))
@@ -95,7 +115,7 @@ class Listener:
     def _transformed(self, transform: Representation, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         return transform(torch.from_numpy(np.ascontiguousarray(waves))).numpy()
 
-    def _segments(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _segments(self, wave: NDArray[Any]) -> NDArray[Any]:
         """Cut a file, (samples of the file,) -> (segments, samples).
 
         A file that is at most a tenth longer than the clips of the corpus is cut by their policy. A longer one is cut
