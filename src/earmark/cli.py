@@ -30,6 +30,13 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     predict.add_argument("--params", type=Path, default=Path("params.yaml"))
     predict.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
     predict.set_defaults(run=_predict)
+    embed = commands.add_parser("embed", help="embeddings of audio files and folders by a layer of a trained network")
+    embed.add_argument("file", type=Path, nargs="+", help="an audio file, or a folder with audio files at any depth")
+    embed.add_argument("--out", type=Path, required=True, help="the table: it ends in .h5, .npz or .parquet")
+    _add_network(embed)
+    embed.add_argument("--per-segment", action="store_true", help="a row per segment, with its start in seconds")
+    embed.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="default: %(default)s")
+    embed.set_defaults(run=_embed)
     errors = commands.add_parser("errors", help="the worst mistakes of an experiment on the test split")
     errors.add_argument("experiment", help="an experiment of params.yaml")
     errors.add_argument("--tag", help="its mistakes with this tag alone")
@@ -130,6 +137,16 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    """Add what chooses a layer of a network."""
+    parser.add_argument(
+        "--model", help="an experiment of params.yaml (default: its first one), an entry of encoders, weights, or a file"
+    )
+    parser.add_argument("--layer", help="default: the input of the last linear layer, or what the encoder gives")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run one command; the exit code is 1 for an error that the user can mend."""
     argv = sys.argv[1:] if argv is None else argv
@@ -186,6 +203,12 @@ def _predict(args: argparse.Namespace) -> int:
     if args.json:
         print(predict.as_json(found, failed), end="")
     return 1 if failed else 0
+
+
+def _embed(args: argparse.Namespace) -> int:
+    from earmark.embeddings import command
+
+    return command.embed(args)
 
 
 def _errors(args: argparse.Namespace) -> int:

@@ -1,0 +1,194 @@
+"""Files and their embeddings as one table: HDF5, NumPy's .npz or Parquet, written beside its place and renamed.
+
+The same rows give the same bytes: no time stamps, attributes sorted, blocks of one size.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.errors import EarmarkError, reason
+
+SUFFIXES = (".h5", ".npz", ".parquet")
+_BLOCK = 1024  # rows that are written at one time
+_KIND = "earmark embeddings 1"
+
+
+class Entry(NamedTuple):
+    """One file and what was made of it.
+
+    path: as it was named. source: what it was made of, the SHA-256 of the file, or the fingerprint of a shard. starts:
+    of its segments in seconds. embedding: (segments, width), or (1, width) for the mean over them.
+    """
+
+    path: str
+    source: str
+    starts: NDArray[np.float64]
+    embedding: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a table is to hold: rows, width, float32 or float16, the longest path in bytes, whether rows are segments."""
+
+    rows: int
+    width: int
+    dtype: str
+    path: int
+    per_segment: bool
+
+
+Columns = dict[str, NDArray[Any]]
+
+
+def require_format(out: Path) -> None:
+    """Raise EarmarkError if the suffix of a file is none of SUFFIXES, or if what writes it is not installed."""
+    if out.suffix not in SUFFIXES:
+        raise EarmarkError(f"--out must end in one of {', '.join(SUFFIXES)}, got {str(out)!r}")
+    if out.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise EarmarkError(f"{out} is written by pyarrow, which is not installed: `pip install 'earmark[parquet]'`")
+
+
+def write(out: Path, shape: Shape, entries: Iterable[Entry], mark: Mapping[str, str]) -> None:
+    """Write a table, complete or not at all; mark: what decides its values, which it keeps.
+
+    Raises EarmarkError if it cannot be written, or if float16 cannot hold a value.
+    """
+    writers = {".h5": _write_hdf5, ".npz": _write_npz, ".parquet": _write_parquet}
+    with _beside(out) as place:
+        writers[out.suffix](place, shape, _blocks(out, shape, entries), {"kind": _KIND, **mark})
+
+
+def _blocks(out: Path, shape: Shape, entries: Iterable[Entry]) -> Iterator[Columns]:
+    """Yield the columns of up to _BLOCK rows at a time."""
+    rows = (
+        (entry.path, entry.source, start, embedding)
+        for entry in entries
+        for start, embedding in zip(entry.starts, entry.embedding, strict=True)
+    )
+    while some := list(islice(rows, _BLOCK)):
+        paths, sources, starts, embeddings = zip(*some, strict=True)
+        with np.errstate(over="ignore"):
+            stored = np.stack(embeddings).astype(f"<f{np.dtype(shape.dtype).itemsize}")
+        if not np.isfinite(stored).all():
+            largest = max(float(np.abs(one).max()) for one in embeddings)
+            raise EarmarkError(f"{out}: float16 holds values up to 65504, got {largest:g}; leave --dtype out")
+        columns: Columns = {
+            "path": np.array([path.encode() for path in paths], f"S{shape.path}"),
+            "source": np.array([source.encode() for source in sources], "S64"),
+            "start": np.array(starts, "<f8"),
+            "embedding": stored,
+        }
+        if not shape.per_segment:
+            del columns["start"]
+        yield columns
+
+
+def _write_hdf5(place: Path, shape: Shape, blocks: Iterable[Columns], mark: Mapping[str, str]) -> None:
+    with h5py.File(place, "w") as file:
+        first = 0
+        for block in blocks:
+            for name, values in block.items():
+                text = values.dtype.kind == "S"
+                dtype = h5py.string_dtype("utf-8", values.dtype.itemsize) if text else values.dtype
+                if not first:
+                    file.create_dataset(name, (shape.rows, *values.shape[1:]), dtype)
+                file[name][first : first + len(values)] = values.astype(dtype)
+            first += len(block["path"])
+        for key in sorted(mark):
+            file.attrs[key] = mark[key]
+
+
+def _write_npz(place: Path, _: Shape, blocks: Iterable[Columns], mark: Mapping[str, str]) -> None:
+    """Write what ``numpy.load`` reads without a pickle; it is gathered in memory, as its reader will hold it."""
+    held = list(blocks)
+    columns = {name: np.concatenate([block[name] for block in held]) for name in held[0]}
+    columns["path"] = np.array([path.decode() for path in columns["path"]])
+    columns["source"] = columns["source"].astype("U")
+    with place.open("wb") as file:
+        np.savez(file, about=np.array(json.dumps(dict(mark), sort_keys=True)), **columns)
+
+
+def _write_parquet(place: Path, shape: Shape, blocks: Iterable[Columns], mark: Mapping[str, str]) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    value = pa.float16() if shape.dtype == "float16" else pa.float32()
+    types = {
+        "path": pa.string(), "source": pa.string(), "start": pa.float64(), "embedding": pa.list_(value, shape.width),
+    }  # fmt: skip
+    if not shape.per_segment:
+        del types["start"]
+    schema = pa.schema(list(types.items()), metadata={key: mark[key] for key in sorted(mark)})
+    with parquet.ParquetWriter(place, schema) as writer:
+        for block in blocks:
+            arrays = {name: _arrow(pa, values, types[name]) for name, values in block.items()}
+            writer.write_table(pa.table(arrays, schema=schema))
+
+
+def _arrow(pa: Any, values: NDArray[Any], kind: Any) -> Any:
+    if values.ndim == 2:
+        return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), type=kind)
+    return pa.array([text.decode() for text in values] if values.dtype.kind == "S" else values, kind)
+
+
+@contextmanager
+def _beside(out: Path) -> Iterator[Path]:
+    """Give a place beside a file, which is renamed to it when all is written, and removed if that fails."""
+    place = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield place
+        with place.open("rb") as file:
+            os.fsync(file.fileno())
+        place.replace(out)
+    except OSError as error:
+        raise EarmarkError(f"{out} cannot be written: {reason(error)}") from None
+    finally:
+        place.unlink(missing_ok=True)
+
+
+def mark_of(path: Path) -> dict[str, str] | None:
+    """Return the mark of an HDF5 table, None if there is no such file.
+
+    Raises EarmarkError if it is something else: it is not to be written over.
+    """
+    if not path.exists():
+        return None
+    try:
+        with h5py.File(path, "r") as file:
+            found = {key: str(value) for key, value in file.attrs.items()}
+            if found.pop("kind", None) == _KIND and {"path", "source", "embedding"} <= set(file):
+                return found
+    except OSError:
+        pass
+    raise EarmarkError(f"{path} is there already, and is no table of embeddings; delete it, or name another file")
+
+
+def read(path: Path) -> Iterator[Entry]:
+    """Yield the files of an HDF5 table, in the order of its rows, with float32 embeddings.
+
+    Raises EarmarkError if its rows cannot be read.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            paths, sources = file["path"][:], file["source"][:]
+            starts = file["start"][:] if "start" in file else np.zeros(len(paths))
+            edges = [0, *(np.flatnonzero(paths[1:] != paths[:-1]) + 1).tolist(), len(paths)]
+            for first, last in zip(edges[:-1], edges[1:], strict=True):
+                embedding = file["embedding"][first:last].astype(np.float32)
+                yield Entry(paths[first].decode(), sources[first].decode(), starts[first:last], embedding)
+    except OSError as error:
+        raise EarmarkError(f"{path} is damaged ({error}); delete it, and it is made again") from None
