@@ -33,7 +33,7 @@ ORDER = {
     "transforms": (),
     "features": ("cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "listener"),
     "models": ("layers", "networks", "*", "saved"),
-    "encoders": ("windows", "choice", "onnx_graph", "*"),
+    "encoders": ("windows", "choice", "layers", "onnx_graph", "*"),
     "evaluation": (
         "metrics", "bootstrap", "evaluate", "scoring", "details", "experiment", "fusion", "comparison", "overlap",
         "revisions", "mistakes", "examine",
@@ -47,7 +47,11 @@ ORDER = {
     "probe": ("embeddings", "table", "run"),
     "papers": ("budget", "inputs", "reproduction", "run", "command"),
     "report": ("fusions", "tables", "page", "leaderboard", "dvc_experiments"),
-    "predict": (), "merge": (), "doctor": (), "bench": ("peers", "roofline", "spectral", "*"), "cli": (),
+    "predict": (), "merge": (), "doctor": (),
+    "embeddings": (
+        "pooling", "embedder", "audio_files", "table", "unfinished", "run", "corpus", "similar", "duplicates", "command"
+    ),
+    "bench": ("peers", "roofline", "spectral", "*"), "cli": (),
 }  # fmt: skip
 
 

@@ -37,6 +37,15 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     embed.add_argument("--per-segment", action="store_true", help="a row per segment, with its start in seconds")
     embed.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="default: %(default)s")
     embed.set_defaults(run=_embed)
+    similar = commands.add_parser("similar", help="the clips of the corpus that are nearest to an audio file")
+    similar.add_argument("file", type=Path, nargs="+")
+    _add_network(similar)
+    similar.add_argument("--top", type=whole, default=10, metavar="N", help="clips per file (default: %(default)s)")
+    similar.add_argument("--metric", choices=("cosine", "euclidean"), default="cosine", help="default: %(default)s")
+    form = similar.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON in place of tables")
+    form.add_argument("--csv", action="store_true", help="print CSV in place of tables")
+    similar.set_defaults(run=_similar)
     errors = commands.add_parser("errors", help="the worst mistakes of an experiment on the test split")
     errors.add_argument("experiment", help="an experiment of params.yaml")
     errors.add_argument("--tag", help="its mistakes with this tag alone")
@@ -140,7 +149,8 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
 def _add_network(parser: argparse.ArgumentParser) -> None:
     """Add what chooses a layer of a network."""
     parser.add_argument(
-        "--model", help="an experiment of params.yaml (default: its first one), an entry of encoders, weights, or a file"
+        "--model",
+        help="an experiment of params.yaml (default: its first one), an encoder of it, weights, or a file",
     )
     parser.add_argument("--layer", help="default: the input of the last linear layer, or what the encoder gives")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
@@ -209,6 +219,12 @@ def _embed(args: argparse.Namespace) -> int:
     from earmark.embeddings import command
 
     return command.embed(args)
+
+
+def _similar(args: argparse.Namespace) -> int:
+    from earmark.embeddings import command
+
+    return command.find_similar(args)
 
 
 def _errors(args: argparse.Namespace) -> int:

@@ -40,24 +40,24 @@ def listed(named: Sequence[Path]) -> Listing:
 
 
 def _below(folder: Path, found: Listing) -> Iterator[str]:
-    """Yield the audio files of a folder and of those below it, and note the rest; links to folders are followed once."""
+    """Yield the audio files of a folder and of those below it, each folder once, and note the rest in ``found``."""
 
     def unreadable(error: OSError) -> None:
         found.unread[os.fsdecode(error.filename)] = f"not readable: {reason(error)}"
 
     entered: set[tuple[int, int]] = set()
     for place, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
-        state = os.stat(place)
+        state = Path(place).stat()
         if (state.st_dev, state.st_ino) in entered:  # a link that leads back, or to what was there already
             folders.clear()
             continue
         entered.add((state.st_dev, state.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in files:
-            suffix = os.path.splitext(name)[1].lower()
+            suffix = Path(name).suffix.lower()
             if name.startswith("."):
                 continue
             if suffix in AUDIO:
-                yield os.path.join(place, name)
+                yield str(Path(place) / name)
             else:
                 found.others[suffix or "no suffix"] += 1

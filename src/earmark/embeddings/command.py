@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 
-from earmark.embeddings import audio_files, run, table
+from earmark.config import load
+from earmark.corpus.rows import AUDIO
+from earmark.decode.audio import RejectedError
+from earmark.doctor import why_not
+from earmark.embeddings import audio_files, run, similar, table
+from earmark.embeddings.corpus import of_corpus
 from earmark.embeddings.embedder import open_embedder
 from earmark.errors import EarmarkError
 
@@ -16,7 +22,7 @@ def embed(args: argparse.Namespace) -> int:
     found = audio_files.listed(args.file)
     if not found.files and not found.unread:
         raise EarmarkError(
-            f"{', '.join(map(str, args.file))}: no file there ends in {', '.join(audio_files.AUDIO)}; a file that is "
+            f"{', '.join(map(str, args.file))}: no file there ends in {', '.join(AUDIO)}; a file that is "
             "named itself may be called anything"
         )
     embedder = open_embedder(args.params, args.model, args.layer, args.data)
@@ -30,3 +36,27 @@ def embed(args: argparse.Namespace) -> int:
     if done.rejected:
         print(f"{len(done.rejected)} files have none, see {run.rejects(args.out)}: {done.reasons()}", file=sys.stderr)
     return 1 if done.rejected else 0
+
+
+def find_similar(args: argparse.Namespace) -> int:
+    """Print the clips of the corpus that are nearest to each file; return 1 if a file cannot be heard."""
+    config = load(args.params)
+    embedder = open_embedder(args.params, args.model, args.layer, args.data)
+    tags = args.data / "corpus/tags.csv"
+    corpus = similar.Corpus(of_corpus(config, args.data, embedder), config.corpus.audio, tags, args.metric)
+    rows, failed = [], []
+    for path in args.file:
+        try:
+            found = corpus.near(path, embedder.embed(path), args.top)
+        except (RejectedError, UnicodeEncodeError) as error:
+            failed.append({"file": str(path), "error": why_not(error)})
+            print(f"{path}: {why_not(error)}", file=sys.stderr)
+            continue
+        rows += similar.as_rows(str(path), found)
+        if not (args.json or args.csv):
+            print(similar.as_table(str(path), found))
+    if args.json:
+        print(json.dumps(rows + failed, indent=2))
+    if args.csv:
+        print(similar.as_csv(rows), end="")
+    return 1 if failed else 0

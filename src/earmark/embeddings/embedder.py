@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark import devices, predict, representations
-from earmark.config import Config, ConfigError, RepresentationConfig
+from earmark.config import Config, ConfigError
 from earmark.config import load as read_config
 from earmark.decode import corpus as decode
 from earmark.embeddings import pooling
@@ -22,7 +22,7 @@ from earmark.encoders.layers import Layer
 from earmark.errors import EarmarkError
 from earmark.features.listener import Listener
 from earmark.features.standardize import Standardizer
-from earmark.models.saved import SavedModel
+from earmark.models.saved import FILE, SavedModel
 from earmark.representations.encoder import digest
 from earmark.sections import near
 from earmark.storage import provenance
@@ -85,14 +85,17 @@ def _of_model(file: Path, name: str | None, layer: str | None) -> Embedder:
         raise EarmarkError(f"{file}: {error}") from None
     excerpt, n_excerpts = predictor.excerpts
     segments = partial(pooling.of_layer, taken, excerpt=excerpt, n_excerpts=n_excerpts)
-    name = name or (saved.experiment if file.name == predict.FILE else file.stem)
+    name = name or (saved.experiment if file.name == FILE else file.stem)
     mark = _mark(name, layer, digest(file), predictor.listener, saved.network["family"])
     return Embedder(name, layer, predictor.listener, segments, mark, saved)
 
 
 def _of_encoder(config: Config, name: str, layer: str | None) -> Embedder:
     """Return an entry of ``encoders``: a file is heard in segments, as the clips of the corpus are."""
-    entry = representations.resolve(with_layer(config.encoders[name], layer), name)
+    entry = config.encoders[name]
+    if layer is not None:
+        entry = entry.with_options(entry.options() | {"layer": layer})
+    entry = representations.resolve(entry, name)
     neutral = Standardizer(np.zeros(1, np.float32), np.ones(1, np.float32), 0)  # of whatever dims
     listener = Listener(entry, config.waveforms[entry.rate], neutral)
     layer = entry.options().get("layer")
@@ -100,15 +103,11 @@ def _of_encoder(config: Config, name: str, layer: str | None) -> Embedder:
     return Embedder(name, layer, listener, pooling.over_frames, mark, None)
 
 
-def with_layer(entry: RepresentationConfig, layer: str | None) -> RepresentationConfig:
-    """Return an entry of ``encoders`` with another layer, if one is named."""
-    return entry if layer is None else entry.with_options(entry.options() | {"layer": layer})
-
-
 def _mark(name: str, layer: str | None, sha256: str, listener: Listener, family: str | None) -> dict[str, str]:
     heard = listener.representation
     settings = {"representation": heard.model_dump(mode="json"), "waveform": listener.waveform.stored(heard.rate)}
-    makers = provenance.makers("torch", "scipy", *representations.libraries(heard), device=devices.kind(torch.device("cpu")))
+    cpu = devices.kind(torch.device("cpu"))
+    makers = provenance.makers("torch", "scipy", *representations.libraries(heard), device=cpu)
     return {
         "model": name,
         "layer": layer or "",

@@ -153,5 +153,5 @@ def _list(file: Path, rejected: Mapping[str, str]) -> None:
 
 
 def as_text(name: str) -> str:
-    """Return the name of a file, which need not be text, with ``\\xff`` in place of what is none."""
+    """Return the name of a file, which need not be text, with an escape in place of each byte that is none."""
     return name.encode(errors="surrogateescape").decode(errors="backslashreplace")

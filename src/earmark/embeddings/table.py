@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,7 +41,10 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Shape:
-    """What a table is to hold: rows, width, float32 or float16, the longest path in bytes, whether rows are segments."""
+    """What a table is to hold.
+
+    dtype: float32 or float16. path: bytes of the longest one. per_segment: whether a row is a segment, and not a file.
+    """
 
     rows: int
     width: int
@@ -114,7 +117,7 @@ def _write_hdf5(place: Path, shape: Shape, blocks: Iterable[Columns], mark: Mapp
 def _write_npz(place: Path, _: Shape, blocks: Iterable[Columns], mark: Mapping[str, str]) -> None:
     """Write what ``numpy.load`` reads without a pickle; it is gathered in memory, as its reader will hold it."""
     held = list(blocks)
-    columns = {name: np.concatenate([block[name] for block in held]) for name in held[0]}
+    columns: Any = {name: np.concatenate([block[name] for block in held]) for name in held[0]}
     columns["path"] = np.array([path.decode() for path in columns["path"]])
     columns["source"] = columns["source"].astype("U")
     with place.open("wb") as file:
@@ -187,7 +190,7 @@ def read(path: Path) -> Iterator[Entry]:
             paths, sources = file["path"][:], file["source"][:]
             starts = file["start"][:] if "start" in file else np.zeros(len(paths))
             edges = [0, *(np.flatnonzero(paths[1:] != paths[:-1]) + 1).tolist(), len(paths)]
-            for first, last in zip(edges[:-1], edges[1:], strict=True):
+            for first, last in pairwise(edges):
                 embedding = file["embedding"][first:last].astype(np.float32)
                 yield Entry(paths[first].decode(), sources[first].decode(), starts[first:last], embedding)
     except OSError as error:

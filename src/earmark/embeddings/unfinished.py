@@ -122,8 +122,8 @@ class Unfinished:
 
     def _entries(self, wanted: list[str]) -> Iterator[Entry]:
         for path in wanted:
-            found = self._file.execute("SELECT source, rows, width, starts, embedding FROM entries WHERE path = ?", [path])
-            source, rows, width, starts, embedding = found.fetchone()
+            chosen = "SELECT source, rows, width, starts, embedding FROM entries WHERE path = ?"
+            source, rows, width, starts, embedding = self._file.execute(chosen, [path]).fetchone()
             yield Entry(
                 path, source, np.frombuffer(starts, "<f8"), np.frombuffer(embedding, "<f4").reshape(rows, width)
             )

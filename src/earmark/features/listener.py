@@ -76,7 +76,8 @@ class Listener:
         """Return where each of the segments, or windows, of a file of so many samples begins, in seconds."""
         rate = self.representation.rate
         if self.window is None:
-            return self._segments(np.arange(samples, dtype=np.int32))[:, 0] / rate  # cut as the wave is
+            places = self._segments(np.arange(samples, dtype=np.int32))[:, 0]  # cut as the wave is
+            return np.asarray(places / rate, np.float64)
         hop = self._hop
         return np.arange(max(1, (1 + samples // hop) // self.window)) * (self.window * hop / rate)
 
