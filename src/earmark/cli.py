@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from earmark.embeddings import options
 from earmark.environment import positive, whole
 from earmark.errors import explained
 
@@ -30,22 +31,7 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     predict.add_argument("--params", type=Path, default=Path("params.yaml"))
     predict.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
     predict.set_defaults(run=_predict)
-    embed = commands.add_parser("embed", help="embeddings of audio files and folders by a layer of a trained network")
-    embed.add_argument("file", type=Path, nargs="+", help="an audio file, or a folder with audio files at any depth")
-    embed.add_argument("--out", type=Path, required=True, help="the table: it ends in .h5, .npz or .parquet")
-    _add_network(embed)
-    embed.add_argument("--per-segment", action="store_true", help="a row per segment, with its start in seconds")
-    embed.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="default: %(default)s")
-    embed.set_defaults(run=_embed)
-    similar = commands.add_parser("similar", help="the clips of the corpus that are nearest to an audio file")
-    similar.add_argument("file", type=Path, nargs="+")
-    _add_network(similar)
-    similar.add_argument("--top", type=whole, default=10, metavar="N", help="clips per file (default: %(default)s)")
-    similar.add_argument("--metric", choices=("cosine", "euclidean"), default="cosine", help="default: %(default)s")
-    form = similar.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print JSON in place of tables")
-    form.add_argument("--csv", action="store_true", help="print CSV in place of tables")
-    similar.set_defaults(run=_similar)
+    options.add(commands)
     errors = commands.add_parser("errors", help="the worst mistakes of an experiment on the test split")
     errors.add_argument("experiment", help="an experiment of params.yaml")
     errors.add_argument("--tag", help="its mistakes with this tag alone")
@@ -110,6 +96,10 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     about = corpus.add_subparsers(required=True, metavar="WHAT")
     check = about.add_parser("check", help="what is there, what would be rejected, what would stop the pipeline")
     check.add_argument("--params", type=Path, default=Path("params.yaml"))
+    check.add_argument(
+        "--deep", action="store_true", help="also whether clips of two splits are one recording, by cached features"
+    )
+    check.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
     check.set_defaults(run=_check)
     fetch = about.add_parser("magnatagatune", help="unpack MagnaTagATune's parts, and fetch them first if asked to")
     fetch.add_argument("--download", action="store_true", help="fetch what is not there yet")
@@ -144,17 +134,6 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
         command.add_arguments(bench)
         bench.set_defaults(run=command.run)
     return parser
-
-
-def _add_network(parser: argparse.ArgumentParser) -> None:
-    """Add what chooses a layer of a network."""
-    parser.add_argument(
-        "--model",
-        help="an experiment of params.yaml (default: its first one), an encoder of it, weights, or a file",
-    )
-    parser.add_argument("--layer", help="default: the input of the last linear layer, or what the encoder gives")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -213,18 +192,6 @@ def _predict(args: argparse.Namespace) -> int:
     if args.json:
         print(predict.as_json(found, failed), end="")
     return 1 if failed else 0
-
-
-def _embed(args: argparse.Namespace) -> int:
-    from earmark.embeddings import command
-
-    return command.embed(args)
-
-
-def _similar(args: argparse.Namespace) -> int:
-    from earmark.embeddings import command
-
-    return command.find_similar(args)
 
 
 def _errors(args: argparse.Namespace) -> int:
@@ -287,8 +254,13 @@ def _check(args: argparse.Namespace) -> int:
     from earmark.decode.check import check
     from earmark.training import validation
 
-    found = check(load(args.params), validation.require)
+    config = load(args.params)
+    found = check(config, validation.require)
     print(found.text(), end="")
+    if args.deep:
+        from earmark.embeddings import duplicates
+
+        print(duplicates.check(config, args.data), end="")
     return 1 if found.stops else 0
 
 

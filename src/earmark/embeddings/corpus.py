@@ -90,10 +90,10 @@ def shards_of(config: Config, data: Path, embedder: Embedder) -> Shards | None:
     if embedder.saved is None:
         entry = config.encoders[embedder.name]
         own = representations.resolve(entry, embedder.name) == embedder.listener.representation
-        return Shards(_there(data, embedder.name, "encode"), _pooled) if own else None
+        return Shards(features_of(config, data, embedder.name), _pooled) if own else None
     if embedder.name in config.experiments:
         heard = config.experiments[embedder.name].representation
-        folder = _there(data, heard, "encode" if heard in config.encoders else "features")
+        folder = features_of(config, data, heard)
         origin, saved = dataset.origin(folder), embedder.saved
         same = origin.representation == saved.representation and origin.waveform == saved.waveform
         return Shards(folder, _standardised(embedder)) if same else None
@@ -111,9 +111,14 @@ def _of_same_layer(options: dict[str, object], embedder: Embedder) -> bool:
     return plain and options["sha256"] == embedder.mark["sha256"] and options.get("layer") == embedder.layer
 
 
-def _there(data: Path, name: str, stage: str) -> Path:
+def features_of(config: Config, data: Path, name: str) -> Path:
+    """Return the folder of the feature shards of a representation, or of an entry of ``encoders``.
+
+    Raises EarmarkError, with the command that makes them, if there are none.
+    """
     folder = data / "features" / name
     if next(folder.glob("*.h5"), None) is None:
+        stage = "encode" if name in config.encoders else "features"
         raise EarmarkError(f"{folder} holds no shard; run `dvc repro {stage}@{name}`, or `dvc pull` it")
     return folder
 

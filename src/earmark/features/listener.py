@@ -79,7 +79,8 @@ class Listener:
             places = self._segments(np.arange(samples, dtype=np.int32))[:, 0]  # cut as the wave is
             return np.asarray(places / rate, np.float64)
         hop = self._hop
-        return np.arange(max(1, (1 + samples // hop) // self.window)) * (self.window * hop / rate)
+        windows = np.arange(max(1, (1 + samples // hop) // self.window), dtype=np.float64)
+        return windows * (self.window * hop / rate)
 
     @property
     def _hop(self) -> int:
