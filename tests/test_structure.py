@@ -49,7 +49,8 @@ ORDER = {
     "report": ("fusions", "tables", "page", "leaderboard", "dvc_experiments"),
     "predict": (), "merge": (), "doctor": (),
     "embeddings": (
-        "pooling", "embedder", "audio_files", "table", "unfinished", "run", "corpus", "similar", "duplicates", "options", "command"
+        "pooling", "embedder", "audio_files", "table", "unfinished", "run", "corpus", "similar", "duplicates",
+        "options", "command",
     ),
     "bench": ("peers", "roofline", "spectral", "*"), "cli": (),
 }  # fmt: skip

@@ -9,7 +9,7 @@ import importlib.util
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
@@ -160,7 +160,8 @@ def _beside(out: Path) -> Iterator[Path]:
     except OSError as error:
         raise EarmarkError(f"{out} cannot be written: {reason(error)}") from None
     finally:
-        place.unlink(missing_ok=True)
+        with suppress(OSError):
+            place.unlink(missing_ok=True)
 
 
 def mark_of(path: Path) -> dict[str, str] | None:
