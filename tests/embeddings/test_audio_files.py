@@ -18,7 +18,9 @@ def fill(folder, *names):
 
 
 def test_a_folder_gives_its_music_at_any_depth_sorted_and_counts_the_rest(tmp_path, monkeypatch):
-    fill(tmp_path, "m/b/2.MP3", "m/b/1.flac", "m/a.wav", "m/._a.wav", "m/.git/x.mp3", "m/cover.jpg", "m/b/no", "odd.xyz")
+    fill(
+        tmp_path, "m/b/2.MP3", "m/b/1.flac", "m/a.wav", "m/._a.wav", "m/.git/x.mp3", "m/cover.jpg", "m/b/no", "odd.xyz"
+    )
     monkeypatch.chdir(tmp_path)
     found = listed([Path("odd.xyz"), Path("m"), Path("m/a.wav"), Path("absent.mp3")])
     assert list(found.files) == ["odd.xyz", "m/a.wav", "m/b/1.flac", "m/b/2.MP3", "absent.mp3"]

@@ -84,7 +84,9 @@ def test_the_mark_tells_models_layers_and_files_apart(project, tmp_path):
 
 
 def test_what_there_is_not_is_refused_with_what_there_is(project):
-    with pytest.raises(EarmarkError, match=r"must be one of experiments \['linear'\].*encoders are bands: close to ban"):
+    with pytest.raises(
+        EarmarkError, match=r"must be one of experiments \['linear'\].*encoders are bands: close to ban"
+    ):
         of(project, "band")
     with pytest.raises(EarmarkError, match=r"model\.safetensors: layer must be logits or one of stack, .*, got 'stak'"):
         of(project, str(project.folder / "model.safetensors"), "stak")
@@ -93,5 +95,5 @@ def test_what_there_is_not_is_refused_with_what_there_is(project):
 def test_a_network_without_a_linear_layer_asks_for_the_name_of_one(project, song):
     found = of(project)
     found.segments.args[0].network = torch.nn.Identity()
-    with pytest.raises(EarmarkError, match="Identity runs no nn.Linear.*name a layer, or logits"):
+    with pytest.raises(EarmarkError, match=r"Identity runs no nn\.Linear.*name a layer, or logits"):
         found.embed(song)

@@ -32,7 +32,7 @@ def music(tmp_path):
     return {path.name: path for path in sorted(folder.iterdir())}
 
 
-def counted(embedder, before=lambda number: None):
+def counted(embedder, before=lambda _: None):
     """The embedder, and how often it was asked; before: called with the number of each call."""
     calls = []
 
@@ -170,7 +170,9 @@ def test_a_network_that_fails_on_one_file_rejects_it(embedder, music, tmp_path):
     done = run.embed_files(counted(embedder, fail)[0], music, tmp_path / "x.h5")
     assert done.rejected == {"1.wav": "bands.py, line 3: ZeroDivisionError"}
     nothing = dataclasses.replace(embedder, segments=lambda features: np.full((len(features), 6), np.nan, np.float32))
-    with pytest.raises(EarmarkError, match=r"y\.h5 is not written: none of the 7 files .*y\.h5\.rejected\.csv says why"):
+    with pytest.raises(
+        EarmarkError, match=r"y\.h5 is not written: none of the 7 files .*y\.h5\.rejected\.csv says why"
+    ):
         run.embed_files(nothing, music, tmp_path / "y.h5")
     assert "its embedding is not finite" in (tmp_path / "y.h5.rejected.csv").read_text()
     assert not (tmp_path / "y.h5").exists()

@@ -140,7 +140,7 @@ def _from_shards(embedder: Embedder, cached: Shards, clips: list[Clip], place: P
         files, there = shards.shard_files(cached.folder), set[str]()
         with progress.bar(len(files), "embed the corpus", "shard") as bar:
             for file in shards.open_all(cached.folder):
-                source = str(file.attrs["fingerprint"])
+                source = _source(file)
                 rows = _rows_of(file["clip_id"][:], paths)
                 there |= rows.keys()
                 if any(done.sources.get(path) != source for path in rows):
@@ -152,6 +152,10 @@ def _from_shards(embedder: Embedder, cached: Shards, clips: list[Clip], place: P
         if not kept:
             raise EarmarkError(f"{cached.folder}: none of the {len(clips)} clips of the corpus has features")
         done.finish(kept, "float32", per_segment=False)
+
+
+def _source(file: h5py.File) -> str:
+    return str(file.attrs["fingerprint"])
 
 
 def _rows_of(clip_ids: NDArray[np.bytes_], paths: dict[str, str]) -> dict[str, list[int]]:
