@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import soundfile as sf
+from helpers.clones import six_songs
 from helpers.small_data import fill
 
 from earmark.cli import main
@@ -28,19 +29,21 @@ def melody(seed, seconds=2.0, rate=16_000):
     return (0.05 * sound + 10 ** rng.uniform(-4, -2) * noise).astype(np.float32)
 
 
-@pytest.fixture
-def place(tmp_path, make_corpus):
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
     """Twelve clips of six songs; a clip of the test split is one of the training split, encoded as Ogg Vorbis."""
-    audio, annotations = make_corpus()
+    folder = tmp_path_factory.mktemp("songs")
+    six_songs(folder)
+    audio = folder / "audio"
     for number, path in enumerate(sorted(audio.rglob("*.mp3"))):
         sf.write(path, melody(number), 16_000, format="MP3")
     trained, tested = sorted(audio.glob("0/*.mp3"))[0], sorted(audio.glob("d/*.mp3"))[0]
     sf.write(tested, sf.read(trained, dtype="float32")[0], 16_000, format="OGG")
-    return fill(tmp_path, audio, annotations)
+    return fill(folder, audio, folder / "annotations_final.csv")
 
 
-def arguments(place):
-    return ["corpus", "check", "--params", str(place.params), "--data", str(place.data)]
+def arguments(place, data=None):
+    return ["corpus", "check", "--params", str(place.params), "--data", str(data or place.data)]
 
 
 def test_a_recording_in_two_splits_is_a_warning_and_no_error(place, capsys):
@@ -60,9 +63,8 @@ def test_a_recording_in_two_splits_is_a_warning_and_no_error(place, capsys):
     assert not duplicates.near_duplicates([dataclasses.replace(clip, split="train") for clip in clips], vectors)
 
 
-def test_without_features_the_command_is_named_that_makes_them(place, capsys):
-    (place.data / "features/mel").rename(place.data / "features/elsewhere")
-    assert main([*arguments(place), "--deep"]) == 0
+def test_without_features_the_command_is_named_that_makes_them(place, capsys, tmp_path):
+    assert main([*arguments(place, tmp_path), "--deep"]) == 0
     assert "near-duplicates: " in (line := capsys.readouterr().out.splitlines()[-1])
     assert "dvc repro features@mel" in line
 
