@@ -51,6 +51,10 @@ NOT_RUN = {
         "earmark weights": "needs a registry of packages: tests/weights/test_command.py runs it on drawn weights",
         "earmark probe": "what it shows is musicnn's on the demo: tests/probe/test_run.py runs it on a small corpus",
         "earmark predict": "what it shows is musicnn's: tests/weights/test_musicnn.py compares it with the package's",
+        "earmark embed": "what it shows is musicnn's: tests/embeddings/test_command.py runs it",
+        "earmark similar": "what it shows is the demo's: tests/embeddings/test_command.py runs it",
+        "earmark corpus check --deep": "what it shows is a corpus of its own: tests/embeddings/test_duplicates.py runs it",
+        "cat": "tests/embeddings/test_run.py reads such a file",
     },
     "docs/team.md": {
         "dvc": "tests/test_sharing.py and tests/test_pipeline.py run the same sessions on remotes of their own",

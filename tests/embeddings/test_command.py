@@ -33,12 +33,12 @@ def test_a_folder_is_embedded_and_what_is_left_out_is_told(project, tmp_path, ca
     assert main(command) == 0
     shown = capsys.readouterr()
     assert shown.out == f"{tmp_path / 'x.h5'}: 12 files by linear, 48 dims\n"
-    assert shown.err == "1 files of other suffixes are left out: .jpg (1)\n"
+    assert shown.err == "left out, for their suffixes: .jpg (1)\n"
     (tmp_path / "m/broken.mp3").write_bytes(b"")
     assert main([*command, "--dtype", "float32"]) == 1
     shown = capsys.readouterr()
     assert "12 files by linear, 48 dims; 12 of them were there already" in shown.out
-    assert f"1 files have none, see {tmp_path / 'x.h5'}.rejected.csv: empty file (0 bytes) (1)" in shown.err
+    assert f"without an embedding: 1, see {tmp_path / 'x.h5'}.rejected.csv: empty file (0 bytes) (1)" in shown.err
     assert main([*command, "--model", "bands", "--per-segment", "--dtype", "float16"]) == 1
     with h5py.File(tmp_path / "x.h5") as file:
         assert file["embedding"].dtype == "float16"

@@ -32,9 +32,12 @@ def embed(args: argparse.Namespace) -> int:
     print(f"; {ready} of them were there already" if ready else "")
     if found.others:
         told = ", ".join(f"{suffix} ({count})" for suffix, count in found.others.most_common(5))
-        print(f"{found.others.total()} files of other suffixes are left out: {told}", file=sys.stderr)
+        print(f"left out, for their suffixes: {told}", file=sys.stderr)
     if done.rejected:
-        print(f"{len(done.rejected)} files have none, see {run.rejects(args.out)}: {done.reasons()}", file=sys.stderr)
+        print(
+            f"without an embedding: {len(done.rejected)}, see {run.rejects(args.out)}: {done.reasons()}",
+            file=sys.stderr,
+        )
     return 1 if done.rejected else 0
 
 

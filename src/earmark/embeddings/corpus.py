@@ -60,7 +60,7 @@ def of_corpus(config: Config, data: Path, embedder: Embedder) -> CorpusEmbedding
         print(f"no feature shards are what {embedder.name} hears: the music of the corpus is embedded", file=sys.stderr)
         done = run.embed_files(embedder, paths, place)
         if done.rejected:
-            print(f"{len(done.rejected)} clips have no embedding, see {run.rejects(place)}", file=sys.stderr)
+            print(f"without an embedding: {len(done.rejected)} clips, see {run.rejects(place)}", file=sys.stderr)
     else:
         _from_shards(embedder, cached, clips, place)
     found = {entry.path: entry.embedding[0] for entry in table.read(place)}
