@@ -50,7 +50,7 @@ ORDER = {
     "predict": (), "merge": (), "doctor": (),
     "embeddings": (
         "pooling", "embedder", "audio_files", "table", "unfinished", "run", "corpus", "similar", "duplicates",
-        "options", "command",
+        "command", "options",
     ),
     "bench": ("peers", "roofline", "spectral", "*"), "cli": (),
 }  # fmt: skip
