@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark import devices, predict, representations
-from earmark.config import Config, ConfigError
+from earmark.config import Config, ConfigError, RepresentationConfig
 from earmark.config import load as read_config
 from earmark.decode import corpus as decode
 from earmark.embeddings import pooling
-from earmark.encoders.layers import Layer
+from earmark.encoders.layers import LayerOutputs
 from earmark.errors import EarmarkError
 from earmark.features.listener import Listener
 from earmark.features.standardize import Standardizer
@@ -80,7 +80,7 @@ def _of_model(file: Path, name: str | None, layer: str | None) -> Embedder:
     saved = SavedModel.load(file)
     predictor = predict.Predictor(saved)
     try:
-        taken = Layer(predictor.model, layer)
+        taken = LayerOutputs(predictor.model, [layer])
     except EarmarkError as error:
         raise EarmarkError(f"{file}: {error}") from None
     excerpt, n_excerpts = predictor.excerpts
@@ -113,7 +113,7 @@ def _mark(name: str, layer: str | None, sha256: str, listener: Listener, family:
         "layer": layer or "",
         "sha256": sha256,
         "settings": _text(settings),
-        "code": _text(_code(heard.kind, family)),
+        "code": _text(_code(heard, family)),
         "makers": _text(makers | dict(decode.makers())),
     }
 
@@ -122,10 +122,10 @@ def _text(content: Mapping[str, object]) -> str:
     return json.dumps(content, sort_keys=True)
 
 
-def _code(kind: str, family: str | None) -> dict[str, str]:
+def _code(heard: RepresentationConfig, family: str | None) -> dict[str, str]:
     """Return the digests of the code that makes features, and of the code that makes embeddings of them."""
     roots = ["features.listener", "embeddings.pooling", *([f"models.{family}"] if family else [])]
     found = [provenance.module_file(f"{provenance.PACKAGE.name}.{name}") for name in roots]
     files = provenance.closure(file for file in found if file is not None)
     sources = {file.relative_to(provenance.PACKAGE).as_posix(): provenance.source_digest(file) for file in files}
-    return {"features": provenance.digest(f"features-{kind}"), "embedding": provenance.digest_of(sources)}
+    return {"features": provenance.digest(representations.consumer(heard)), "embedding": provenance.digest_of(sources)}
