@@ -146,8 +146,12 @@ class Predictor:
 def load(path: str | Path) -> Predictor:
     """Open a trained model: the folder of an experiment (``data/models/NAME``), or a ``model.safetensors`` file.
 
+    The name of published weights, such as ``musicnn-mtt``, is looked for in ``data/weights``.
+
     Raises ModelError if the file is absent, damaged or something else.
     """
+    if str(path) in registry.WEIGHTS and not Path(path).exists():
+        path = _named(str(path), Path("data"), ())
     path = Path(path)
     pickles.refuse(path)
     return Predictor(SavedModel.load(path if path.is_file() or path.suffix == SUFFIX else model_file(path)))

@@ -11,7 +11,9 @@ import soundfile as sf
 from helpers.checkpoints import musicnn_arrays, write_checkpoint
 from helpers.music import tone
 
+import earmark
 from earmark.cli import main
+from earmark.models.saved import ModelError
 from earmark.weights import registry
 
 NAME = "musicnn-mtt"
@@ -48,6 +50,13 @@ def test_weights_are_converted_to_the_same_bytes_and_predict_takes_them_by_name(
 
 
 @pytest.mark.usefixtures("source")
+def test_load_takes_the_name_of_weights_and_says_how_to_get_them(source):
+    with pytest.raises(ModelError, match=rf"weights/{NAME}\.safetensors does not exist; run `earmark weights {NAME}"):
+        earmark.load(NAME)
+    main(["weights", NAME, "--from", str(source)])
+    assert earmark.load(NAME).tags == earmark.load(f"data/weights/{NAME}.safetensors").tags
+
+
 def test_weights_that_are_not_there_are_told_with_the_command_that_brings_them(capsys):
     for name, file in ((NAME, f"data/weights/{NAME}.safetensors"), (f"x/{NAME}.safetensors",) * 2):
         with pytest.raises(SystemExit):
