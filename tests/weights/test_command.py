@@ -49,7 +49,6 @@ def test_weights_are_converted_to_the_same_bytes_and_predict_takes_them_by_name(
     assert {row["tag"] for row in shown[0]["tags"]} == set(registry.MAGNATAGATUNE_TAGS)
 
 
-@pytest.mark.usefixtures("source")
 def test_load_takes_the_name_of_weights_and_says_how_to_get_them(source):
     with pytest.raises(ModelError, match=rf"weights/{NAME}\.safetensors does not exist; run `earmark weights {NAME}"):
         earmark.load(NAME)
@@ -57,6 +56,7 @@ def test_load_takes_the_name_of_weights_and_says_how_to_get_them(source):
     assert earmark.load(NAME).tags == earmark.load(f"data/weights/{NAME}.safetensors").tags
 
 
+@pytest.mark.usefixtures("source")
 def test_weights_that_are_not_there_are_told_with_the_command_that_brings_them(capsys):
     for name, file in ((NAME, f"data/weights/{NAME}.safetensors"), (f"x/{NAME}.safetensors",) * 2):
         with pytest.raises(SystemExit):
