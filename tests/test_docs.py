@@ -37,6 +37,11 @@ NOT_RUN = {
     "README.md": {
         "make": "minutes: .ci/run and every other test run what they do",
     },
+    "docs/best.md": {
+        "earmark add": "tests/systems/test_add.py adds every system",
+        "dvc repro": "minutes",
+        "earmark crossvalidate": "minutes: tests/training/test_folds.py runs it on a small corpus",
+    },
     "docs/cluster.md": {
         "EARMARK_CLUSTER=": "needs a cluster: tests/test_cluster.py runs the same against one of its own",
         "dask scheduler": "needs a cluster: tests/test_cluster.py starts one",
@@ -74,6 +79,7 @@ NOT_RUN = {
 }
 NOT_SETTINGS = {
     "docs/cluster.md: Deployment": "needs a Kubernetes cluster",
+    "docs/encoders.md: waveforms": "needs the package of the encoder",
     "docs/encoders.md: encoders": "needs the file of the weights: tests/test_encoders.py runs an encoder",
 }
 

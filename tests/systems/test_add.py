@@ -156,7 +156,7 @@ def test_only_lines_are_added_and_every_remark_stays(params, adding):
     )
 
 
-@pytest.mark.parametrize("name", ["crnn", "sample-cnn", "scat-5l-512h-gru", "mel-2d-cnn", *CLASSES])
+@pytest.mark.parametrize("name", ["crnn", "sample-cnn", "scat-5l-512h-gru", "mel-2d-cnn", "earmark-best", *CLASSES])
 def test_adding_what_is_there_changes_no_byte_and_says_so(params, adding, name):
     classes = ERAS if name in CLASSES else ()
     first = adding(name, classes=classes)
