@@ -158,10 +158,10 @@ def test_only_lines_are_added_and_every_remark_stays(params, adding):
     )
 
 
-def test_a_system_on_published_weights_says_how_to_get_them(params, adding, monkeypatch, tmp_path):
+def test_a_system_on_published_weights_says_how_to_get_them(adding, monkeypatch, tmp_path):
     (tmp_path / "src").symlink_to(ROOT / "src")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(EarmarkError, match="parts.musicnn-m.*must be a file that exists.*earmark weights musicnn-m"):
+    with pytest.raises(EarmarkError, match=r"parts\.musicnn-m.*must be a file that exists.*earmark weights musicnn-m"):
         adding(WEIGHTS, judge=validation.require)
 
 
