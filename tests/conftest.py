@@ -14,18 +14,22 @@ from pathlib import Path
 import pytest
 from helpers.music import write_songs
 
-LONGEST = (
+LONGEST = (  # a minute and more each, most of it in processes of DVC: they begin, the longest first
     "test_pipeline.py",
+    "test_sweeps.py",
     "test_sharing.py",
     "test_cluster.py",
+    "test_guide.py",
+    "test_docs.py",
     "test_digests.py",
-    "test_sweeps.py",
-)  # minutes each: they begin
+    "test_merge.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that no core waits for one of them at the end."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(params=["cpu", "gpu"])

@@ -12,29 +12,35 @@ import h5py
 import pytest
 import yaml
 from helpers.clones import LINEAR, Clone, experiments
-from helpers.music import tone, write_mp3
+from helpers.music import tone, write_mp3, write_songs
+
+from earmark.errors import EarmarkError
+from earmark.training.validation import judge
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory):
+def run_once(tmp_path_factory) -> Clone:
+    """A clone with a small corpus and small settings, after its first run."""
     folder = tmp_path_factory.mktemp("clone") / "project"
     folder.mkdir()
-    return Clone.of_this(folder)
-
-
-@pytest.fixture
-def small(clone, make_corpus):
-    """A clone with a small corpus and small settings, as it is after a first run."""
-    if not (clone.folder / "corpus").exists():
-        make_corpus(where=clone.folder / "corpus")
-        clone.small()
-        clone.first = clone.repro()
+    clone = Clone.of_this(folder)
+    write_songs(folder / "corpus", 6, 2.0)
+    clone.small()
+    clone.repro()
     return clone
 
 
-def test_every_stage_runs_once_and_the_metrics_are_complete(small):
-    assert sorted(small.first) == sorted(
-        ["code", "demo", "corpus", "labels@top50", "decode@16000", "features@mel", "standardize@mel-top50", "report"]
+@pytest.fixture
+def small(run_once, tmp_path) -> Clone:
+    """A copy of that clone: what a test changes is gone after it, and no other test has to run it back."""
+    return run_once.copy(tmp_path / "project")
+
+
+def test_every_stage_runs_once_and_the_metrics_are_complete(run_once, small):
+    first = re.findall(r"Running stage '([^']+)'", run_once.output)
+    assert sorted(first) == sorted(
+        ["settings", "code", "demo", "corpus", "labels@top50", "decode@16000", "features@mel", "standardize@mel-top50"]
+        + ["report"]
         + [f"{stage}@{name}" for stage in ("train", "evaluate") for name in ("cnn", "linear")]
     )
     metrics = json.loads((small.folder / "metrics/experiments/cnn.json").read_text())
@@ -58,7 +64,6 @@ def test_a_second_run_changes_nothing(small):
 
 
 def test_training_again_changes_no_byte_that_git_or_dvc_holds_and_logs_what_it_took(small):
-    small.repro()
     held = ["dvc.lock", "metrics/report.md", *(f"metrics/{kind}/cnn.csv" for kind in ("training", "tags", "roc"))]
     held += [
         "metrics/experiments/cnn.json",
@@ -102,7 +107,6 @@ def test_a_changed_clip_recomputes_its_shard_alone(small):
 
 
 def test_a_flipped_bit_in_a_feature_shard_is_mended_and_trains_nothing(small):
-    small.repro()
     path = small.folder / "data/features/mel/0.h5"
     content, lock = path.read_bytes(), (small.folder / "dvc.lock").read_bytes()
     damaged = bytearray(content)
@@ -117,25 +121,25 @@ def test_a_flipped_bit_in_a_feature_shard_is_mended_and_trains_nothing(small):
 
 def test_a_flipped_bit_in_anything_that_the_pipeline_keeps_is_mended(small):
     """Of what is no shard DVC knows the content; the stage that made it, or its own cache, brings it back."""
-    small.repro()
     lock = (small.folder / "dvc.lock").read_bytes()
-    for name, stage in (
-        ("data/models/cnn/model.safetensors", "train@cnn"),
-        ("data/standardize/mel-top50.json", "standardize@mel-top50"),
-        ("data/labels/top50/labels.csv", "labels@top50"),
-        ("data/waveforms/16000/index.json", "decode@16000"),
-        ("data/code/report", "code"),
-    ):
-        path = small.folder / name
-        content = path.read_bytes()
+    makers = {
+        "data/models/cnn/model.safetensors": "train@cnn",
+        "data/standardize/mel-top50.json": "standardize@mel-top50",
+        "data/labels/top50/labels.csv": "labels@top50",
+        "data/waveforms/16000/index.json": "decode@16000",
+        "data/code/report": "code",
+    }
+    before = {name: (small.folder / name).read_bytes() for name in makers}
+    for name, content in before.items():  # at once: what is mended above a stage is no reason for it to run
         damaged = bytearray(content)
         damaged[len(content) // 2] ^= 1
-        path.unlink()  # it may be a link into DVC's cache
-        path.write_bytes(damaged)
-        small.repro("--no-run-cache")
-        assert stage in small.output
-        assert path.read_bytes() == content, name
-        assert (small.folder / "dvc.lock").read_bytes() == lock
+        (small.folder / name).unlink()  # it may be a link into DVC's cache
+        (small.folder / name).write_bytes(damaged)
+    small.repro("--no-run-cache")
+    for name, stage in makers.items():
+        assert f"'{stage}'" in small.output
+        assert (small.folder / name).read_bytes() == before[name], name
+    assert (small.folder / "dvc.lock").read_bytes() == lock
 
 
 def test_everything_that_runs_again_gives_the_same_bytes(small):
@@ -164,7 +168,6 @@ def test_waveforms_stand_on_the_disk_once_and_neither_git_nor_dvc_knows_them(sma
 
 
 def test_deleted_waveforms_come_back_where_a_representation_changes_and_not_before(small):
-    small.repro()
     shutil.rmtree(small.store)
     assert small.repro() == []
     small.repro("--force", "decode@16000", "features@mel")
@@ -178,8 +181,6 @@ def test_deleted_waveforms_come_back_where_a_representation_changes_and_not_befo
     small.params(representations={"mel": before["mel"] | {"n_mels": 60}})
     small.repro("features@mel")
     assert small.decoded() == first
-    small.params(representations=before)
-    small.repro()
 
 
 def test_an_experiment_in_a_copy_decodes_nothing_that_was_decoded_and_leaves_what_it_decodes(small):
@@ -202,9 +203,6 @@ def test_an_experiment_in_a_copy_decodes_nothing_that_was_decoded_and_leaves_wha
     small.params(waveforms={"16000": before["waveforms"]["16000"] | {"samples": 29_000}})
     small.repro("--no-run-cache", "decode@16000")
     assert "decode 16000 Hz: 0 clips" in small.output
-    small.params(**before)
-    small.repro()
-    small.commit("as before")
 
 
 WRONG = {
@@ -217,14 +215,30 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("told", WRONG)
-def test_a_wrong_setting_stops_before_any_work_and_before_anything_is_removed(small, told):
-    before = small.params_now()
-    kept = {path: path.read_bytes() for path in small.folder.glob("[dm][ae]t[ar]*/**/*") if path.is_file()}
-    assert {"model.safetensors", "report.md", "cnn.csv", "labels.csv"} <= {path.name for path in kept}
+def set_wrong(clone, told):
+    """Change the setting of which that is told, and no other; return what it was."""
+    before = clone.params_now()
     section, key, option, value = WRONG[told]
     changed = {key: value} if option is None else {key: before[section][key] | {option: value}}
-    small.params(**{section: before[section] | changed})
+    clone.params(**{section: before[section] | changed})
+    return before
+
+
+def test_whatever_is_set_wrong_fails_the_stage_settings_which_says_so(small, monkeypatch):
+    monkeypatch.chdir(small.folder)
+    for told in WRONG:
+        before = set_wrong(small, told)
+        with pytest.raises(EarmarkError, match=re.escape(told)):
+            judge(small.folder / "params.yaml", small.folder / "judged")
+        assert not (small.folder / "judged").exists()
+        small.params(**before)
+
+
+def test_a_wrong_setting_stops_before_any_work_and_before_anything_is_removed(small):
+    told = "experiments.cnn.batch must"
+    kept = {path: path.read_bytes() for path in small.folder.glob("[dm][ae]t[ar]*/**/*") if path.is_file()}
+    assert {"model.safetensors", "report.md", "cnn.csv", "labels.csv"} <= {path.name for path in kept}
+    before = set_wrong(small, told)
     assert small.repro(code=255) == []
     assert told in small.output
     assert "Traceback" not in small.output
@@ -242,7 +256,6 @@ def test_a_corpus_without_mp3s_is_an_error_and_the_old_tables_stay_away(small):
     output = small.run(sys.executable, "stages/corpus.py", "--out", "elsewhere", code=1)
     assert "corpus.audio: nothing holds no folder with MP3 files" in output
     assert not (small.folder / "elsewhere").exists()
-    small.params(corpus=corpus)
 
 
 def test_songs_that_are_cut_into_segments_are_trained_on_all_and_scored_as_one(small):
@@ -255,13 +268,9 @@ def test_songs_that_are_cut_into_segments_are_trained_on_all_and_scored_as_one(s
     metrics = json.loads((small.folder / "metrics/details/cnn.json").read_text())
     assert (metrics["test"]["clips"], metrics["test"]["missing_clips"]) == (2, 0)
     assert len((small.folder / "data/scores/cnn.csv").read_text().splitlines()) == 1 + 2
-    small.params(**before)
-    small.repro()
 
 
 def test_experiments_on_two_sets_of_labels_stand_in_one_file_and_each_runs_for_its_own(small):
-    small.params(experiments=experiments())
-    small.repro()
     before = small.params_now()
     top50 = before["labels"]["top50"]
     two = before["labels"] | {"one": top50 | {"top": 1, "clean": False, "split": "song"}}
@@ -279,8 +288,6 @@ def test_experiments_on_two_sets_of_labels_stand_in_one_file_and_each_runs_for_i
     assert "top 1, raw, full, split song" in (small.folder / "docs/reproduction.md").read_text()
     small.params(labels=two | {"one": two["one"] | {"top": 2}}, experiments=experiments() | also)
     assert set(small.repro()) == {"labels@one", "standardize@mel-one", "train@also", "evaluate@also", "report"}
-    small.params(**before)
-    small.repro()
 
 
 def test_the_values_of_a_recipe_run_the_experiments_that_name_it(small):
@@ -295,16 +302,12 @@ def test_the_values_of_a_recipe_run_the_experiments_that_name_it(small):
     assert small.repro() == ["train@second", "evaluate@second", "report"]
     diff = small.run("dvc", "params", "diff")
     assert "recipes.slow.learning_rate" in diff
-    small.params(**before)
-    small.repro()
 
 
 def test_two_processes_train_an_experiment_and_its_metrics_are_written_once(small):
     small.environment |= {"EARMARK_DEVICES": "2", "OMP_NUM_THREADS": "1"}
-    try:
-        small.repro("--force", "--single-item", "train@cnn")
-    finally:
-        del small.environment["EARMARK_DEVICES"]
+    small.repro("--force", "--single-item", "train@cnn")
+    del small.environment["EARMARK_DEVICES"]
     assert len(re.findall(r"^train cnn: ", small.output, re.M)) == 1
     assert sorted(path.name for path in (small.folder / "data/models/cnn").iterdir()) == [
         "curves.csv", "model.safetensors",

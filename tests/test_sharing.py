@@ -91,16 +91,15 @@ def extracted(tmp_path_factory):
     return clone
 
 
-@pytest.fixture(params=["folder", "s3", "ssh"])
-def remote(request, extracted, tmp_path_factory):
-    """Clone A with a remote of each kind, to push to; its ``stored()`` returns the contents of all that is there."""
-    place = tmp_path_factory.mktemp("remote")
+@contextmanager
+def serving(kind: str, extracted: Clone, place: Path) -> Iterator[None]:
+    """Give a clone a remote of this kind; its ``stored()`` returns the contents of all that is there."""
     run = extracted.run
     extracted.stored = lambda: {path.read_bytes() for path in place.rglob("*") if path.is_file()}
-    if request.param == "folder":
+    if kind == "folder":
         run("dvc", "remote", "add", "--default", "--force", "team", str(place))
-        yield extracted
-    elif request.param == "s3":
+        yield
+    elif kind == "s3":
         pytest.importorskip("moto", reason="needs moto, of earmark[test]")
         with s3_server() as url:
             import boto3
@@ -115,13 +114,22 @@ def remote(request, extracted, tmp_path_factory):
             run("dvc", "remote", "add", "--default", "--force", "team", "s3://team/earmark")
             run("dvc", "remote", "modify", "team", "endpointurl", url)
             extracted.environment |= KEYS | {"AWS_EC2_METADATA_DISABLED": "true"}
-            yield extracted
+            yield
     else:
         with sftp_server(place) as port:
             run("dvc", "remote", "add", "--default", "--force", "team", f"ssh://someone@127.0.0.1:{port}/store")
             run("dvc", "remote", "modify", "team", "password", "secret")
             run("dvc", "remote", "modify", "team", "allow_agent", "false")
-            yield extracted
+            yield
+
+
+@pytest.fixture(scope="module", params=["folder", "s3", "ssh"])
+def remote(request, extracted, tmp_path_factory):
+    """Clone A, which has pushed to a remote of each kind."""
+    with serving(request.param, extracted, tmp_path_factory.mktemp("remote")):
+        extracted.commit("a remote")
+        assert re.search(r"\d+ files? pushed", extracted.run("dvc", "push"))
+        yield extracted
 
 
 def fresh(origin: Clone, place: Path) -> Clone:
@@ -139,10 +147,6 @@ def files(folder: Path) -> set[str]:
 
 
 def test_what_one_extracts_another_pulls_trains_and_restores(remote, tmp_path):
-    remote.commit("a remote")
-    pushed = remote.run("dvc", "push")
-    assert re.search(r"\d+ files? pushed", pushed)
-
     other = fresh(remote, tmp_path / "b")
     assert not (other.folder / "data").exists()
     other.run("dvc", "pull", "data/features/mel")
@@ -168,8 +172,6 @@ def test_what_one_extracts_another_pulls_trains_and_restores(remote, tmp_path):
 
 
 def test_no_music_leaves_the_machine_and_a_fresh_clone_pulls_and_reproduces_everything_else(remote, tmp_path):
-    remote.commit("a remote")
-    remote.run("dvc", "push")
     remote.run("dvc", "push", "--run-cache")
     stored = remote.stored()
     assert {path.read_bytes() for path in (remote.folder / "data/features").rglob("*.h5")} <= stored

@@ -47,6 +47,7 @@ class Clone:
             "PYTHONPATH": str(folder / "src"),
         } | environment  # fmt: skip
         self.environment.pop("EARMARK_WAVEFORMS", None)
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a stage reads what the one before has compiled
 
     @classmethod
     def of_this(cls, folder: Path, **environment: str) -> Clone:
@@ -66,6 +67,11 @@ class Clone:
         made.run("git", "config", "user.name", "Someone")
         made.run("dvc", "init", "--quiet")
         return made
+
+    def copy(self, folder: Path) -> Clone:
+        """Another working copy in the same state, with caches and a history of its own."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Clone(folder)
 
     def commit(self, message: str) -> None:
         """Commit everything but the music."""

@@ -57,9 +57,11 @@ def edit(clone: Clone, file: str, before: str, after: str) -> None:
 
 
 def rerun(clone: Clone) -> set[str]:
-    """Which stages run after an edit: `code` in truth, those that depend on what it wrote as `dvc repro` tells."""
-    assert clone.repro("code") == ["code"]
-    return set(clone.repro("--dry")) - {"code"}
+    """Which stages run after an edit, beside `code`: those that depend on what it writes, as `dvc repro` tells."""
+    clone.run(sys.executable, "stages/digests.py", "--out", "data/code")  # the stage's command, without DVC around it
+    stages = set(clone.repro("--dry"))
+    assert "code" in stages
+    return stages - {"code"}
 
 
 def of(stages: set[str], *names: str) -> set[str]:
@@ -79,9 +81,9 @@ IDLE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", IDLE)
-def test_what_cannot_change_a_result_runs_the_stage_code_alone(clone, what):
-    edit(clone, *IDLE[what])
+def test_what_cannot_change_a_result_runs_the_stage_code_alone(clone):
+    for what in IDLE.values():  # all at once: one that changed a result would run its stages here, too
+        edit(clone, *what)
     assert rerun(clone) == set()
 
 
