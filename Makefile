@@ -12,7 +12,7 @@ repro: $(READY) ## run the pipeline and print the table of all experiments
 	@echo && cat metrics/report.md
 
 test: $(READY) ## run the tests, a file at a time on each core
-	python -m pytest --numprocesses auto --dist loadfile
+	python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 setup: $(READY) ## the environment, and in this clone git's drivers for merging what the pipeline writes
 

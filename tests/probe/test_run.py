@@ -80,7 +80,9 @@ def test_what_cannot_be_probed_is_refused_with_what_there_is(place, capsys):
     assert told(capsys, place, name="mel").startswith("encoders of params.yaml has no 'mel': that is one of represent")
     assert "layer must be one of spectrum, nothing, the LAYERS of" in told(capsys, place, "--layers", "spectra")
     assert told(capsys, place, "--labels", "top4") == "labels of params.yaml has no 'top4': close to top3"
-    assert told(capsys, place, "--model", "lienar").startswith("--model must be one of attention_pool, bilstm, ")
+    assert told(capsys, place, "--model", "lienar").startswith(
+        "--model must be one of attention_pool, attentive_branches, "
+    )
     assert told(capsys, place, "--model", "mlp").startswith(
         "--model must fit itself, as linear and histogram_boosting do, got 'mlp': that is trained by a recipe"
     )

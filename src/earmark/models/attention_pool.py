@@ -7,7 +7,13 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from earmark.models.layers.options import require_at_least, require_choice, require_counts, require_dropout
+from earmark.models.layers.options import (
+    require,
+    require_at_least,
+    require_choice,
+    require_counts,
+    require_dropout,
+)
 from earmark.models.layers.pooled_norm import pooled_norm
 from earmark.models.layers.probes import mean_and_deviation
 
@@ -54,6 +60,8 @@ class AttentionPool(nn.Module):
         require_choice("score", score, get_args(Score))
         require_at_least("projection", projection, 0)
         require_dropout(dropout)
+        for name, value in (("statistics", statistics), ("batch_norm", batch_norm)):
+            require(isinstance(value, bool), name, "be true or false", value)
         # A bias of the score would add the same to all frames, of which softmax takes no notice.
         self.seen = nn.Identity() if score == "linear" else nn.Linear(dims, score_units)
         self.gate = nn.Linear(dims, score_units) if score == "gated" else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from earmark.models.layers.blocks import Activation, activation_of
-from earmark.models.layers.options import require_at_least, require_counts, require_dropout
+from earmark.models.layers.options import require, require_at_least, require_counts, require_dropout
 from earmark.models.layers.pooled_norm import pooled_norm
 from earmark.models.layers.probes import mean_and_deviation
 
@@ -39,6 +39,7 @@ class MultilayerPerceptron(nn.Module):
         require_at_least("dims", dims, 1, "a frame has no value")
         require_counts(hidden=hidden)
         require_dropout(dropout)
+        require(isinstance(batch_norm, bool), "batch_norm", "be true or false", batch_norm)
         self.norm = pooled_norm(2 * dims) if batch_norm else nn.Identity()
         self.hidden = nn.Linear(2 * dims, hidden)
         self.activation = activation_of(activation)()

@@ -49,6 +49,26 @@ def counts(*names: str) -> list[tuple[dict[str, Any], str]]:
 
 
 WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
+    "attention_pool": [
+        *counts("heads", "score_units"), *DROPOUT,
+        ({"score": "dot"}, "score must be one of linear, tanh, gated, got 'dot'"),
+        ({"projection": -1}, "projection must be at least 0, got -1"),
+        ({"statistics": 1}, "statistics must be true or false, got 1"),
+        ({"batch_norm": 0}, "batch_norm must be true or false, got 0"),
+    ],
+    "mlp": [
+        *counts("hidden"), *DROPOUT, *ACTIVATION, ({"batch_norm": 0}, "batch_norm must be true or false, got 0"),
+    ],
+    "attentive_branches": [
+        *counts("members", "layers", "channels", "kernel", "heads"), *DROPOUT,
+        ({"parts": [90, 5]}, r"parts must add up to dims=96, got \[90, 5\]"),
+        ({"parts": [96, 0]}, r"parts\[1\] must be at least 1, got 0"),
+        ({"kernel": 2}, "kernel must be odd, got 2"),
+        ({"seen": 0.0}, r"seen must be in \(0, 1\], got 0\.0"),
+        ({"seen": 1.5}, r"seen must be in \(0, 1\], got 1\.5"),
+        ({"statistics": 1}, "statistics must be true or false, got 1"),
+        ({"penalty": -1.0}, r"penalty must be at least 0, got -1\.0"),
+    ],
     "bilstm": [*counts("layers", "units", "convolutions", "channels"), *DROPOUT, *ACTIVATION],
     "convolutional": [*CHANNELS, *POOLS, *DROPOUT, *ACTIVATION],
     "crnn": [*CHANNELS, *POOLS, *counts("layers", "units"), *DROPOUT, *ACTIVATION],
