@@ -108,6 +108,11 @@ def test_the_tables_have_a_row_per_experiment_and_per_pair(place):
     [
         (["linaer"], Wish(), "experiments of params.yaml has no 'linaer': close to linear"),
         (["linear", "other"], Wish(), "must have the same labels to be compared, got top2, top3"),
+        (
+            ["linear"],
+            Wish(splits=("tarin", "valid")),
+            "splits must be among train, valid, test, got 'tarin': close to train",
+        ),
         (["linear"], Wish(folds=2), r"folds must be in \[3, 12\], the number of artists, got 2"),
         (["linear"], Wish(folds=40), r"folds must be in \[3, 12\], the number of artists, got 40"),
     ],

@@ -29,6 +29,7 @@ from earmark.experiments import ExperimentConfig, Groups
 from earmark.features.dataset import Split, read_features
 from earmark.features.standardize import fit_array, standardized_dims
 from earmark.files import markdown_table
+from earmark.sections import near
 from earmark.storage import shards
 from earmark.training.fit import fit
 from earmark.training.plan import Plan, plan_of
@@ -85,9 +86,11 @@ def table(config: Config, names: Sequence[str], data: Path, wish: Wish) -> str:
 
     data: the folder that the pipeline fills, which must have the labels and the features.
 
-    Raises ConfigError if an experiment is unknown, if they are of several sets of labels, or if there are too few
-    groups; ShardError if there are no features.
+    Raises ConfigError if an experiment or a split is unknown, if they are of several sets of labels, or if groups are
+    too few; ShardError if there are no features.
     """
+    if unknown := [split for split in wish.splits if split not in SPLITS]:
+        raise ConfigError(f"splits must be among {', '.join(SPLITS)}, got {unknown[0]!r}{near(unknown[0], SPLITS)}")
     experiments = {name: entry("experiments", config.experiments, name) for name in names}
     if len(labels := {experiment.labels for experiment in experiments.values()}) > 1:
         raise ConfigError(f"experiments must have the same labels to be compared, got {', '.join(sorted(labels))}")
