@@ -138,3 +138,10 @@ def test_masks_hide_one_stretch_of_frames_and_of_dims_per_clip_up_to_their_share
     found, _ = recipes.augment(alone, ones, targets, np.random.default_rng(3))
     assert not (found == 0).all(dim=2).any()
     assert set((found == 0).all(dim=1).sum(dim=1).tolist()) == {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("name", ["dalla-longa", "dalla-longa-printed", "won-2020"])
+def test_a_schedule_that_goes_back_to_the_best_weights_does_not_keep_the_last(name):
+    values = RECIPES[name].model_dump()
+    with pytest.raises(ValueError, match=f"weights: last does not go with schedule: {values['schedule']}, which"):
+        Recipe.model_validate(values | {"weights": "last"})
