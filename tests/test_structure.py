@@ -28,7 +28,7 @@ ORDER = {
     ),
     "demo": ("orchestra", "scores", "plan", "tags", "arranging", "soundfont", "studio", "render"),
     "download": ("fetch", "archive", "magnatagatune"),
-    "decode": ("audio", "waveform_store", "index", "corpus", "waveforms", "disk", "check"),
+    "decode": ("reading", "stream", "audio", "waveform_store", "index", "corpus", "waveforms", "disk", "check"),
     "representations": ("buffers", "base", "spectrum", "*"),
     "transforms": (),
     "features": ("cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "listener"),

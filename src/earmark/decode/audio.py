@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import soundfile
-import soxr
 from numpy.typing import NDArray
 
+from earmark.decode.reading import RejectedError, Source
+from earmark.decode.stream import Stream, stream
 
-class RejectedError(Exception):
-    """A clip that cannot be used; the text is the reason that stands in the reject list."""
+__all__ = [
+    "RejectedError", "Stream", "cut", "decode", "decode_whole", "describe", "from_stored", "stream", "to_stored",
+]  # fmt: skip
 
 
 Policy = Literal["pad", "center", "segments"]
@@ -91,51 +92,32 @@ def from_stored(raw: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def decode_whole(path: Path, rate: int, min_seconds: float) -> NDArray[np.float32]:
-    """Decode all of a file to mono float32 at ``rate`` Hz; RejectedError as in ``decode``."""
-    if not path.is_file():
-        raise RejectedError("no such file")
-    if path.stat().st_size == 0:
-        raise RejectedError("empty file (0 bytes)")
-    wave, source_rate = _read(path)
-    if len(wave) < min_seconds * source_rate:
-        raise RejectedError(f"too short: {len(wave) / source_rate:.2f} s, at least {min_seconds:g} s are needed")
-    if not np.isfinite(wave).all():
-        raise RejectedError("samples that are not finite")
-    return wave if source_rate == rate else soxr.resample(wave, source_rate, rate)
+    """Decode all of a file, which should be short, to mono float32 at ``rate`` Hz; RejectedError as in ``decode``."""
+    with stream(path, rate) as blocks:
+        wave = np.concatenate([np.zeros(0, np.float32), *blocks])
+        _require_seconds(blocks, min_seconds)
+    return wave
 
 
-def _read(path: Path) -> tuple[NDArray[np.float32], int]:
-    """Return all samples of a file as mono float32, and its rate in Hz."""
-    try:
-        with soundfile.SoundFile(path) as file:
-            # Until nothing comes: an MP3 may announce more frames than it holds (a long ID3 tag, a damaged file), and
-            # SoundFile.blocks would hand out uninitialised memory in their place.
-            blocks = []
-            while len(block := file.read(1 << 19, dtype="float32", always_2d=True)):
-                blocks.append(block)
-            rate = int(file.samplerate)
-    except soundfile.LibsndfileError as error:
-        raise RejectedError(f"not decodable: {error.error_string}") from None
-    if not blocks:
+def _require_seconds(blocks: Stream, least: float) -> None:
+    if blocks.seconds == 0:
         raise RejectedError("no audio frames")
-    wave = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-    return wave[:, 0] if wave.shape[1] == 1 else wave.mean(axis=1, dtype=np.float32), rate
+    if blocks.seconds < least:
+        raise RejectedError(f"too short: {blocks.seconds:.2f} s, at least {least:g} s are needed")
 
 
 def describe(path: Path) -> str:
     """Describe a file in one line: seconds, rate, channels, format, levels. Raises RejectedError as ``decode``."""
-    if not path.is_file():
-        raise RejectedError("no such file")
-    try:
-        with soundfile.SoundFile(path) as file:
-            wave = file.read(dtype="float32", always_2d=True)
-            about = (
-                f"{len(wave) / file.samplerate:.2f} s, {file.samplerate} Hz, {file.channels} channels, {file.format}"
-            )
-    except soundfile.LibsndfileError as error:
-        raise RejectedError(f"not decodable: {error.error_string}") from None
-    peak, power = float(np.abs(wave).max(initial=0)), float(np.square(wave).mean()) if wave.size else 0.0
-    return f"{about}, peak {_decibels(peak):.1f} dBFS, RMS {_decibels(power**0.5):.1f} dBFS"
+    seconds, peak, power, samples = 0.0, 0.0, 0.0, 0
+    with Source(path) as source:
+        for rate, block in source.blocks():
+            seconds += len(block) / rate
+            samples += block.size
+            peak = max(peak, float(np.abs(block).max(initial=0)))
+            power += float(np.square(block, dtype=np.float64).sum())
+    about = f"{seconds:.2f} s, {source.rate} Hz, {source.channels} channels, {source.format}"
+    mean = power / samples if samples else 0.0
+    return f"{about}, peak {_decibels(peak):.1f} dBFS, RMS {_decibels(mean**0.5):.1f} dBFS"
 
 
 def _decibels(amplitude: float) -> float:

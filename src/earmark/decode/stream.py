@@ -1,0 +1,89 @@
+"""One audio file as a stream of mono blocks at one rate: all of it is heard, and little of it is held."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from earmark.decode.reading import RejectedError, Source
+
+
+class Stream:
+    """Mono float32 blocks of a file at ``rate`` Hz: an iterator, to be gone through once.
+
+    Memory is bounded by the size of a block, whatever the length of the file. source_rate (Hz), channels, format: of
+    the file. seconds: how much has been decoded so far. incomplete: after the last block, why the file holds less than
+    it should, or empty.
+
+    Raises RejectedError if the file is no audio, and while it is gone through if a sample is not finite.
+    """
+
+    def __init__(self, path: Path, rate: int) -> None:
+        self.rate = rate
+        self._source = Source(path)
+        self.source_rate, self.channels, self.format = self._source.rate, self._source.channels, self._source.format
+        self.seconds = 0.0
+        self._blocks = self._resampled()
+
+    @property
+    def incomplete(self) -> str:
+        """Why the file holds less than it should; empty if it does not, or as long as nobody knows."""
+        return self._source.incomplete
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        return self
+
+    def __next__(self) -> NDArray[np.float32]:
+        return next(self._blocks)
+
+    def close(self) -> None:
+        """Let go of the file; the last block does, too."""
+        self._blocks.close()
+        self._source.close()
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _resampled(self) -> Generator[NDArray[np.float32], None, None]:
+        resampler = _Resampler(self.source_rate, self.rate)
+        with self._source:
+            for source_rate, block in self._source.blocks():
+                if not np.isfinite(block).all():
+                    raise RejectedError("samples that are not finite")
+                self.seconds += len(block) / source_rate
+                if source_rate != resampler.source_rate:
+                    yield resampler.end()
+                    resampler = _Resampler(source_rate, self.rate)
+                yield resampler.of(mono(block))
+            yield resampler.end()
+
+
+class _Resampler:
+    """From one rate to another, block by block: bit for bit what ``soxr.resample`` makes of all blocks at once."""
+
+    def __init__(self, source_rate: int, rate: int) -> None:
+        self.source_rate = source_rate
+        self._inner = None if source_rate == rate else soxr.ResampleStream(source_rate, rate, 1)
+
+    def of(self, wave: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
+        return wave if self._inner is None else self._inner.resample_chunk(wave, last=last)
+
+    def end(self) -> NDArray[np.float32]:
+        return self.of(np.zeros(0, np.float32), last=True)
+
+
+def mono(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Average channels: (frames, channels) -> (frames,)."""
+    return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+
+
+def stream(path: Path, rate: int) -> Stream:
+    """Open a file as mono blocks at ``rate`` Hz. Raises RejectedError if it is absent, empty or not audio."""
+    return Stream(path, rate)
