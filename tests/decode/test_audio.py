@@ -61,7 +61,7 @@ def test_unusable_files_are_rejected_with_a_reason(tmp_path):
     for name, reason in {
         "gone.mp3": "no such file",
         "empty.mp3": r"empty file \(0 bytes\)",
-        "text.mp3": "not decodable|no audio frames",
+        "text.mp3": "text, no audio",
         "short.mp3": r"too short: 0\.\d+ s, at least 1 s are needed",
         "nan.wav": "samples that are not finite",
     }.items():

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.decode.reading import RejectedError, Source
+from earmark.decode.reader import RejectedError
+from earmark.decode.reading import open_source
 from earmark.decode.stream import Stream, stream
 
 __all__ = [
@@ -108,16 +109,20 @@ def _require_seconds(blocks: Stream, least: float) -> None:
 
 def describe(path: Path) -> str:
     """Describe a file in one line: seconds, rate, channels, format, levels. Raises RejectedError as ``decode``."""
+    source = open_source(path)
     seconds, peak, power, samples = 0.0, 0.0, 0.0, 0
-    with Source(path) as source:
+    try:
         for rate, block in source.blocks():
             seconds += len(block) / rate
             samples += block.size
             peak = max(peak, float(np.abs(block).max(initial=0)))
             power += float(np.square(block, dtype=np.float64).sum())
+    finally:
+        source.close()
     about = f"{seconds:.2f} s, {source.rate} Hz, {source.channels} channels, {source.format}"
     mean = power / samples if samples else 0.0
-    return f"{about}, peak {_decibels(peak):.1f} dBFS, RMS {_decibels(mean**0.5):.1f} dBFS"
+    lacking = f"; {source.incomplete}" if source.incomplete else ""
+    return f"{about}, peak {_decibels(peak):.1f} dBFS, RMS {_decibels(mean**0.5):.1f} dBFS{lacking}"
 
 
 def _decibels(amplitude: float) -> float:

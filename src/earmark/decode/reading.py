@@ -2,84 +2,71 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, Protocol
 
-import numpy as np
-import soundfile
-from numpy.typing import NDArray
+from earmark.decode import containers, foreign
+from earmark.decode.bytes_of_file import FileBytes
+from earmark.decode.mpeg import tags
+from earmark.decode.mpeg.source import MpegSource
+from earmark.decode.ogg import OggSource
+from earmark.decode.reader import Block, RejectedError
+from earmark.decode.sound import SoundSource
 
-BLOCK = 1 << 18  # samples of all channels together: what is read at a time
-
-Block = tuple[int, NDArray[np.float32]]  # Hz, (frames, channels)
-
-
-class RejectedError(Exception):
-    """A clip that cannot be used; the text is the reason that stands in the reject list."""
+_BEHIND_TAGS = (b"fLaC", b"RIFF", b"FORM")
 
 
-class Reader(soundfile.SoundFile):  # type: ignore[misc]  # soundfile declares no types
-    """A sound file that is read from its beginning to its end.
+class Source(Protocol):
+    """One audio file as it is decoded.
 
-    It never seeks, which soundfile does after every read: in an MP3 that spoils the samples that follow, after a short
-    read of a damaged file it repeats some, and a FLAC from a pipe, whose length nobody knows, cannot do it.
+    rate (Hz), channels, format: of its beginning. seconds: how much is there, as far as its bytes show before they are
+    decoded. incomplete: after the last block, what is lacking, or empty.
     """
 
-    def seekable(self) -> bool:
-        """Return False, whatever the file can do."""
-        return False
+    rate: int
+    channels: int
+    format: str
+    seconds: float
 
-    def blocks_until_the_end(self) -> Iterator[NDArray[np.float32]]:
-        """Yield all samples, (frames, channels), as many as come: a header may announce more."""
-        frames = max(1, BLOCK // self.channels)
-        while len(block := self.read(frames, dtype="float32", always_2d=True)):
-            yield block
+    @property
+    def incomplete(self) -> str: ...
+
+    def blocks(self) -> Iterator[Block]: ...
+
+    def close(self) -> None: ...
 
 
-class Source:
-    """One audio file as it is decoded: its samples at its own rate.
+def open_source(path: Path) -> Source:
+    """Open an audio file. Raises RejectedError if it is absent, empty or not audio."""
+    if not path.is_file():
+        raise RejectedError("no such file")
+    if path.stat().st_size == 0:
+        raise RejectedError("empty file (0 bytes)")
+    file = path.open("rb")
+    try:
+        return _opened(path, file)
+    except BaseException:
+        file.close()
+        raise
 
-    rate (Hz), channels, format: of its beginning. incomplete: after the last block, what is lacking, or empty.
 
-    Raises RejectedError if the file is absent, empty or not audio.
-    """
-
-    incomplete: str = ""
-
-    def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise RejectedError("no such file")
-        if path.stat().st_size == 0:
-            raise RejectedError("empty file (0 bytes)")
-        # By its number: libsndfile would look for a resource fork beside a file that it knows by name.
-        number = os.open(path, os.O_RDONLY)
-        try:
-            self._file = Reader(number, closefd=False)
-        except soundfile.LibsndfileError as error:
-            os.close(number)
-            raise RejectedError(f"not decodable: {error.error_string}") from None
-        self._number = number
-        self.rate, self.channels, self.format = int(self._file.samplerate), self._file.channels, self._file.format
-
-    def blocks(self) -> Iterator[Block]:
-        """Yield the rate in Hz, and samples (frames, channels) in [-1, 1]."""
-        try:
-            for block in self._file.blocks_until_the_end():
-                yield self.rate, block
-        except soundfile.LibsndfileError as error:
-            raise RejectedError(f"not decodable: {error.error_string}") from None
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
-        if self._number >= 0:
-            os.close(self._number)
-            self._number = -1
-
-    def __enter__(self) -> Source:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.close()
+def _opened(path: Path, file: BinaryIO) -> Source:
+    data = FileBytes(file)
+    if reason := foreign.kind(data):
+        raise RejectedError(reason)
+    if data.at(0, 4) == b"OggS":
+        return OggSource(path, file)
+    told = containers.told(data)
+    if told is not None and not told.mpeg:
+        return SoundSource(path, file)
+    try:
+        return MpegSource(path, file, told.data[0] if told is not None and told.data is not None else 0)
+    except RejectedError:
+        behind = data.at(tags.length(data, 0), 4)
+        if behind[:1] == b"\xff" or (behind not in _BEHIND_TAGS and data.at(0, 3) == b"ID3"):
+            raise  # libsndfile would take it for MPEG, too
+    try:
+        return SoundSource(path, file)
+    except RejectedError:
+        raise RejectedError("no MPEG frame found, and no other kind of audio that is known") from None

@@ -9,7 +9,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from earmark.decode.reading import RejectedError, Source
+from earmark.decode.reader import RejectedError
+from earmark.decode.reading import open_source
 
 
 class Stream:
@@ -24,7 +25,7 @@ class Stream:
 
     def __init__(self, path: Path, rate: int) -> None:
         self.rate = rate
-        self._source = Source(path)
+        self._source = open_source(path)
         self.source_rate, self.channels, self.format = self._source.rate, self._source.channels, self._source.format
         self.seconds = 0.0
         self._blocks = self._resampled()
@@ -53,7 +54,7 @@ class Stream:
 
     def _resampled(self) -> Generator[NDArray[np.float32], None, None]:
         resampler = _Resampler(self.source_rate, self.rate)
-        with self._source:
+        try:
             for source_rate, block in self._source.blocks():
                 if not np.isfinite(block).all():
                     raise RejectedError("samples that are not finite")
@@ -63,6 +64,8 @@ class Stream:
                     resampler = _Resampler(source_rate, self.rate)
                 yield resampler.of(mono(block))
             yield resampler.end()
+        finally:
+            self._source.close()
 
 
 class _Resampler:

@@ -1,0 +1,151 @@
+"""What the headers of WAV, RF64, AIFF, AU, CAF and FLAC say, so that it can be compared with what the file holds."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from earmark.decode.bytes_of_file import FileBytes
+
+_PLACEHOLDERS = (1 << 31, 1 << 32)  # what programs write as a size that they do not know yet, or almost
+_NEAR = 4096
+_BEHIND = (b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"cue ", b"smpl", b"PEAK", b"APPL", b"MARK", b"COMT")
+_EXTENSIBLE, _MP3 = 0xFFFE, 0x55
+_LINEAR = (1, 3, 6, 7, _EXTENSIBLE)  # WAV formats with as many bytes for every sample: PCM, float, A-law, mu-law
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a header says. None, or 0, stands for what it leaves open.
+
+    rate: Hz. samples: of each channel. size: bytes of the samples. data: where they stand in the file: to its end,
+    unless something else stands behind them. doubt: a contradiction within the header. mpeg: the samples are MPEG
+    audio. big: big endian.
+    """
+
+    rate: float = 0
+    channels: int = 0
+    samples: int | None = None
+    size: int | None = None
+    data: tuple[int, int] | None = None
+    doubt: str = ""
+    mpeg: bool = False
+    big: bool = False
+
+
+def told(data: FileBytes) -> Told | None:
+    """Return what the header of a file says; None if it is of another kind, or too short."""
+    start = data.at(0, 12)
+    try:
+        if start[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and start[8:] == b"WAVE":
+            return _wav(data, big=start[:4] == b"RIFX")
+        if start[:4] == b"FORM" and start[8:] in (b"AIFF", b"AIFC"):
+            return _aiff(data)
+        if start[:4] in (b".snd", b"dns."):
+            return _au(data, big=start[:4] == b".snd")
+        if start[:4] == b"caff":
+            return _caf(data)
+        if start[:4] == b"fLaC":
+            return _flac(data)
+    except struct.error:
+        return None
+    return None
+
+
+def _chunks(data: FileBytes, place: int, order: str) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the name of each chunk, where its content begins, and how large it says to be."""
+    while len(head := data.at(place, 8)) == 8:
+        name, size = struct.unpack(f"{order}4sI", head)
+        yield name, place + 8, size
+        place += 8 + size + size % 2
+
+
+def _known(size: int, rest: int) -> int | None:
+    """Return a size, or None if it is one that stands for an unknown one."""
+    placeholder = any(abs(size - one) < _NEAR for one in _PLACEHOLDERS)
+    return None if size == 0 or (size > rest and placeholder) else size
+
+
+def _extent(data: FileBytes, place: int, size: int | None, order: str) -> tuple[int, int]:
+    """Return where samples that begin at ``place`` end: where chunks follow, or else at the end of the file.
+
+    A WAV of more than 4 GB says its size modulo 2^32, and what seems to follow are samples.
+    """
+    if size is None or place + size >= data.size:
+        return place, data.size
+    stop = place + size
+    if not data.at(stop, 1 << 16).strip(b"\0") and data.size - stop <= 1 << 16:
+        return place, stop
+    for name, begin, length in _chunks(data, stop + size % 2, order):
+        is_name = name.isascii() and name.decode().isprintable()
+        if not is_name or (begin + length > data.size + 1 and name not in _BEHIND):
+            return place, data.size
+    return place, stop
+
+
+def _wav(data: FileBytes, big: bool) -> Told:
+    order = ">" if big else "<"
+    form, wide = None, None
+    for name, place, size in _chunks(data, 12, order):
+        if name == b"ds64":
+            wide = struct.unpack("<QQQ", data.at(place, 24))[1]
+        if name == b"fmt ":
+            form = struct.unpack(f"{order}HHIIHH", data.at(place, 16))
+        if name == b"data" and form is not None:
+            kind, channels, rate, per_second, align, _ = form
+            known = wide if wide and size == 0xFFFFFFFF else _known(size, data.size - place)
+            linear = kind in _LINEAR and align > 0
+            doubt = ""
+            if linear and per_second and per_second != rate * align:
+                doubt = f"its header says {rate} Hz, and by its bytes a second {per_second / align:g} Hz"
+            samples = known // align if linear and known is not None else None
+            where = _extent(data, place, known, order)
+            return Told(rate, channels, samples, known, where, doubt, kind == _MP3, big)
+    return Told() if form is None else Told(form[2], form[1])
+
+
+def _aiff(data: FileBytes) -> Told:
+    rate, channels, samples, where, size, big = 0.0, 0, None, None, None, True
+    for name, place, length in _chunks(data, 12, ">"):
+        if name == b"COMM":
+            content = data.at(place, 22)
+            channels, samples, _, exponent, mantissa = struct.unpack(">hIhHQ", content[:18])
+            rate = mantissa * 2.0 ** ((exponent & 0x7FFF) - 16383 - 63) if exponent & 0x7FFF != 0x7FFF else 0.0
+            big = content[18:22] not in (b"sowt", b"SOWT")
+        if name == b"SSND":
+            begin = place + 8 + struct.unpack(">I", data.at(place, 4))[0]
+            known = _known(length, data.size - place)
+            size = None if known is None else known - 8
+            where = _extent(data, begin, size, ">")
+    return Told(rate, channels, samples, size, where, big=big)
+
+
+def _au(data: FileBytes, big: bool) -> Told:
+    place, size, _, rate, channels = struct.unpack(">IIIII" if big else "<IIIII", data.at(4, 20))
+    known = None if size == 0xFFFFFFFF else size
+    return Told(rate, channels, None, known, (place, data.size), big=big)
+
+
+def _caf(data: FileBytes) -> Told:
+    place, found = 8, Told()
+    while len(head := data.at(place, 12)) == 12:
+        name, size = struct.unpack(">4sq", head)
+        if name == b"desc":
+            rate, form, flags, _, _, channels, _ = struct.unpack(">d4sIIIII", data.at(place + 12, 32))
+            found = Told(rate, channels, big=form == b"lpcm" and not flags & 2)
+        if name == b"data":
+            known = None if size < 0 else size - 4
+            begin = place + 16
+            stop = data.size if known is None else min(data.size, begin + known)
+            return Told(found.rate, found.channels, None, known, (begin, stop), big=found.big)
+        if size < 0:
+            break
+        place += 12 + size
+    return found
+
+
+def _flac(data: FileBytes) -> Told:
+    """The first block, STREAMINFO: 20 bits of rate, 3 of channels, 5 of bits, 36 of samples."""
+    packed = int.from_bytes(data.at(18, 8), "big")
+    return Told(packed >> 44, (packed >> 41 & 7) + 1, (packed & (1 << 36) - 1) or None)

@@ -1,0 +1,116 @@
+"""An MPEG file as it is decoded: by libsndfile alone if it is sound, or else frame by frame."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import soundfile
+
+from earmark.decode.mpeg import headers
+from earmark.decode.bytes_of_file import FileBytes
+from earmark.decode.mpeg.mended import Part, decoded, parts
+from earmark.decode.mpeg.walk import walk
+from earmark.decode.reader import Block, Reader, RejectedError
+
+
+class MpegSource:
+    """The samples of an MPEG file, as ``reading.Source`` describes it.
+
+    start: where in the file it begins, if something else stands around it.
+    Raises RejectedError if no frame is found.
+    """
+
+    format = "MP3"
+
+    def __init__(self, path: Path, file: BinaryIO, start: int = 0) -> None:
+        self._path, self._file, self._start = path, file, start
+        self._data = FileBytes(file)
+        self._frames = walk(self._data, start)
+        self._parts = parts(self._data, self._frames)
+        if not self._parts:
+            raise RejectedError("no MPEG frame found")
+        self.rate, self.channels = self._parts[0].rate, self._parts[0].channels
+        self.seconds = sum(part.samples / part.rate for part in self._parts)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the rate in Hz, and samples (samples, channels) in [-1, 1]."""
+        for part in self._parts:
+            done = 0
+            if self._sound():
+                for rate, block in self._by_libsndfile(part):
+                    done += len(block)
+                    yield rate, block
+            if done < part.samples:
+                for block in decoded(self._data, self._frames, part, done):
+                    yield part.rate, block
+
+    def _sound(self) -> bool:
+        """Whether nothing is damaged, and what the file says of itself is so."""
+        said = self._parts[0].said
+        agrees = said is None or (not said.vbri and said.frames == self._parts[0].stop - self._parts[0].first)
+        return len(self._parts) == 1 and agrees and not (self._frames.mended or self._frames.lost or self._start)
+
+    def _by_libsndfile(self, part: Part) -> Iterator[Block]:
+        """Yield the samples as libsndfile finds them, or nothing if it would stop before their end."""
+        number = os.open(self._path, os.O_RDONLY)
+        try:
+            with Reader(number, closefd=False) as file:
+                if (file.samplerate, file.channels) == (part.rate, part.channels) and file.frames >= part.samples:
+                    for block in file.blocks_until_the_end():
+                        yield part.rate, block
+        except soundfile.LibsndfileError:
+            pass  # where it stopped the other way goes on
+        finally:
+            os.close(number)
+
+    @property
+    def incomplete(self) -> str:
+        """What is lacking: known after the last block."""
+        return "; ".join(reason for reason in (self._lost(), self._ends_early()) if reason)
+
+    def _lost(self) -> str:
+        lost = sorted(self._frames.lost)
+        if not lost:
+            return ""
+        frame, _ = lost[0]
+        seconds = sum(self._seconds(number, number + count) for number, count in lost)
+        return f"{seconds:.2f} s are damaged and silent, the first at {self._seconds(0, frame):.1f} s"
+
+    def _seconds(self, first: int, stop: int) -> float:
+        """Return how long some frames take."""
+        overlaps = ((part, min(stop, part.stop) - max(first, part.first)) for part in self._parts)
+        return sum(max(0, count) * headers.samples(part.head) / part.rate for part, count in overlaps)
+
+    def _ends_early(self) -> str:
+        announced, complete = 0.0, False
+        for part in self._parts:
+            found, said = part.stop - part.first, part.said
+            wanted = found
+            if said is not None and said.frames >= found and not self._has_all_bytes(part):
+                wanted = said.frames
+            complete = said is not None and said.frames > 0 and wanted <= found
+            announced += part.samples / part.rate + (wanted - found) * headers.samples(part.head) / part.rate
+        end = f"ends at {self.seconds:.1f} s"
+        if announced > self.seconds:
+            return f"{end} of {announced:.1f} s: the file is cut off"
+        if complete or not self._frames.left:
+            return ""
+        if self._frames.cut:
+            return f"{end}, within a frame: the file is cut off"
+        usual = self._frames.size[-1]
+        return (
+            f"{end}, and {self._frames.left} bytes follow that are no MPEG audio" if self._frames.left > usual else ""
+        )
+
+    def _has_all_bytes(self, part: Part) -> bool:
+        """Whether the file holds as many bytes of a track as its first frame says, and so its frames, too."""
+        assert part.said is not None
+        sizes = self._frames.size[part.first - 1 : part.stop]
+        return part.said.size > 0 and part.said.size - int(sizes.sum()) < int(sizes[-1])
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()

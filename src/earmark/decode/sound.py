@@ -1,0 +1,122 @@
+"""Every kind of file but MPEG as it is decoded: by libsndfile, and what it announces is compared with what comes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import soundfile
+
+from earmark.decode import containers, flac
+from earmark.decode.bytes_of_file import FileBytes, Spliced
+from earmark.decode.reader import Block, Reader, RejectedError
+
+RATES = (1_000, 768_000)  # Hz
+CHANNELS = 64
+UNKNOWN = 1 << 62  # samples: what libsndfile says of a file that does not tell, or more
+_BYTES = {
+    "PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1,
+}  # fmt: skip
+
+
+def require_limits(rate: float, channels: int) -> None:
+    """Raise RejectedError for a rate or a number of channels that no music has."""
+    low, high = RATES
+    if not low <= rate <= high:
+        raise RejectedError(f"a sampling rate of {rate:g} Hz, it must be {low} to {high} Hz: its header is damaged")
+    if not 1 <= channels <= CHANNELS:
+        raise RejectedError(f"{channels} channels, there may be 1 to {CHANNELS}: its header is damaged")
+
+
+class SoundSource:
+    """The samples of a file that libsndfile reads, as ``reading.Source`` describes it.
+
+    Raises RejectedError if libsndfile cannot read it, or if its header says what no music has.
+    """
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._file, self._data = file, FileBytes(file)
+        self._told = containers.told(self._data) or containers.Told()
+        if self._told.rate or self._told.channels:
+            require_limits(self._told.rate, self._told.channels)
+        # By its number: libsndfile would look for a resource fork beside a file that it knows by name.
+        self._number = os.open(path, os.O_RDONLY)
+        try:
+            self._reader = self._opened()
+        except BaseException:
+            os.close(self._number)
+            raise
+        self.rate, self.channels, self.format = int(self._reader.samplerate), self._reader.channels, self._format
+        self._samples, self._ended = 0, False
+
+    def _opened(self) -> Reader:
+        try:
+            reader = Reader(self._number, closefd=False)
+        except soundfile.LibsndfileError as error:
+            raise RejectedError(f"not decodable: {error.error_string}") from None
+        require_limits(reader.samplerate, reader.channels)
+        self._format = reader.format
+        known = 0 < reader.frames < UNKNOWN
+        self._held = self._wanted = reader.frames if known else 0
+        if reader.format == "FLAC":
+            return self._whole_flac(reader)
+        size = _BYTES.get(reader.subtype, 0) * reader.channels
+        if size and self._told.data is not None:
+            self._held = (self._told.data[1] - self._told.data[0]) // size
+        announced = 0 if self._told.size is None or not size else self._told.size // size
+        self._wanted = max(self._held, announced, self._told.samples or 0)
+        return self._raw(reader) if known and self._held > reader.frames else reader
+
+    def _raw(self, reader: Reader) -> Reader:
+        """Return the samples of which the header announces too few, by their place in the file."""
+        assert self._told.data is not None
+        how = {
+            "samplerate": reader.samplerate, "channels": reader.channels, "subtype": reader.subtype,
+            "endian": "BIG" if self._told.big else "LITTLE", "format": "RAW",
+        }  # fmt: skip
+        reader.close()
+        return Reader(Spliced(self._data, [self._told.data]), **how)
+
+    def _whole_flac(self, reader: Reader) -> Reader:
+        """Return a FLAC file to its end, whatever its header says of its length."""
+        held, announced = flac.samples(self._data) or 0, self._told.samples or 0
+        self._held, self._wanted = held or announced, max(held, announced)
+        if not announced or held <= announced:
+            return reader
+        reader.close()
+        head = flac.unknown_length(self._data.at(0, 26))
+        return Reader(Spliced(self._data, [head, (len(head), self._data.size)]))
+
+    @property
+    def seconds(self) -> float:
+        """How much is there, as far as the bytes show; 0 if they do not."""
+        return self._held / self.rate
+
+    @property
+    def incomplete(self) -> str:
+        """What is lacking: all of it is known after the last block, and most of it before."""
+        held = self._samples if self._ended else self._held
+        if held < self._wanted:
+            return f"ends at {held / self.rate:.1f} s of {self._wanted / self.rate:.1f} s: it is damaged or cut off"
+        return self._told.doubt
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the rate in Hz, and samples (samples, channels) in [-1, 1]."""
+        try:
+            for block in self._reader.blocks_until_the_end():
+                self._samples += len(block)
+                yield self.rate, block
+        except soundfile.LibsndfileError as error:
+            if not self._samples:
+                raise RejectedError(f"not decodable: {error.error_string}") from None
+        self._ended = True
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._reader.close()
+        self._file.close()
+        if self._number >= 0:
+            os.close(self._number)
+            self._number = -1
