@@ -5,6 +5,7 @@ A page says at which sample it ends, and carries a checksum and a number, so tha
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -190,16 +191,16 @@ class OggSource:
             )
         return lacking if number else max(0, lacking)
 
-    @property
-    def incomplete(self) -> str:
-        """What is lacking: known after the last block."""
+    def incomplete(self, until: float = math.inf) -> str:
+        """Return what is lacking in the first ``until`` seconds; of damaged pages after they were passed."""
         reasons = []
-        if self._lost:
-            seconds = sum(length for _, length in self._lost)
-            reasons.append(f"{seconds:.2f} s are damaged and silent, the first at {self._lost[0][0]:.1f} s")
-        if self._sound is not None and self._sound.incomplete:
-            reasons.append(self._sound.incomplete)
-        if not all(link.ended for link in self._links):
+        lost = [(place, length) for place, length in self._lost if place < until]
+        if lost:
+            seconds = sum(length for _, length in lost)
+            reasons.append(f"{seconds:.2f} s are damaged and silent, the first at {lost[0][0]:.1f} s")
+        if self._sound is not None and (reason := self._sound.incomplete(until)):
+            reasons.append(reason)
+        if until >= self.seconds and not all(link.ended for link in self._links):
             reasons.append(f"ends at {self.seconds:.1f} s without its last page: the file is cut off")
         return "; ".join(reasons)
 

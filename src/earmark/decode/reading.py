@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -18,23 +19,27 @@ _BEHIND_TAGS = (b"fLaC", b"RIFF", b"FORM")
 
 
 class Source(Protocol):
-    """One audio file as it is decoded.
-
-    rate (Hz), channels, format: of its beginning. seconds: how much is there, as far as its bytes show before they are
-    decoded. incomplete: after the last block, what is lacking, or empty.
-    """
+    """One audio file as it is decoded. rate (Hz), channels, format: of its beginning."""
 
     rate: int
     channels: int
     format: str
-    seconds: float
 
     @property
-    def incomplete(self) -> str: ...
+    def seconds(self) -> float:
+        """How much is there as far as the bytes show before they are decoded; 0 if they do not."""
 
-    def blocks(self) -> Iterator[Block]: ...
+    def incomplete(self, until: float = math.inf) -> str:
+        """Return what is lacking in the first ``until`` seconds, empty if nothing is.
 
-    def close(self) -> None: ...
+        The last block may bring more to light than the bytes did.
+        """
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the rate in Hz, and samples (samples, channels) in [-1, 1], a bounded number at a time."""
+
+    def close(self) -> None:
+        """Let go of the file."""
 
 
 def open_source(path: Path) -> Source:

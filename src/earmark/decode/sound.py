@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,11 +95,10 @@ class SoundSource:
         """How much is there, as far as the bytes show; 0 if they do not."""
         return self._held / self.rate
 
-    @property
-    def incomplete(self) -> str:
-        """What is lacking: all of it is known after the last block, and most of it before."""
+    def incomplete(self, until: float = math.inf) -> str:
+        """Return what is lacking in the first ``until`` seconds."""
         held = self._samples if self._ended else self._held
-        if held < self._wanted:
+        if held < self._wanted and until >= held / self.rate:
             return f"ends at {held / self.rate:.1f} s of {self._wanted / self.rate:.1f} s: it is damaged or cut off"
         return self._told.doubt
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -17,8 +19,7 @@ class Stream:
     """Mono float32 blocks of a file at ``rate`` Hz: an iterator, to be gone through once.
 
     Memory is bounded by the size of a block, whatever the length of the file. source_rate (Hz), channels, format: of
-    the file. seconds: how much has been decoded so far. incomplete: after the last block, why the file holds less than
-    it should, or empty.
+    the file. ended: whether all of it has been gone through.
 
     Raises RejectedError if the file is no audio, and while it is gone through if a sample is not finite.
     """
@@ -27,13 +28,24 @@ class Stream:
         self.rate = rate
         self._source = open_source(path)
         self.source_rate, self.channels, self.format = self._source.rate, self._source.channels, self._source.format
-        self.seconds = 0.0
+        self.ended = False
+        self._samples: Counter[int] = Counter()  # by the rate in Hz
         self._blocks = self._resampled()
 
     @property
+    def seconds(self) -> float:
+        """How much has been decoded so far."""
+        return sum(samples / rate for rate, samples in self._samples.items())
+
+    @property
     def incomplete(self) -> str:
-        """Why the file holds less than it should; empty if it does not, or as long as nobody knows."""
-        return self._source.incomplete
+        """What is lacking in what has been gone through so far, its end included if it was reached; or empty."""
+        return self._source.incomplete(math.inf if self.ended else self.seconds)
+
+    @property
+    def expected(self) -> float:
+        """Seconds of the file as far as its bytes show before they are decoded; 0 if they do not."""
+        return self._source.seconds
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         return self
@@ -58,11 +70,12 @@ class Stream:
             for source_rate, block in self._source.blocks():
                 if not np.isfinite(block).all():
                     raise RejectedError("samples that are not finite")
-                self.seconds += len(block) / source_rate
+                self._samples[source_rate] += len(block)
                 if source_rate != resampler.source_rate:
                     yield resampler.end()
                     resampler = _Resampler(source_rate, self.rate)
                 yield resampler.of(mono(block))
+            self.ended = True
             yield resampler.end()
         finally:
             self._source.close()

@@ -8,6 +8,7 @@ not heard, and the samples are the same as in one go.
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,8 +16,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from earmark.decode.mpeg import headers, tags
 from earmark.decode.bytes_of_file import FileBytes
+from earmark.decode.mpeg import headers, tags
 from earmark.decode.mpeg.walk import SILENT, Frames
 from earmark.decode.reader import Reader
 
@@ -55,7 +56,7 @@ def parts(data: FileBytes, frames: Frames) -> list[Part]:
         return []
     form = frames.head & headers.KIND | (frames.head & headers.MODE == headers.MONO)
     edges = sorted({0, *frames.starts, *(np.flatnonzero(np.diff(form)) + 1).tolist(), len(frames)})
-    found = [_part(data, frames, first, stop) for first, stop in zip(edges, edges[1:], strict=False)]
+    found = [_part(data, frames, first, stop) for first, stop in itertools.pairwise(edges)]
     return [part for part in found if part.stop > part.first or part.said is not None]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import BinaryIO
 
 import soundfile
 
-from earmark.decode.mpeg import headers
 from earmark.decode.bytes_of_file import FileBytes
+from earmark.decode.mpeg import headers
 from earmark.decode.mpeg.mended import Part, decoded, parts
 from earmark.decode.mpeg.walk import walk
 from earmark.decode.reader import Block, Reader, RejectedError
@@ -66,18 +67,18 @@ class MpegSource:
         finally:
             os.close(number)
 
-    @property
-    def incomplete(self) -> str:
-        """What is lacking: known after the last block."""
-        return "; ".join(reason for reason in (self._lost(), self._ends_early()) if reason)
+    def incomplete(self, until: float = math.inf) -> str:
+        """Return what is lacking in the first ``until`` seconds."""
+        reasons = (self._lost(until), self._ends_early() if until >= self.seconds else "")
+        return "; ".join(reason for reason in reasons if reason)
 
-    def _lost(self) -> str:
-        lost = sorted(self._frames.lost)
+    def _lost(self, until: float) -> str:
+        places = [(self._seconds(0, number), number, count) for number, count in sorted(self._frames.lost)]
+        lost = [(place, number, count) for place, number, count in places if place < until]
         if not lost:
             return ""
-        frame, _ = lost[0]
-        seconds = sum(self._seconds(number, number + count) for number, count in lost)
-        return f"{seconds:.2f} s are damaged and silent, the first at {self._seconds(0, frame):.1f} s"
+        seconds = sum(self._seconds(number, number + count) for _, number, count in lost)
+        return f"{seconds:.2f} s are damaged and silent, the first at {lost[0][0]:.1f} s"
 
     def _seconds(self, first: int, stop: int) -> float:
         """Return how long some frames take."""

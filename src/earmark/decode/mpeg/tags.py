@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from earmark.decode.mpeg import headers
 from earmark.decode.bytes_of_file import FileBytes
+from earmark.decode.mpeg import headers
 
 DECODER_DELAY = 529  # samples that every decoder of layer III adds to those of the encoder
 _ID3V1, _APE_FOOTER = 128, 32

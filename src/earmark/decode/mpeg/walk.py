@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.decode.mpeg import headers, tags
 from earmark.decode.bytes_of_file import CHUNK, FileBytes
+from earmark.decode.mpeg import headers, tags
 
 SILENT = -1  # the place of a frame that is lost
 _CONFIRMED = {True: 2, False: 4}  # frames in a row by which a place is known, by whether they are of the stream's kind
@@ -25,8 +26,8 @@ class Frames:
     place: of each frame's header in the file, or SILENT for one that is lost. size: its bytes. head: its header as it
     should be. starts: the frames at which a track begins, behind a tag or where the kind of the frames changes.
     lost: (frame, frames) of each stretch that is lost; what stands there is silent. muted: frames whose bytes serve
-    those that follow, but that cannot be heard. mended: how many headers differ from those of the file. end: where the last frame ends. left: bytes behind it that
-    are no tag. cut: whether these begin a frame.
+    those that follow, but that cannot be heard. mended: how many headers differ from those of the file. left: bytes
+    behind the last frame that are no tag. cut: whether these begin a frame.
     """
 
     place: NDArray[np.int64]
@@ -36,7 +37,6 @@ class Frames:
     lost: list[tuple[int, int]]
     muted: set[int]
     mended: int
-    end: int
     left: int = 0
     cut: bool = False
 
@@ -93,7 +93,7 @@ class _Walk:
         return place
 
     def begin_tracks(self, piece: bytes, where: NDArray[np.int64], head: NDArray[np.int64]) -> None:
-        """Note the frames among those at ``where`` that say what follows: there another file was joined to the first."""
+        """Note the frames among those at ``where`` that say what follows: there, another file begins."""
         for name in tags.INFO:
             at = -1
             while (at := piece.find(name, at + 1)) >= 0:
@@ -138,7 +138,7 @@ class _Walk:
         return 0
 
     def search(self, place: int) -> tuple[int, int]:
-        """Return the first place from ``place`` on where frames follow each other, and their kind; or the end, and 0."""
+        """Return the next place from ``place`` on where frames follow each other, and their kind; or the end and 0."""
         possible = headers.possible()
         while place < self.end:
             raw = np.frombuffer(self.data.at(place, min(CHUNK, self.end - place)), np.uint8)
@@ -242,24 +242,19 @@ class _Walk:
         """Go through the file, from ``place`` to ``end``."""
         begins = True
         while place < self.end:
-            if length := tags.length(self.data, place):
-                if (
-                    self.confirmed(place + length)
-                    or place + length == self.end
-                    or tags.length(self.data, place + length)
-                ):
-                    place, begins = place + length, True
-                    continue
+            behind = place + tags.length(self.data, place)
+            if behind > place and (behind == self.end or tags.length(self.data, behind) or self.confirmed(behind)):
+                place, begins = behind, True
+                continue
             kind, found = self.confirmed(place), place
             if not kind:
                 last = self.last()
                 found, kind = self.search(place if last is None else last[0] + 4)
                 if not kind:
                     break
-                if not begins or not self.count:
-                    self.kind, was = kind, self.kind
-                    if kind == was or not self.count:
-                        self.bridge(place, found)
+                if not self.count or (kind == self.kind and not begins):
+                    self.kind = kind
+                    self.bridge(place, found)
             if begins or kind != self.kind:
                 self.starts.append(self.count)
             self.kind, begins = kind, False
@@ -267,23 +262,22 @@ class _Walk:
         return self.frames(place)
 
     def frames(self, place: int) -> Frames:
+        """Return what was found, ``place`` being the end of the last frame."""
         nothing = np.zeros(0, np.int64)
-        every = [np.concatenate([nothing, *one]) for one in (self.place, self.size, self.head)]
-        frames = Frames(*every, sorted({*self.starts}), self.lost, self.muted, self.mended, place, self.end - place)
+        places, sizes, heads = (np.concatenate([nothing, *one]) for one in (self.place, self.size, self.head))
+        left, head = self.end - place, self.head_at(place)
+        cut = bool(head) and head & headers.KIND == self.kind and left < headers.size(head, self.free)
+        if not self.data.at(place, min(left, 1 << 16)).strip(b"\0"):
+            left = 0
+        frames = Frames(places, sizes, heads, sorted({*self.starts}), self.lost, self.muted, self.mended, left, cut)
         self.mend_channels(frames)
-        if frames.left and self.count:
-            rest = self.data.at(place, 1 << 16)
-            head = self.head_at(place)
-            frames.cut = head & headers.KIND == self.kind and frames.left < headers.size(head, self.free)
-            if not rest.strip(b"\0"):
-                frames.left = 0
         return frames
 
     def mend_channels(self, frames: Frames) -> None:
         """Give the few frames that are mono among stereo ones, or the other way round, the mode of those before."""
         one = (frames.head & headers.MODE) == headers.MONO
         edges = [0, *(np.flatnonzero(np.diff(one)) + 1).tolist(), len(one)]
-        runs = list(zip(edges, edges[1:], strict=False))
+        runs = list(itertools.pairwise(edges))
         for number, (start, stop) in enumerate(runs):
             if stop - start < _BRIEF and len(runs) > 1:
                 near = runs[number - 1][0] if number else runs[1][0]
