@@ -91,6 +91,8 @@ class WaveformConfig(Section):
     the middle; ``segments`` cuts all of it into segments, which share its tags and song. Scores are averaged over them.
     segments: the number of segments of a longer file, evenly spaced; without it, they follow one another.
     min_seconds: shorter files are rejected. max_rejected: the stage fails if a larger share of the files is rejected.
+    incomplete: what becomes of a file that is damaged or cut off: ``warn`` takes what is there, silence in the place of
+    what is lost within it, and counts and lists the file; ``reject`` rejects it.
     """
 
     samples: Positive
@@ -99,6 +101,7 @@ class WaveformConfig(Section):
     dtype: Literal["int16", "float32"] = "int16"
     min_seconds: float = Field(default=1.0, ge=0)
     max_rejected: float = Field(default=0.02, ge=0, le=1)
+    incomplete: Literal["warn", "reject"] = "warn"
 
     @model_validator(mode="after")
     def _number_goes_with_the_policy(self) -> WaveformConfig:

@@ -37,7 +37,7 @@ def test_what_would_stop_the_pipeline_is_said_with_exit_code_1(tmp_path, make_co
     write_mp3(files[3], tone(0.3, 440))
     assert main(["corpus", "check", "--params", str(place.params)]) == 1
     shown = capsys.readouterr().out
-    for reason in ("empty file (0 bytes) (1)", "not decodable", "no such file (1)", "1 below 1 s"):
+    for reason in ("empty file (0 bytes) (1)", "text, no audio (1)", "no such file (1)", "1 below 1 s"):
         assert reason in shown
     assert "stops the pipeline: waveforms.16000.max_rejected=0.02 of 12 clips, got 4 rejected" in shown
 

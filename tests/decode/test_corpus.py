@@ -39,7 +39,7 @@ def decoded_by(monkeypatch, **versions):
 
 def test_every_clip_is_in_the_shard_of_its_folder(make_corpus, tmp_path):
     counts = run(make_corpus(), tmp_path / "out")
-    found = {"segments": 12, "padded": 0, "silent": 0, "clipped": 0}
+    found = {"segments": 12, "padded": 0, "silent": 0, "clipped": 0, "incomplete": 0}
     assert counts == {"clips": 12, "rejected": 0, "rejected_as_known": 0, **found, "computed": 12}
     assert clip_ids(place(tmp_path / "out", "0")) == ["10", "11", "18", "19"]
     with open_shard(place(tmp_path / "out", "c")) as file:
@@ -192,7 +192,11 @@ def test_shards_that_an_earlier_version_kept_beside_the_index_are_removed(make_c
     for name in ("0.h5", ".1.h5.machine-7.tmp"):
         (tmp_path / "out" / name).write_bytes(b"music")
     run(make_corpus(), tmp_path / "out")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["index.json", "rejected.csv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "incomplete.csv",
+        "index.json",
+        "rejected.csv",
+    ]
 
 
 def test_a_damaged_shard_of_the_store_is_decoded_again(make_corpus, tmp_path):

@@ -9,30 +9,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-import soundfile
-
 from earmark.config import Config, LabelsConfig, SplitPolicy
 from earmark.corpus import labels, registry
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable, described
 from earmark.corpus.read import read, verify
 from earmark.corpus.splits import deal
-from earmark.decode.audio import RejectedError, decode_whole
+from earmark.decode.audio import RejectedError, stream
 from earmark.decode.corpus import workers
 from earmark.errors import EarmarkError
 from earmark.progress import bar
 
-UNKNOWN = 1 << 62  # frames: what libsndfile says of a stream whose header does not tell (FLAC from a pipe)
+_ANY_RATE = 8_000  # Hz, at which a file is decoded of which only the length is wanted
+_SHOWN = 5  # files that are incomplete
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file's header says. reason: why the file would be rejected, empty if it would not be."""
+    """What a file holds. reason: why it would be rejected, empty if it would not be; incomplete: what it lacks."""
 
     seconds: float = 0.0
     rate: int = 0
     channels: int = 0
     format: str = ""
     reason: str = ""
+    incomplete: str = ""
 
 
 @dataclass
@@ -85,9 +85,16 @@ def check(config: Config, require: Callable[[Config], None]) -> Check:
         found.add(what, _counts(values))
     reasons = Counter(h.reason for h in headers if h.reason)
     found.add("rejects", _counts(reasons) if reasons else "none")
+    incomplete = [(clip.path, h.incomplete) for clip, h in zip(clips, headers, strict=True) if h.incomplete]
+    found.add("incomplete", len(incomplete) or "none")
+    for path, reason in incomplete[:_SHOWN]:
+        found.add("", f"{path}: {reason}")
     for rate, waveform in config.waveforms.items():
         short = sum(h.seconds < waveform.min_seconds for h in fine)
-        rejected = short + sum(reasons.values())
+        refused = sum(
+            h.seconds >= waveform.min_seconds and waveform.incomplete == "reject" and bool(h.incomplete) for h in fine
+        )
+        rejected = short + refused + sum(reasons.values())
         found.add(f"too short at {rate} Hz", f"{short} below {waveform.min_seconds:g} s")
         if rejected > waveform.max_rejected * len(clips):
             found.stops.append(
@@ -149,22 +156,22 @@ def _headers(clips: list[Clip], audio: Path) -> list[Header]:
 
 
 def header(path: Path) -> Header:
-    """Return the header of one file; the reasons are those of ``audio.decode`` as far as a header shows them."""
+    """Return what a file holds by its bytes, as ``audio.decode`` finds it; the reasons are the same.
+
+    No more than headers, frames and pages is read, unless they leave the length open: then the file is decoded.
+    """
     try:
-        if not path.is_file():
-            return Header(reason="no such file")
-        if path.stat().st_size == 0:
-            return Header(reason="empty file (0 bytes)")
-        info = soundfile.info(path)
-        known = 0 < info.frames < UNKNOWN
-        seconds = info.duration if known else len(decode_whole(path, info.samplerate, 0.0)) / info.samplerate
-    except soundfile.LibsndfileError as error:
-        return Header(reason=f"not decodable: {error.error_string}")
+        with stream(path, _ANY_RATE) as blocks:
+            about = (blocks.source_rate, blocks.channels, blocks.format)
+            if (seconds := blocks.expected) == 0:
+                seconds = sum(len(block) for block in blocks) / _ANY_RATE
+            if seconds == 0:
+                return Header(reason="no audio frames")
+            return Header(seconds, *about, incomplete=blocks.lacking)
     except RejectedError as error:
         return Header(reason=str(error))
     except OSError as error:
         return Header(reason=f"not readable: {error.strerror or error}")
-    return Header(seconds, info.samplerate, info.channels, info.format)
 
 
 def _counts(values: Counter[str]) -> str:

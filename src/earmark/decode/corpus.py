@@ -32,7 +32,7 @@ from earmark.storage import memory, provenance, shards
 from earmark.storage.makers import stale, stale_reason
 
 MENTIONED = 10  # rejects
-FOUND = ("segments", "padded", "silent", "clipped")
+FOUND = ("segments", "padded", "silent", "clipped", "incomplete")
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -53,10 +53,11 @@ def decode_configured(params: Path, rate: int, manifest: Path, out: Path, metric
 def decode_corpus(
     clips: Iterable[Clip], audio: Path, rate: int, config: WaveformConfig, out: Path, expected: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Decode every manifest shard into the store; write ``out``/index.json and ``out``/rejected.csv; return the counts.
+    """Decode every manifest shard into the store, write the index and what is amiss into ``out``; return the counts.
 
-    A shard that the index or the store has for these files, settings and code is not decoded, unless ``stale`` asks for
-    it. expected: paths of files that are known to be broken; every other reject is a warning.
+    What is amiss is listed in ``rejected.csv`` and ``incomplete.csv``: clips and reasons. A shard that the index or the
+    store has for these files, settings and code is not decoded, unless ``stale`` asks for it. expected: paths of files
+    that are known to be broken; every other reject is a warning.
     Raises CorpusError, naming the most frequent reasons, if more than ``max_rejected`` of the clips are rejected.
     """
     by_shard: dict[str, list[Clip]] = {}
@@ -103,12 +104,11 @@ def _counts(
     """Add up what was found; list, tell and judge what was rejected."""
     rejected = [tuple(row) for entry in entries.values() for row in entry.rejected]
     write_csv(out / "rejected.csv", ("clip_id", "path", "reason"), rejected)
+    incomplete = [tuple(row) for entry in entries.values() for row in entry.incomplete]
+    write_csv(out / "incomplete.csv", ("clip_id", "path", "reason"), incomplete)
     unexpected = [row for row in rejected if row[1] not in expected]
-    for clip_id, path, reason in unexpected[:MENTIONED]:
-        print(f"warning: decode {rate} Hz: clip {clip_id} ({path}) is rejected: {reason}", file=sys.stderr)
-    if len(unexpected) > MENTIONED:
-        rest = len(unexpected) - MENTIONED
-        print(f"warning: decode {rate} Hz: {rest} more, see {out / 'rejected.csv'}", file=sys.stderr)
+    _mention(f"decode {rate} Hz", unexpected, "is rejected", out / "rejected.csv")
+    _mention(f"decode {rate} Hz", incomplete, "is incomplete", out / "incomplete.csv")
     if len(rejected) > config.max_rejected * total:
         reasons = Counter(reason.split(":")[0] for _, _, reason in rejected).most_common(3)
         raise CorpusError(
@@ -119,6 +119,14 @@ def _counts(
     found = {key: sum(entry.found[key] for entry in entries.values()) for key in FOUND}
     known = len(rejected) - len(unexpected)
     return {"clips": total - len(rejected), "rejected": len(rejected), "rejected_as_known": known} | found
+
+
+def _mention(stage: str, clips: list[tuple[str, ...]], how: str, listed: Path) -> None:
+    """Warn of some clips by name, and say where the others are listed."""
+    for clip_id, path, reason in clips[:MENTIONED]:
+        print(f"warning: {stage}: clip {clip_id} ({path}) {how}: {reason}", file=sys.stderr)
+    if len(clips) > MENTIONED:
+        print(f"warning: {stage}: {len(clips) - MENTIONED} more, see {listed}", file=sys.stderr)
 
 
 def makers() -> Makers:
@@ -191,6 +199,7 @@ class WaveformShard:
         """Decode the shard into the store."""
         waveform_store.prepare(self.path)
         rejected: list[tuple[str, str, str]] = []
+        incomplete: list[tuple[str, str, str]] = []
         found, rows = Counter(dict.fromkeys(FOUND, 0)), 0
         capacity = None if self.config.policy == "segments" else len(self.clips)
         with shards.ShardWriter(self.path, "waveform", capacity, (self.config.samples,), self.config.dtype) as writer:
@@ -200,10 +209,14 @@ class WaveformShard:
                 else:
                     rows += len(result.waves)
                     writer.append([clip.clip_id] * len(result.waves), result.waves)
-                    here = (len(result.waves), result.padded > 0, result.silent, result.clipped)
+                    if result.incomplete:
+                        incomplete.append((clip.clip_id, clip.path, result.incomplete))
+                    here = (
+                        len(result.waves), result.padded > 0, result.silent, result.clipped, bool(result.incomplete),
+                    )  # fmt: skip
                     found.update({key: int(more) for key, more in zip(FOUND, here, strict=True)})
                 done(1)
-            entry = Entry(self.fingerprint, rows, dict(found), rejected, makers())
+            entry = Entry(self.fingerprint, rows, dict(found), rejected, makers(), incomplete)
             writer.attributes = asdict(entry) | {
                 "code": provenance.digest("decode"), "config": self.config.stored(self.rate),
             }  # fmt: skip
@@ -213,7 +226,8 @@ class WaveformShard:
         """Return the waves of a file as they are stored, or why there are none."""
         c = self.config
         try:
-            decoded = decode(self.audio / clip.path, self.rate, c.samples, c.min_seconds, c.policy, c.segments)
+            path = self.audio / clip.path
+            decoded = decode(path, self.rate, c.samples, c.min_seconds, c.policy, c.segments, c.incomplete)
         except RejectedError as error:
             return error
         return replace(decoded, waves=to_stored(decoded.waves, c.dtype))
@@ -223,7 +237,7 @@ def recall(store: Path, fingerprint: str) -> Entry | None:
     """Return what the shard of a fingerprint says of itself; None if it is absent from the store or damaged."""
     try:
         with shards.open_shard(waveform_store.place(store, fingerprint)) as file:
-            told = {key: shards.attribute(file, key) for key in ("rows", "found", "rejected", "makers")}
+            told = {key: shards.attribute(file, key) for key in ("rows", "found", "rejected", "makers", "incomplete")}
             return Entry(fingerprint, **told) if file.attrs["fingerprint"] == fingerprint else None
     except (shards.ShardError, KeyError):
         return None

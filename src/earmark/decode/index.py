@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,17 @@ Makers = dict[str, str]
 
 @dataclass(frozen=True)
 class Entry:
-    """What the index says of one shard: its fingerprint, its rows, what was found and rejected, and who made it."""
+    """What the index says of one shard: its fingerprint, its rows, what was found, and who made it.
+
+    rejected, incomplete: clip_id, path and reason of each clip that is not in it, and of each that is there in part.
+    """
 
     fingerprint: str
     rows: int
     found: dict[str, int]
     rejected: list[tuple[str, str, str]]
     makers: Makers
+    incomplete: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

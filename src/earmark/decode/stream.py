@@ -43,6 +43,11 @@ class Stream:
         return self._source.incomplete(math.inf if self.ended else self.seconds)
 
     @property
+    def lacking(self) -> str:
+        """What is lacking in the whole file, as far as its bytes show before they are decoded; or empty."""
+        return self._source.incomplete()
+
+    @property
     def expected(self) -> float:
         """Seconds of the file as far as its bytes show before they are decoded; 0 if they do not."""
         return self._source.seconds
