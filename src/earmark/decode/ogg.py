@@ -197,7 +197,7 @@ class OggSource:
         lost = [(place, length) for place, length in self._lost if place < until]
         if lost:
             seconds = sum(length for _, length in lost)
-            reasons.append(f"{seconds:.2f} s are damaged and silent, the first at {lost[0][0]:.1f} s")
+            reasons.append(f"damaged at {lost[0][0]:.1f} s, {seconds:.2f} s are silent in all")
         if self._sound is not None and (reason := self._sound.incomplete(until)):
             reasons.append(reason)
         if until >= self.seconds and not all(link.ended for link in self._links):

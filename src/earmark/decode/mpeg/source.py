@@ -12,6 +12,7 @@ import soundfile
 
 from earmark.decode.bytes_of_file import FileBytes
 from earmark.decode.mpeg import headers
+from earmark.decode.mpeg.fit import fitted
 from earmark.decode.mpeg.mended import Part, decoded, parts
 from earmark.decode.mpeg.walk import walk
 from earmark.decode.reader import Block, Reader, RejectedError
@@ -31,6 +32,9 @@ class MpegSource:
         self._data = FileBytes(file)
         self._frames = walk(self._data, start)
         self._parts = parts(self._data, self._frames)
+        if len(self._parts) == 1 and self._parts[0].said is not None and self._frames.lost:
+            self._frames = fitted(self._frames, self._parts[0].said.frames)
+            self._parts = parts(self._data, self._frames)
         if not self._parts:
             raise RejectedError("no MPEG frame found")
         self.rate, self.channels = self._parts[0].rate, self._parts[0].channels
@@ -74,11 +78,14 @@ class MpegSource:
 
     def _lost(self, until: float) -> str:
         places = [(self._seconds(0, number), number, count) for number, count in sorted(self._frames.lost)]
-        lost = [(place, number, count) for place, number, count in places if place < until]
+        lost = [(place, self._seconds(number, number + count)) for place, number, count in places if place < until]
+        front = (
+            f"{self._frames.front} bytes in front of the first frame are no MPEG audio" if self._frames.front else ""
+        )
         if not lost:
-            return ""
-        seconds = sum(self._seconds(number, number + count) for _, number, count in lost)
-        return f"{seconds:.2f} s are damaged and silent, the first at {lost[0][0]:.1f} s"
+            return front
+        damaged = f"damaged at {lost[0][0]:.1f} s, {sum(length for _, length in lost):.2f} s are silent in all"
+        return f"{front}; {damaged}" if front else damaged
 
     def _seconds(self, first: int, stop: int) -> float:
         """Return how long some frames take."""

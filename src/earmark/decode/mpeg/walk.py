@@ -25,9 +25,10 @@ class Frames:
 
     place: of each frame's header in the file, or SILENT for one that is lost. size: its bytes. head: its header as it
     should be. starts: the frames at which a track begins, behind a tag or where the kind of the frames changes.
-    lost: (frame, frames) of each stretch that is lost; what stands there is silent. muted: frames whose bytes serve
-    those that follow, but that cannot be heard. mended: how many headers differ from those of the file. left: bytes
-    behind the last frame that are no tag. cut: whether these begin a frame.
+    lost: (frame, frames) of each stretch that is lost, and silent in this place; 0 frames if nobody knows how many.
+    muted: frames whose bytes serve those that follow, but that cannot be heard. mended: how many headers differ from
+    those of the file. front, left: bytes before the first frame and behind the last one that are no tag. cut: whether
+    the latter begin a frame.
     """
 
     place: NDArray[np.int64]
@@ -37,6 +38,7 @@ class Frames:
     lost: list[tuple[int, int]]
     muted: set[int]
     mended: int
+    front: int = 0
     left: int = 0
     cut: bool = False
 
@@ -58,6 +60,7 @@ class _Walk:
     lost: list[tuple[int, int]] = field(default_factory=list)
     muted: set[int] = field(default_factory=set)
     mended: int = 0
+    front: int = 0
 
     def head_at(self, place: int) -> int:
         """Return the header at a place, 0 if none can be there."""
@@ -171,17 +174,24 @@ class _Walk:
                 self.size[-1][-1], self.head[-1][-1] = found - last[0], before
                 self.mended += 1
                 return
-            if not here and found < place:
-                place = last[0]
-                self.drop_last()
-        count = (
-            round((found - place) / self.recent(model).mean()) if self.count else 0
-        )  # in front of all frames nothing is lost
+        dropped = last is not None and not here and found < place
+        if last is not None and dropped:
+            place = last[0]
+            self.drop_last()
+        count = max(round((found - place) / self.recent(model).mean()), int(dropped))
         if here and (its_bits <= _FEW_BITS or count == 1):
             self.add_damaged(place, found, here, its_bits)
-        elif count and not self.spaced(place, found, count, model):
+        elif not count or not self.spaced(place, found, count, model):
             self.lost.append((self.count, count))
             self.add(np.full(count, SILENT), np.zeros(count, np.int64), np.full(count, model))
+
+    def bridge_begin(self, place: int, found: int) -> None:
+        """Make up for what is damaged in front of the first frame: its header, or else an excerpt begins anywhere."""
+        head, bits = self.mend(place, found, self.head_at(found))
+        if head and bits <= _FEW_BITS:
+            self.add_damaged(place, found, head, bits)
+        elif not self.count and self.data.at(place, min(found - place, CHUNK)).strip(b"\0"):
+            self.front = found - place
 
     def recent(self, model: int) -> NDArray[np.int64]:
         """Return how many bytes each of the last frames takes."""
@@ -249,16 +259,20 @@ class _Walk:
             kind, found = self.confirmed(place), place
             if not kind:
                 last = self.last()
-                found, kind = self.search(place if last is None else last[0] + 4)
+                found, kind = self.search(place if last is None or begins else last[0] + 4)
                 if not kind:
                     break
-                if not self.count or (kind == self.kind and not begins):
-                    self.kind = kind
-                    self.bridge(place, found)
-            if begins or kind != self.kind:
+            begins = begins or place < behind <= found
+            changes, self.kind = kind != self.kind, kind
+            if begins or changes:
                 self.starts.append(self.count)
-            self.kind, begins = kind, False
-            place = self.follow(found)
+            if begins and found > place:
+                self.bridge_begin(behind if behind <= found else place, found)
+            elif found != place and not changes:
+                self.bridge(place, found)
+            elif found != place:
+                self.lost.append((self.count, 0))
+            place, begins = self.follow(found), False
         return self.frames(place)
 
     def frames(self, place: int) -> Frames:
@@ -269,7 +283,9 @@ class _Walk:
         cut = bool(head) and head & headers.KIND == self.kind and left < headers.size(head, self.free)
         if not self.data.at(place, min(left, 1 << 16)).strip(b"\0"):
             left = 0
-        frames = Frames(places, sizes, heads, sorted({*self.starts}), self.lost, self.muted, self.mended, left, cut)
+        frames = Frames(
+            places, sizes, heads, sorted({*self.starts}), self.lost, self.muted, self.mended, self.front, left, cut
+        )
         self.mend_channels(frames)
         return frames
 
