@@ -18,7 +18,7 @@ class FileBytes:
 
     def at(self, place: int, count: int) -> bytes:
         """Return up to ``count`` bytes from ``place`` on: fewer at the end of the file, none beyond it."""
-        if place < 0 or count <= 0:
+        if not 0 <= place < self.size or count <= 0:
             return b""
         self._file.seek(place)
         return self._file.read(count)

@@ -1,4 +1,4 @@
-"""What the headers of WAV, RF64, AIFF, AU, CAF and FLAC say, so that it can be compared with what the file holds."""
+"""What the headers of WAV, RF64, W64, AIFF, AU, CAF and FLAC say, to be compared with what the file holds."""
 
 from __future__ import annotations
 
@@ -46,6 +46,8 @@ def told(data: FileBytes) -> Told | None:
             return _au(data, big=start[:4] == b".snd")
         if start[:4] == b"caff":
             return _caf(data)
+        if start == b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb":
+            return _w64(data)
         if start[:4] == b"fLaC":
             return _flac(data)
     except struct.error:
@@ -143,6 +145,22 @@ def _caf(data: FileBytes) -> Told:
             break
         place += 12 + size
     return found
+
+
+def _w64(data: FileBytes) -> Told:
+    """Sony's: names of 16 bytes, sizes of 64 bits that count the 24 bytes in front, and places divisible by 8."""
+    place, rate, channels = 40, 0, 0
+    while len(head := data.at(place, 24)) == 24:
+        size = int.from_bytes(head[16:], "little")
+        if head[:4] == b"fmt ":
+            _, channels, rate = struct.unpack("<HHI", data.at(place + 24, 8))
+        if head[:4] == b"data":
+            begin, known = place + 24, max(0, size - 24)
+            return Told(rate, channels, None, known, (begin, min(data.size, begin + known)))
+        if size < 24:
+            break
+        place += -(-size // 8) * 8
+    return Told(rate, channels)
 
 
 def _flac(data: FileBytes) -> Told:

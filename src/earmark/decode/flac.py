@@ -8,6 +8,8 @@ _TAIL = 1 << 18  # bytes among which the last frame begins
 _HEADER = 16  # bytes of a frame's header at most
 TOTAL = 21  # where in the file the samples are told, in the last 36 of the 64 bits from byte 18 on
 
+_SIZES = (0, 192, 576, 1152, 2304, 4608, 0, 0, *(256 << i for i in range(8)))  # of a frame, by its code
+
 
 def samples(data: FileBytes) -> int | None:
     """Return how many samples of each channel there are by the last frame; None if none is found."""
@@ -39,10 +41,7 @@ def _end(head: bytes, usual: int) -> int | None:
         number = number << 6 | byte & 0x3F
     code, rate, place = head[2] >> 4, head[2] & 15, 4 + length
     more = {6: 1, 7: 2}.get(code, 0)
-    if code in (6, 7):
-        size = int.from_bytes(head[place : place + more], "big") + 1
-    else:
-        size = {0: 0, 1: 192}.get(code, 576 << code - 2 if code < 6 else 256 << code - 8)
+    size = int.from_bytes(head[place : place + more], "big") + 1 if more else _SIZES[code]
     place += more + {12: 1, 13: 2, 14: 2}.get(rate, 0)
     if not size or rate == 15 or place >= len(head) or _crc8(head[:place]) != head[place]:
         return None

@@ -63,12 +63,13 @@ class SoundSource:
         self._held = self._wanted = reader.frames if known else 0
         if reader.format == "FLAC":
             return self._whole_flac(reader)
-        size = _BYTES.get(reader.subtype, 0) * reader.channels
-        if size and self._told.data is not None:
-            self._held = (self._told.data[1] - self._told.data[0]) // size
-        announced = 0 if self._told.size is None or not size else self._told.size // size
-        self._wanted = max(self._held, announced, self._told.samples or 0)
-        return self._raw(reader) if known and self._held > reader.frames else reader
+        if not known or self._told.data is None:
+            return reader
+        extent, size = self._told.data[1] - self._told.data[0], _BYTES.get(reader.subtype, 0) * reader.channels
+        self._held = extent // size if size else reader.frames
+        share = max(1.0, (self._told.size or 0) / max(1, extent))  # of what should be there to what is
+        self._wanted = max(round(self._held * share), self._told.samples or 0)
+        return self._raw(reader) if self._held > reader.frames else reader
 
     def _raw(self, reader: Reader) -> Reader:
         """Return the samples of which the header announces too few, by their place in the file."""
