@@ -98,13 +98,18 @@ def _wav(data: FileBytes, big: bool) -> Told:
             kind, channels, rate, per_second, align, _ = form
             known = wide if wide and size == 0xFFFFFFFF else _known(size, data.size - place)
             linear = kind in _LINEAR and align > 0
-            doubt = ""
-            if linear and per_second and per_second != rate * align:
-                doubt = f"its header says {rate} Hz, and by its bytes a second {per_second / align:g} Hz"
+            doubt = _doubt(rate, per_second, align) if linear else ""
             samples = known // align if linear and known is not None else None
             where = _extent(data, place, known, order)
             return Told(rate, channels, samples, known, where, doubt, kind == _MP3, big)
     return Told() if form is None else Told(form[2], form[1])
+
+
+def _doubt(rate: int, per_second: int, align: int) -> str:
+    """Return how the bytes a second and the rate of a WAV contradict each other; empty if they do not."""
+    if not per_second or not align or per_second == rate * align:
+        return ""
+    return f"its header says {rate} Hz, and by its bytes a second {per_second / align:g} Hz"
 
 
 def _aiff(data: FileBytes) -> Told:
@@ -149,14 +154,15 @@ def _caf(data: FileBytes) -> Told:
 
 def _w64(data: FileBytes) -> Told:
     """Sony's: names of 16 bytes, sizes of 64 bits that count the 24 bytes in front, and places divisible by 8."""
-    place, rate, channels = 40, 0, 0
+    place, rate, channels, doubt = 40, 0, 0, ""
     while len(head := data.at(place, 24)) == 24:
         size = int.from_bytes(head[16:], "little")
         if head[:4] == b"fmt ":
-            _, channels, rate = struct.unpack("<HHI", data.at(place + 24, 8))
+            kind, channels, rate, per_second, align = struct.unpack("<HHIIH", data.at(place + 24, 14))
+            doubt = _doubt(rate, per_second, align) if kind in _LINEAR else ""
         if head[:4] == b"data":
             begin, known = place + 24, max(0, size - 24)
-            return Told(rate, channels, None, known, (begin, min(data.size, begin + known)))
+            return Told(rate, channels, None, known, (begin, min(data.size, begin + known)), doubt)
         if size < 24:
             break
         place += -(-size // 8) * 8

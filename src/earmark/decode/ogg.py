@@ -12,18 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import soundfile
 
 from earmark.decode.bytes_of_file import CHUNK, FileBytes, Spliced
-from earmark.decode.reader import Block, Reader, RejectedError
+from earmark.decode.reader import Block, Reader, RejectedError, silence
 from earmark.decode.sound import SoundSource, require_limits
 
 _HEAD = 27  # bytes of a page in front of the table of its segments
 _CONTINUED, _FIRST, _LAST = 1, 2, 4
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _AUDIO = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ")
-_LONGEST = 3600  # s that may be lost at once
 _OPUS_RATE = 48_000  # Hz in which pages of Opus count, whatever the rate
 
 
@@ -164,7 +162,7 @@ class OggSource:
                 lacking = self._lacking(link, number, rate, place, count)
                 if lacking > 0:
                     self._lost.append((begin + place / rate, lacking / rate))
-                    yield from _silence(rate, lacking, channels)
+                    yield from silence(rate, lacking, channels)
                 skip = max(0, -lacking)  # what stands in both of two runs
                 for _, block in self._decoded(link, number, channels):
                     yield rate, block[skip:]
@@ -185,10 +183,6 @@ class OggSource:
         lacking = round(end * rate / (_OPUS_RATE if link.opus else rate)) - count - place
         if number == 0 and link.runs[0][0].number == link.headers[-1].number + 1:
             return 0  # a stream may begin at any number: it was recorded from a broadcast
-        if lacking > _LONGEST * rate:
-            raise RejectedError(
-                f"its pages contradict each other: {lacking / rate:.0f} s are lacking between two of them"
-            )
         return lacking if number else max(0, lacking)
 
     def incomplete(self, until: float = math.inf) -> str:
@@ -209,8 +203,3 @@ class OggSource:
         if self._sound is not None:
             self._sound.close()
         self._file.close()
-
-
-def _silence(rate: int, samples: int, channels: int) -> Iterator[Block]:
-    for start in range(0, samples, rate):
-        yield rate, np.zeros((min(rate, samples - start), channels), np.float32)

@@ -9,6 +9,7 @@ import soundfile
 from numpy.typing import NDArray
 
 BLOCK = 1 << 18  # samples of all channels together: what is read at a time
+LONGEST = 3600  # s that may be lost at once
 
 Block = tuple[int, NDArray[np.float32]]  # Hz, (samples, channels)
 
@@ -29,7 +30,26 @@ class Reader(soundfile.SoundFile):  # type: ignore[misc]  # soundfile declares n
         return False
 
     def blocks_until_the_end(self) -> Iterator[NDArray[np.float32]]:
-        """Yield all samples, (samples, channels), as many as come: a header may announce more."""
-        samples = max(1, BLOCK // self.channels)
-        while len(block := self.read(samples, dtype="float32", always_2d=True)):
+        """Yield all samples, (samples, channels), as many as come: a header may announce more.
+
+        Raises LibsndfileError where a file is damaged, after the samples in front of that.
+        """
+        shape = (max(1, BLOCK // self.channels), self.channels)
+        while True:
+            block = np.full(shape, np.nan, np.float32)  # by which it is known how far a read came that failed
+            try:
+                if not len(block := self.read(out=block)):
+                    return
+            except soundfile.LibsndfileError:
+                lacking = np.isnan(block[:, 0])
+                yield block[: int(lacking.argmax()) if lacking.any() else len(block)]
+                raise
             yield block
+
+
+def silence(rate: int, samples: int, channels: int) -> Iterator[Block]:
+    """Yield zeros, a second at a time. Raises RejectedError for more than LONGEST seconds."""
+    if samples > LONGEST * rate:
+        raise RejectedError(f"its parts contradict each other: {samples / rate:.0f} s are lacking between two of them")
+    for start in range(0, samples, rate):
+        yield rate, np.zeros((min(rate, samples - start), channels), np.float32)

@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 
 from earmark.decode import containers, foreign
 from earmark.decode.bytes_of_file import FileBytes
+from earmark.decode.flac import FlacSource
 from earmark.decode.mpeg import tags
 from earmark.decode.mpeg.source import MpegSource
 from earmark.decode.ogg import OggSource
@@ -63,6 +64,8 @@ def _opened(path: Path, file: BinaryIO) -> Source:
     if data.at(0, 4) == b"OggS":
         return OggSource(path, file)
     told = containers.told(data)
+    if data.at(0, 4) == b"fLaC":
+        return FlacSource(path, file)
     if told is not None and not told.mpeg:
         return SoundSource(path, file)
     try:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import soundfile
 
-from earmark.decode import containers, flac
+from earmark.decode import containers
 from earmark.decode.bytes_of_file import FileBytes, Spliced
 from earmark.decode.reader import Block, Reader, RejectedError
 
@@ -61,8 +61,6 @@ class SoundSource:
         self._format = reader.format
         known = 0 < reader.frames < UNKNOWN
         self._held = self._wanted = reader.frames if known else 0
-        if reader.format == "FLAC":
-            return self._whole_flac(reader)
         if not known or self._told.data is None:
             return reader
         extent, size = self._told.data[1] - self._told.data[0], _BYTES.get(reader.subtype, 0) * reader.channels
@@ -80,16 +78,6 @@ class SoundSource:
         }  # fmt: skip
         reader.close()
         return Reader(Spliced(self._data, [self._told.data]), **how)
-
-    def _whole_flac(self, reader: Reader) -> Reader:
-        """Return a FLAC file to its end, whatever its header says of its length."""
-        held, announced = flac.samples(self._data) or 0, self._told.samples or 0
-        self._held, self._wanted = held or announced, max(held, announced)
-        if not announced or held <= announced:
-            return reader
-        reader.close()
-        head = flac.unknown_length(self._data.at(0, 26))
-        return Reader(Spliced(self._data, [head, (len(head), self._data.size)]))
 
     @property
     def seconds(self) -> float:
