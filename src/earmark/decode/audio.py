@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,9 +82,10 @@ def decode(
         else:
             waves, length = _placed(path, blocks, levels, samples, policy, segments)
         _require_seconds(blocks, min_seconds)
-        if incomplete == "reject" and blocks.incomplete:
-            raise RejectedError(f"incomplete: {blocks.incomplete}")
-        return Decoded(waves, max(0, samples - length), levels.silent, levels.clipped, blocks.incomplete)
+        reason = blocks.incomplete_until(samples / rate if policy == "pad" and length > samples else math.inf)
+    if incomplete == "reject" and reason:
+        raise RejectedError(f"incomplete: {reason}")
+    return Decoded(waves, max(0, samples - length), levels.silent, levels.clipped, reason)
 
 
 def _placed(

@@ -39,8 +39,8 @@ class FlacSource:
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self._path, self._file, self._data = path, file, FileBytes(file)
         told = containers.told(self._data) or containers.Told()
-        require_limits(told.rate, told.channels)
         self.rate, self.channels = _rate(self._data) or int(told.rate), told.channels
+        require_limits(self.rate, self.channels)
         self._announced, held = told.samples or 0, _samples(self._data)
         self._samples, self._wanted = held or self._announced, max(held, self._announced)
         self._lost: list[tuple[int, int]] = []

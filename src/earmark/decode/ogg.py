@@ -134,7 +134,7 @@ class OggSource:
 
         first = self._links[0]
         if len(self._links) == len(first.runs) == 1 and first.runs[0][0].number == first.headers[-1].number + 1:
-            self._sound = SoundSource(path, path.open("rb"))
+            self._sound = SoundSource(path, file)
 
     def _form(self, link: Link) -> tuple[int, int]:
         with self._opened(link, 0) as reader:

@@ -42,6 +42,10 @@ class Stream:
         """What is lacking in what has been gone through so far, its end included if it was reached; or empty."""
         return self._source.incomplete(math.inf if self.ended else self.seconds)
 
+    def incomplete_until(self, seconds: float) -> str:
+        """Return what is lacking in so much of the beginning of the file, after it was gone through; or empty."""
+        return self._source.incomplete(seconds)
+
     @property
     def lacking(self) -> str:
         """What is lacking in the whole file, as far as its bytes show before they are decoded; or empty."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from earmark.decode.mpeg.walk import SILENT, Frames
+from earmark.decode.mpeg.frames import SILENT, Frames
 
 _PLAUSIBLE = 1.5  # so many times the frames that were reckoned; more are not damage but a wrong number
 

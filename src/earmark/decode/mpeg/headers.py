@@ -67,6 +67,11 @@ def side_information(head: int) -> int:
     return 9 if channels(head) == 1 else 17
 
 
+def slot(head: int) -> int:
+    """Return how many bytes padding takes."""
+    return 4 if layer(head) == 1 else 1
+
+
 def size(head: int, free: int = 0) -> int:
     """Return the bytes of a frame, its header included; 0 if no header tells.
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from earmark.decode.bytes_of_file import FileBytes
 from earmark.decode.mpeg import headers, tags
-from earmark.decode.mpeg.walk import SILENT, Frames
+from earmark.decode.mpeg.frames import SILENT, Frames
 from earmark.decode.reader import Reader
 
 _STRETCH = 2000  # frames: 50 s, at most 2 MB

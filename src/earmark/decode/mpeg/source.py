@@ -53,10 +53,13 @@ class MpegSource:
                     yield part.rate, block
 
     def _sound(self) -> bool:
-        """Whether nothing is damaged, and what the file says of itself is so."""
-        said = self._parts[0].said
-        agrees = said is None or (not said.vbri and said.frames == self._parts[0].stop - self._parts[0].first)
-        return len(self._parts) == 1 and agrees and not (self._frames.mended or self._frames.lost or self._start)
+        """Whether nothing is damaged, and what the file says of itself is so: libsndfile needs no help, and is mute."""
+        frames, part = self._frames, self._parts[0]
+        said, count = part.said, part.stop - part.first
+        if len(self._parts) > 1 or frames.mended or frames.lost or frames.front or frames.left or self._start:
+            return False
+        size = self._data.size - int(frames.place[0])
+        return said is None or (not said.vbri and said.frames == count and abs(said.size - size) <= size // 200)
 
     def _by_libsndfile(self, part: Part) -> Iterator[Block]:
         """Yield the samples as libsndfile finds them, or nothing if it would stop before their end."""
