@@ -8,9 +8,10 @@ import re
 import numpy as np
 import pytest
 import soundfile as sf
-from helpers.music import tone, write_mp3
+import soxr
+from helpers.music import music, tone, write_mp3
 
-from earmark.decode.audio import RejectedError, cut, decode, describe
+from earmark.decode.audio import RejectedError, Stream, cut, decode, decode_whole, describe, stream
 
 
 def peak_hz(wave: np.ndarray, rate: int) -> float:
@@ -160,3 +161,50 @@ def test_the_delay_of_an_encoder_is_taken_off_where_the_file_declares_it_and_kep
 
     assert abs(onset("declared.mp3") - 16_000) <= 32
     assert 528 < onset("bare.mp3") - 16_000 < 2_500
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100, 96_000])
+def test_blocks_are_bit_for_bit_what_resampling_all_at_once_makes(tmp_path, rate):
+    wave = np.stack([music(5 * rate, rate), music(5 * rate, rate)[::-1]], axis=1)
+    sf.write(tmp_path / "x.wav", wave, rate, subtype="FLOAT")
+    with stream(tmp_path / "x.wav", 16_000) as blocks:
+        found = list(blocks)
+        assert (blocks.source_rate, blocks.channels, blocks.format) == (rate, 2, "WAV")
+        assert (blocks.seconds, blocks.expected, blocks.incomplete) == (5, 5, "")
+    assert max(map(len, found)) < 300_000
+    whole = wave.mean(axis=1, dtype=np.float32)
+    np.testing.assert_array_equal(
+        np.concatenate(found), whole if rate == 16_000 else soxr.resample(whole, rate, 16_000)
+    )
+
+
+@pytest.mark.parametrize(("policy", "number"), [("pad", None), ("center", None), ("segments", None), ("segments", 3)])
+@pytest.mark.parametrize("samples", [4_000, 100_001, 300_000])
+def test_what_is_kept_by_blocks_is_what_is_cut_of_the_whole(tmp_path, policy, number, samples):
+    path = write_mp3(tmp_path / "x.mp3", music(8 * 44_100, 44_100), 44_100)
+    whole = decode_whole(path, 16_000, 1)
+    for cut_off in (False, True):  # then the file is not as long as its bytes show: its last frames are no music
+        if cut_off:
+            path.write_bytes(path.read_bytes()[:-20_000] + b"\xff" * 10_000)
+            whole = decode_whole(path, 16_000, 1)
+        found = decode(path, 16_000, samples, 1, policy, number)
+        np.testing.assert_array_equal(found.waves, cut(whole, samples, policy, number))
+        assert found.padded == max(0, samples - len(whole))
+
+
+def test_a_file_whose_length_nobody_knew_is_decoded_twice_for_its_middle(tmp_path, monkeypatch):
+    path = write_mp3(tmp_path / "x.mp3", music(8 * 16_000, 16_000))
+    monkeypatch.setattr(Stream, "expected", property(lambda _: 0.0))
+    expected = cut(decode_whole(path, 16_000, 1), 16_000, "center")
+    np.testing.assert_array_equal(decode(path, 16_000, 16_000, 1, "center").waves, expected)
+
+
+def test_no_more_is_decoded_than_is_kept(tmp_path):
+    path = write_mp3(tmp_path / "x.mp3", np.tile(music(44_100, 44_100), 20), 44_100)
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes()[: size // 2])  # would be told if it were heard to its end
+    assert decode(path, 16_000, 16_000, 1).incomplete == ""
+    assert decode(path, 16_000, 20 * 16_000, 1).incomplete == "ends at 10.0 s of 20.0 s: the file is cut off"
+    assert decode(path, 16_000, 16_000, 9).padded == 0
+    with pytest.raises(RejectedError, match=r"too short: 10\.\d\d s, at least 15 s are needed \(ends at 10"):
+        decode(path, 16_000, 16_000, 15)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -40,6 +41,19 @@ def test_what_would_stop_the_pipeline_is_said_with_exit_code_1(tmp_path, make_co
     for reason in ("empty file (0 bytes) (1)", "text, no audio (1)", "no such file (1)", "1 below 1 s"):
         assert reason in shown
     assert "stops the pipeline: waveforms.16000.max_rejected=0.02 of 12 clips, got 4 rejected" in shown
+
+
+def test_incomplete_files_are_named_and_stop_the_pipeline_where_they_will_be_rejected(tmp_path, make_corpus, capsys):
+    place = fill(tmp_path, *make_corpus())
+    path = min(place.audio.glob("0/*.mp3"))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    assert main(["corpus", "check", "--params", str(place.params)]) == 0
+    assert re.search(rf"0/{path.name}: ends at 1\.\d s, within a frame: the file is cut off", capsys.readouterr().out)
+    content = yaml.safe_load(place.params.read_text())
+    next(iter(content["waveforms"].values()))["incomplete"] = "reject"
+    place.params.write_text(yaml.safe_dump(content))
+    assert main(["corpus", "check", "--params", str(place.params)]) == 1
+    assert "of 12 clips, got 1 rejected" in capsys.readouterr().out
 
 
 def test_labels_that_cannot_be_made_are_found(tmp_path, make_corpus, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 
 import numpy as np
@@ -98,6 +99,25 @@ def test_rejects_are_listed_counted_and_remembered(make_corpus, tmp_path):
     again = run(corpus, tmp_path / "out")
     assert (again["rejected"], again["computed"]) == (2, 0)
     assert rows() == listed
+
+
+def test_incomplete_clips_are_listed_counted_and_told_or_else_rejected(make_corpus, tmp_path, capsys):
+    corpus = make_corpus()
+    first = min((corpus[0] / "0").glob("*.mp3"))
+    first.write_bytes(first.read_bytes()[: first.stat().st_size * 2 // 3])
+    counts = run(corpus, tmp_path / "out")
+    assert (counts["clips"], counts["rejected"], counts["incomplete"]) == (12, 0, 1)
+    reason = r"ends at 1\.\d s, within a frame: the file is cut off"
+    listed = (tmp_path / "out" / "incomplete.csv").read_text()
+    assert re.search(rf"^10,0/{first.name},\"{reason}\"\n", listed, re.M)
+    assert re.search(
+        rf"warning: decode 16000 Hz: clip 10 \(0/{first.name}\) is incomplete: {reason}", capsys.readouterr().err
+    )
+    assert run(corpus, tmp_path / "out") == counts | {"computed": 0}
+    assert (tmp_path / "out" / "incomplete.csv").read_text() == listed
+    strict = run(corpus, tmp_path / "strict", CONFIG.model_copy(update={"incomplete": "reject"}))
+    assert (strict["clips"], strict["rejected"], strict["incomplete"]) == (11, 1, 0)
+    assert "incomplete: ends at 1." in (tmp_path / "strict" / "rejected.csv").read_text()
 
 
 def test_too_many_rejects_stop_the_stage_and_say_why(make_corpus, tmp_path):

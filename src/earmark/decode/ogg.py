@@ -84,6 +84,13 @@ def pages(data: FileBytes) -> Iterator[Page]:
         place = found if found >= 0 else data.size
 
 
+def _skipping_nothing(page: bytes) -> bytes:
+    """Return the first page of Opus so that all samples are heard, as in the middle of a stream."""
+    place = page.index(b"OpusHead") + 10
+    changed = page[:place] + bytes(2) + page[place + 2 :]
+    return changed[:22] + checksum(changed).to_bytes(4, "little") + changed[26:]
+
+
 def links(data: FileBytes) -> list[Link]:
     """Return the streams of audio that are chained in a file, in their order."""
     found: list[Link] = []
@@ -143,7 +150,10 @@ class OggSource:
 
     def _opened(self, link: Link, number: int) -> Reader:
         run = link.runs[number]
-        pieces = [(page.start, page.stop) for page in link.headers]
+        pieces: list[tuple[int, int] | bytes] = [(page.start, page.stop) for page in link.headers]
+        if link.opus and number:
+            first = link.headers[0]
+            pieces[0] = _skipping_nothing(self._data.at(first.start, first.stop - first.start))
         try:
             return Reader(Spliced(self._data, [*pieces, (run[0].start, run[-1].stop)]))
         except soundfile.LibsndfileError as error:

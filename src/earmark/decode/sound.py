@@ -59,7 +59,7 @@ class SoundSource:
             raise RejectedError(f"not decodable: {error.error_string}") from None
         require_limits(reader.samplerate, reader.channels)
         self._format = reader.format
-        known = 0 < reader.frames < UNKNOWN
+        known = reader.frames < UNKNOWN
         self._held = self._wanted = reader.frames if known else 0
         if not known or self._told.data is None:
             return reader

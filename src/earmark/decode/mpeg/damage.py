@@ -46,6 +46,8 @@ class Damage:
             if before and bits <= min(_FEWER_BITS, its_bits):
                 self.found.drop_last()
                 self.found.add_one(last[0], goes_on, before)
+                if round((goes_on - last[0]) / self.usual(model).mean()) > 1:
+                    self.found.lost.append((self.found.count, 0))  # it may as well be that others are lost behind it
                 return
         dropped = last is not None and not here and goes_on < place
         if last is not None and dropped:

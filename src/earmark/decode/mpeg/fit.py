@@ -31,7 +31,9 @@ def fitted(frames: Frames, announced: int) -> Frames:
     places = gaps(frames)
     counts = np.array([count for _, count in places])
     lacking = announced - (len(frames) - 1 - counts.sum())
-    if not places or frames.left or not 0 <= lacking != counts.sum() or announced > _PLAUSIBLE * len(frames):
+    if lacking == counts.sum() and not frames.left:
+        return replace(frames, lost=[one for one in frames.lost if one[1]], mended=frames.mended + 1)
+    if not places or frames.left or lacking < 0 or announced > _PLAUSIBLE * len(frames):
         return frames
     weights = counts if counts.any() else np.ones(len(counts), np.int64)
     new = np.diff(np.concatenate([[0], (np.cumsum(weights) * lacking / weights.sum()).round().astype(int)]))

@@ -56,7 +56,15 @@ class MpegSource:
         """Whether nothing is damaged, and what the file says of itself is so: libsndfile needs no help, and is mute."""
         frames, part = self._frames, self._parts[0]
         said, count = part.said, part.stop - part.first
-        if len(self._parts) > 1 or frames.mended or frames.lost or frames.front or frames.left or self._start:
+        if (
+            len(self._parts) > 1
+            or count < 2
+            or frames.mended
+            or frames.lost
+            or frames.front
+            or frames.left
+            or self._start
+        ):
             return False
         size = self._data.size - int(frames.place[0])
         return said is None or (not said.vbri and said.frames == count and abs(said.size - size) <= size // 200)

@@ -1,0 +1,117 @@
+"""WAV, AIFF, AU, CAF and their like: what the header says is compared with what the file holds."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from helpers.music import music, tone
+from helpers.sound_files import encoded, heard
+
+from earmark.decode.audio import RejectedError, decode, describe
+from earmark.decode.check import header
+
+WAVE = music(16_000, 16_000)
+WAV = encoded(WAVE, 16_000, "WAV", subtype="PCM_16")
+LOSSLESS = [
+    (form, subtype)
+    for form in ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF")
+    for subtype in ("PCM_16", "PCM_24", "FLOAT")
+] + [("FLAC", "PCM_16"), ("FLAC", "PCM_24")]
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "x.wav"
+
+
+def with_field(data: bytes, name: bytes, offset: int, form: str, value: float) -> bytes:
+    """Return a file with another value ``offset`` bytes behind the name of a chunk."""
+    place = data.index(name) + offset
+    packed = struct.pack(form, value)
+    return data[:place] + packed + data[place + len(packed) :]
+
+
+@pytest.mark.parametrize(("form", "subtype"), LOSSLESS)
+def test_lossless_files_come_back_sample_by_sample(file, form, subtype):
+    wave, lacking = heard(file, encoded(WAVE, 16_000, form, subtype=subtype), 16_000)
+    assert lacking == ""
+    np.testing.assert_allclose(wave, WAVE, atol=0 if subtype == "FLOAT" else 2**-15 if subtype == "PCM_16" else 2**-23)
+
+
+@pytest.mark.parametrize(("form", "subtype"), [("WAV", "ULAW"), ("AU", "ULAW"), ("WAV", "IMA_ADPCM"), ("AIFF", "ALAW")])
+def test_compressed_samples_are_as_long_as_they_were(file, form, subtype):
+    wave, lacking = heard(file, encoded(WAVE, 16_000, form, subtype=subtype), 16_000)
+    assert lacking == ""
+    assert 0 <= len(wave) - len(WAVE) < 1024
+    assert np.corrcoef(wave[: len(WAVE)], WAVE)[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("form", ["WAV", "RF64", "W64", "AIFF", "AU"])
+def test_a_file_that_is_cut_off_says_where(file, form):
+    data = encoded(np.tile(WAVE, 3), 16_000, form, subtype="PCM_16")
+    wave, lacking = heard(file, data[: len(data) // 2], 16_000)
+    assert abs(len(wave) - 24_000) < 100
+    assert lacking == "ends at 1.5 s of 3.0 s: it is damaged or cut off"
+    assert header(file).incomplete == lacking
+    assert lacking in describe(file)
+
+
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF, 100, 20_000])
+def test_a_wav_whose_size_is_unknown_or_too_small_is_heard_to_its_end(file, size):
+    wave, lacking = heard(file, with_field(WAV, b"data", 4, "<I", size), 16_000)
+    assert (len(wave), lacking) == (16_000, "")
+    np.testing.assert_allclose(wave, WAVE, atol=2**-15)
+
+
+def test_what_follows_the_samples_is_not_heard(file):
+    chunk = b"LIST" + struct.pack("<I", 2_000) + b"INFO" + bytes(range(256)) * 7 + bytes(204)
+    assert len(heard(file, WAV + chunk, 16_000)[0]) == 16_000
+    assert len(heard(file, WAV + chunk[:1_000], 16_000)[0]) == 16_000  # cut off behind the samples
+    assert len(heard(file, WAV + bytes(500), 16_000)[0]) == 16_000
+
+
+def test_a_wav_of_more_than_4_gb_is_as_long_as_its_bytes(file):
+    seconds = 140_000
+    file.write_bytes(with_field(WAV, b"data", 4, "<I", 2 * 16_000 * seconds % (1 << 32)))
+    with file.open("r+b") as opened:
+        opened.truncate(44 + 2 * 16_000 * seconds)  # a hole, which takes no space
+    found = header(file)
+    assert (found.seconds, found.reason, found.incomplete) == (seconds, "", "")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (with_field(WAV, b"fmt ", 12, "<I", 1), "a sampling rate of 1 Hz, it must be 1000 to 768000 Hz"),
+        (with_field(WAV, b"fmt ", 12, "<I", 128), "a sampling rate of 128 Hz"),
+        (with_field(WAV, b"fmt ", 12, "<I", 4_000_000_000), r"a sampling rate of 4e\+09 Hz"),
+        (with_field(WAV, b"fmt ", 10, "<H", 0), "0 channels, there may be 1 to 64"),
+        (with_field(WAV, b"fmt ", 10, "<H", 1_000), "1000 channels"),
+    ],
+)
+def test_what_no_music_has_is_rejected_by_name(file, data, reason):
+    file.write_bytes(data)
+    with pytest.raises(RejectedError, match=reason):
+        decode(file, 16_000, 16_000, 0)
+    assert reason.split()[0] in header(file).reason
+
+
+def test_a_rate_that_the_header_itself_contradicts_is_told(file):
+    told = "its header says 2000 Hz, and by its bytes a second 16000 Hz"
+    assert heard(file, with_field(WAV, b"fmt ", 12, "<I", 2_000), 16_000)[1] == told
+
+
+def test_samples_behind_the_bytes_of_the_file_are_never_made_up(file):
+    """A header that says 125 times as many samples as there are."""
+    data = encoded(WAVE, 16_000, "WAV", subtype="FLOAT")
+    wave, lacking = heard(file, with_field(data, b"data", 4, "<I", 125 * 4 * 16_000), 16_000)
+    assert len(wave) == 16_000
+    assert lacking == "ends at 1.0 s of 125.0 s: it is damaged or cut off"
+
+
+def test_channels_are_averaged_whatever_their_number(file):
+    many = np.stack([tone(1, 440), np.zeros(16_000, np.float32)] * 4, axis=1)
+    wave, _ = heard(file, encoded(many, 16_000, "WAV", subtype="FLOAT"), 16_000)
+    np.testing.assert_allclose(wave, tone(1, 440) / 2, atol=1e-7)
