@@ -28,7 +28,10 @@ ORDER = {
     ),
     "demo": ("orchestra", "scores", "plan", "tags", "arranging", "soundfont", "studio", "render"),
     "download": ("fetch", "archive", "magnatagatune"),
-    "decode": ("reading", "stream", "audio", "waveform_store", "index", "corpus", "waveforms", "disk", "check"),
+    "decode": (
+        "reader", "bytes_of_file", "mpeg", "containers", "sound", "flac", "ogg", "foreign", "reading", "stream", "kept",
+        "audio", "waveform_store", "index", "corpus", "waveforms", "disk", "check",
+    ),
     "representations": ("buffers", "base", "spectrum", "*"),
     "transforms": (),
     "features": ("cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "listener"),

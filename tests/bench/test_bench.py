@@ -35,10 +35,12 @@ def test_the_benchmark_from_mp3_to_hdf5_says_where_the_time_went(tmp_path, capsy
 
 def test_the_decoding_benchmark_compares_one_core_with_all(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(decoding, "corpus", lambda folder, _: end_to_end.corpus(folder, 1))
+    monkeypatch.setattr(decoding, "SONG", 32)
     assert main(["bench", "decode", "--rounds", "1", "--json", str(tmp_path / "b.json")]) == 0
     assert "of each core" in capsys.readouterr().out
     result = json.loads((tmp_path / "b.json").read_text())
     assert result["clips"] == 4
+    assert set(result["song"]) == {"whole", "beginning", "frames", "ratio"}
     assert result["ratio"]["median"] == pytest.approx(result["one"]["median"] / result["all"]["median"])
 
 
