@@ -7,6 +7,7 @@ import platform
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def _song(path: Path, rounds: int) -> dict[str, Any]:
     """Return the seconds that a song takes whole, its first 29 s, and the search for its frames, in turn."""
     second = np.random.default_rng(0).standard_normal((_SONG_RATE, 2)) / 8
     soundfile.write(path, np.tile(second, (SONG, 1)), _SONG_RATE, format="MP3", bitrate_mode="CONSTANT")
-    ways = {
+    ways: dict[str, Callable[[], object]] = {
         "whole": lambda: decode_whole(path, RATE, 1.0),
         "beginning": lambda: decode(path, RATE, N_SAMPLES, 1.0),
         "frames": lambda: _frames(path),

@@ -114,17 +114,19 @@ class Damage:
     def swallowed(self, place: int, size: int, head: int) -> list[tuple[int, int, int]]:
         """Return the frames within one whose bit rate is damaged so that it ends with a later one: place, end, header.
 
-        Empty if it is not so.
+        Empty if it is not so. Of several ways the one counts that finds the most headers.
         """
-        for bit in (0x1000, 0x2000, 0x4000, 0x8000):
-            inner, begin, stop = head ^ bit, place, place + size
-            found = []
-            while headers.valid(inner) and 0 < (small := headers.size(inner, self.free)) <= stop - begin:
-                if (inner ^ head) & headers.KIND or headers.channels(inner) != headers.channels(head):
-                    break
-                found.append((begin, begin + small, inner))
-                begin += small
-                if begin == stop and len(found) > 1:
-                    return found
-                inner = self.head_at(begin)
+        return max((self._within(place, size, head, bit) for bit in (0x1000, 0x2000, 0x4000, 0x8000)), key=len)
+
+    def _within(self, place: int, size: int, head: int, bit: int) -> list[tuple[int, int, int]]:
+        inner, begin, stop = head ^ bit, place, place + size
+        found = []
+        while headers.valid(inner) and 0 < (small := headers.size(inner, self.free)) <= stop - begin:
+            if (inner ^ head) & headers.KIND or headers.channels(inner) != headers.channels(head):
+                break
+            found.append((begin, begin + small, inner))
+            begin += small
+            if begin == stop and len(found) > 1:
+                return found
+            inner = self.head_at(begin)
         return []

@@ -152,8 +152,7 @@ class _Walk:
             place, begins = self.follow(goes_on), False
         left, head = self.end - place, self.head_at(place)
         cut = bool(head) and head & headers.KIND == self.kind and left < headers.size(head, self.damage.free)
-        is_nothing = not self.data.at(place, min(left, 1 << 16)).strip(b"\0")
-        return found.all(0 if is_nothing else left, cut)
+        return found.all(left, cut)
 
 
 def walk(data: FileBytes, start: int = 0) -> Frames:
