@@ -16,7 +16,7 @@ from helpers.small_data import fill
 
 from earmark.cli import main
 from earmark.decode import waveform_store
-from earmark.decode.corpus import workers
+from earmark.decode.pool import workers
 
 
 def test_doctor_names_the_device_and_the_versions(capsys):

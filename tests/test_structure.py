@@ -29,8 +29,9 @@ ORDER = {
     "demo": ("orchestra", "scores", "plan", "tags", "arranging", "soundfont", "studio", "render"),
     "download": ("fetch", "archive", "magnatagatune"),
     "decode": (
-        "reader", "bytes_of_file", "mpeg", "containers", "sound", "flac", "ogg", "foreign", "reading", "stream", "kept",
-        "audio", "waveform_store", "index", "corpus", "waveforms", "disk", "check",
+        "audio_files", "reader", "bytes_of_file", "mpeg", "containers", "sound", "flac", "ogg", "foreign", "reading",
+        "stream", "kept", "audio", "inspection", "worker", "pool", "waveform_store", "index", "corpus", "waveforms",
+        "disk", "check",
     ),
     "representations": ("buffers", "base", "spectrum", "*"),
     "transforms": (),

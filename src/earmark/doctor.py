@@ -13,7 +13,7 @@ import torch
 from earmark import devices, representations
 from earmark.config import load
 from earmark.decode.audio import RejectedError, decode, describe, from_stored, to_stored
-from earmark.decode.corpus import workers
+from earmark.decode.pool import workers
 from earmark.errors import EarmarkError
 from earmark.training import validation
 

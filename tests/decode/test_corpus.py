@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import bad_decoders
 from helpers.music import tone, write_mp3
 
 from earmark.config import WaveformConfig
 from earmark.corpus.kinds.magnatagatune import read
-from earmark.corpus.manifest import CorpusError
+from earmark.corpus.manifest import Clip, CorpusError
+from earmark.decode import pool
 from earmark.decode.corpus import WaveformShard, decode_corpus
 from earmark.decode.index import Index
 from earmark.decode.waveforms import Waveforms
@@ -196,7 +199,7 @@ def test_a_run_that_was_stopped_goes_on_after_the_last_finished_shard(make_corpu
     corpus, write = make_corpus(), WaveformShard.write
 
     def stop(shard, *arguments):
-        if shard.name == "c":
+        if shard.name == "d":
             raise KeyboardInterrupt
         return write(shard, *arguments)
 
@@ -278,3 +281,46 @@ def test_what_the_update_of_a_decoder_made_again_is_taken_from_the_store_by_anot
     assert run(corpus, tmp_path / "a")["computed"] == 12
     assert run(corpus, tmp_path / "b")["computed"] == 0
     assert Index.read(tmp_path / "a") == Index.read(tmp_path / "b")
+
+
+def test_files_that_end_the_decoder_or_hang_it_cost_themselves_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("earmark.decode.corpus.stored", bad_decoders.by_name)
+    decoders = pool.Decoders(seconds=0.2, busy=100)
+    monkeypatch.setattr(pool, "shared", lambda: decoders)
+    names = ["crash-1", "fine-1", "hang-1", "fine-2", "crash-2", "memory-1", "fine-3"]
+    clips = [Clip(name, f"{name}.mp3", "x", name, name, "train") for name in names]
+    for clip in clips:
+        write_mp3(tmp_path / "audio" / clip.path, tone(1.5, 440))
+    found = decode_corpus(
+        clips, tmp_path / "audio", 16_000, WaveformConfig(samples=24_000, max_rejected=1), tmp_path / "x"
+    )
+    decoders.close()
+    assert (found["clips"], found["rejected"]) == (3, 4)
+    with (tmp_path / "x/rejected.csv").open(newline="") as file:
+        rows = {row["clip_id"]: row["reason"] for row in csv.DictReader(file)}
+    assert rows["crash-1"] == rows["crash-2"] == "the decoder crashed (SIGSEGV)"
+    assert rows["hang-1"] == "the decoder did not end within 0.2 s of computing"
+    assert rows["memory-1"].startswith("needs more than")
+    assert "clip crash-2 (crash-2.mp3) is rejected: the decoder crashed (SIGSEGV)" in capsys.readouterr().err
+
+
+def test_a_file_that_may_not_be_read_is_a_reject(make_corpus, tmp_path, monkeypatch):
+    corpus = make_corpus()
+    shut = next((corpus[0] / "c").glob("*-0-29.mp3"))
+    shut.chmod(0)
+    monkeypatch.setattr("earmark.decode.corpus.stored", bad_decoders.closed)  # root may read it
+    monkeypatch.setattr(Path, "open", refused(Path.open, shut))
+    clips = [clip for clip in read(*corpus)[0] if clip.path.endswith(shut.name)]
+    assert decode_corpus(clips, corpus[0], 16_000, WaveformConfig(samples=9, max_rejected=1), tmp_path / "out")[
+        "rejected"
+    ]
+    assert "not readable: Permission denied" in (tmp_path / "out/rejected.csv").read_text()
+
+
+def refused(real, shut):
+    def open_one(path, *arguments, **more):
+        if path == shut:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *arguments, **more)
+
+    return open_one

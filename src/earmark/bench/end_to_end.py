@@ -20,7 +20,8 @@ from earmark import representations
 from earmark.bench.spectral import KINDS, N_SAMPLES, RATE, clips, make, summary, threads_set
 from earmark.config import RepresentationConfig, WaveformConfig
 from earmark.corpus.manifest import Clip
-from earmark.decode.corpus import WaveformShard, workers
+from earmark.decode.corpus import WaveformShard
+from earmark.decode.pool import workers
 from earmark.features.extract import Extractor
 from earmark.storage import memory
 

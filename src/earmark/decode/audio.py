@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from earmark.decode.reading import open_source
 from earmark.decode.stream import Stream, stream
 
 __all__ = [
-    "RejectedError", "Stream", "cut", "decode", "decode_whole", "describe", "from_stored", "starts", "stream",
+    "RejectedError", "Stream", "cut", "decode", "decode_whole", "describe", "from_stored", "starts", "stored", "stream",
     "to_stored",
 ]  # fmt: skip
 
@@ -170,6 +170,12 @@ def to_stored(waves: NDArray[np.float32], dtype: Literal["int16", "float32"]) ->
     if dtype == "float32":
         return waves
     return np.rint(np.clip(waves, -1, (_STEPS - 1) / _STEPS) * _STEPS).astype(np.int16)
+
+
+def stored(path: Path, dtype: Literal["int16", "float32"], *settings: Any) -> Decoded:
+    """Decode a file by ``decode`` with these settings; the waves are as a shard stores them."""
+    decoded = decode(path, *settings)
+    return replace(decoded, waves=to_stored(decoded.waves, dtype))
 
 
 def from_stored(raw: NDArray[Any]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable, describ
 from earmark.corpus.read import read, verify
 from earmark.corpus.splits import deal
 from earmark.decode.audio import RejectedError, stream
-from earmark.decode.corpus import workers
+from earmark.decode.pool import workers
 from earmark.errors import EarmarkError
 from earmark.progress import bar
 

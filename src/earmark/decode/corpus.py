@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,10 +22,9 @@ from earmark import progress
 from earmark.config import WaveformConfig, entry, load
 from earmark.corpus import registry
 from earmark.corpus.manifest import Clip, CorpusError, read_manifest
-from earmark.decode import waveform_store
-from earmark.decode.audio import Decoded, RejectedError, decode, to_stored
+from earmark.decode import pool, waveform_store
+from earmark.decode.audio import Decoded, RejectedError, stored
 from earmark.decode.index import Entry, Index, Makers
-from earmark.environment import count
 from earmark.files import write_csv, write_json
 from earmark.storage import memory, provenance, shards
 from earmark.storage.makers import stale, stale_reason
@@ -134,20 +132,14 @@ def makers() -> Makers:
     return provenance.makers("numpy", "soxr", libsndfile=soundfile.__libsndfile_version__)
 
 
-def workers() -> int:
-    """Return how many files are decoded at once: EARMARK_WORKERS, at least 1, or the cores this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return count("EARMARK_WORKERS", cores)
-
-
 def hashed(
     by_shard: dict[str, list[Clip]], audio: Path, rate: int, config: WaveformConfig, store: Path
 ) -> Iterator[WaveformShard]:
     """Take the fingerprint of each shard, in the order of their names, over the bytes of its clips' files."""
     total = sum(map(len, by_shard.values()))
-    with ThreadPoolExecutor(workers()) as pool, progress.bar(total, "read the music", "clip") as bar:
+    with ThreadPoolExecutor(pool.workers()) as threads, progress.bar(total, "read the music", "clip") as bar:
         for name in sorted(by_shard):
-            yield WaveformShard.of(name, by_shard[name], audio, rate, config, store, pool)
+            yield WaveformShard.of(name, by_shard[name], audio, rate, config, store, threads)
             bar.update(len(by_shard[name]))
 
 
@@ -155,11 +147,11 @@ def write_shards(wanted: list[WaveformShard], rate: int) -> Iterator[tuple[Wavef
     """Decode shards into the store, one after the other."""
     memory.keep()  # threads that map and unmap every wave's memory wait for each other
     with (
-        ThreadPoolExecutor(workers()) as pool,
         ThreadPoolExecutor(2) as writers,  # while one shard is brought to its end the next one keeps the pool busy
+        pool.threads(pool.workers()) as threads,
         progress.bar(sum(len(shard.clips) for shard in wanted), f"decode {rate} Hz", "clip") as bar,
     ):
-        yield from ordered(writers, lambda shard: shard.write(pool, bar.update), wanted)
+        yield from ordered(writers, lambda shard: shard.write(threads, bar.update), wanted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,10 +169,10 @@ class WaveformShard:
     @classmethod
     def of(
         cls, name: str, clips: list[Clip], audio: Path, rate: int, config: WaveformConfig, store: Path,
-        pool: ThreadPoolExecutor,
+        threads: ThreadPoolExecutor,
     ) -> WaveformShard:  # fmt: skip
         """Take the fingerprint: over the bytes of the clips' files, the settings and the digest of the code."""
-        digests = pool.map(_digest, [audio / clip.path for clip in clips])
+        digests = threads.map(_digest, [audio / clip.path for clip in clips])
         inputs = list(zip((c.clip_id for c in clips), digests, strict=True))
         code = provenance.digest("decode")
         fingerprint = provenance.fingerprint(inputs=inputs, settings=config.stored(rate), code=code)
@@ -195,7 +187,7 @@ class WaveformShard:
         """Return what the shard in the store says of itself; None if it is absent or damaged."""
         return recall(self.store, self.fingerprint)
 
-    def write(self, pool: ThreadPoolExecutor, done: Callable[[int], object]) -> Entry:
+    def write(self, threads: ThreadPoolExecutor, done: Callable[[int], object]) -> Entry:
         """Decode the shard into the store."""
         waveform_store.prepare(self.path)
         rejected: list[tuple[str, str, str]] = []
@@ -203,7 +195,7 @@ class WaveformShard:
         found, rows = Counter(dict.fromkeys(FOUND, 0)), 0
         capacity = None if self.config.policy == "segments" else len(self.clips)
         with shards.ShardWriter(self.path, "waveform", capacity, (self.config.samples,), self.config.dtype) as writer:
-            for clip, result in ordered(pool, self._decode, self.clips):
+            for clip, result in ordered(threads, self._decode, self.clips):
                 if isinstance(result, RejectedError):
                     rejected.append((clip.clip_id, clip.path, str(result)))
                 else:
@@ -225,12 +217,11 @@ class WaveformShard:
     def _decode(self, clip: Clip) -> Decoded | RejectedError:
         """Return the waves of a file as they are stored, or why there are none."""
         c = self.config
+        settings = self.rate, c.samples, c.min_seconds, c.policy, c.segments, c.incomplete
         try:
-            path = self.audio / clip.path
-            decoded = decode(path, self.rate, c.samples, c.min_seconds, c.policy, c.segments, c.incomplete)
+            return pool.shared().run(stored, self.audio / clip.path, c.dtype, *settings)
         except RejectedError as error:
             return error
-        return replace(decoded, waves=to_stored(decoded.waves, c.dtype))
 
 
 def recall(store: Path, fingerprint: str) -> Entry | None:
@@ -244,17 +235,23 @@ def recall(store: Path, fingerprint: str) -> Entry | None:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
+    try:
+        if not path.is_file():
+            return "absent"
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:  # decoding says why
+        return "unreadable"
 
 
-def ordered(pool: ThreadPoolExecutor, work: Callable[[S], R], items: Iterable[S]) -> Iterator[tuple[S, R]]:
-    """Like ``pool.map`` with the item beside its result, but with a short queue: memory stays bounded."""
+def ordered(threads: ThreadPoolExecutor, work: Callable[[S], R], items: Iterable[S]) -> Iterator[tuple[S, R]]:
+    """Like ``threads.map`` with the item beside its result, but with a short queue: memory stays bounded."""
     waiting: deque[tuple[S, Future[R]]] = deque()
     source = iter(items)
-    for item in itertools.islice(source, 4 * workers()):
-        waiting.append((item, pool.submit(work, item)))
+    for item in itertools.islice(source, 4 * pool.workers()):
+        waiting.append((item, threads.submit(work, item)))
     while waiting:
         item, future = waiting.popleft()
         yield item, future.result()
         for following in itertools.islice(source, 1):
-            waiting.append((following, pool.submit(work, following)))
+            waiting.append((following, threads.submit(work, following)))

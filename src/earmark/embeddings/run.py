@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from earmark import progress
 from earmark.decode.audio import RejectedError
-from earmark.decode.corpus import workers
+from earmark.decode.pool import workers
 from earmark.doctor import why_not
 from earmark.embeddings.embedder import Embedder
 from earmark.embeddings.table import Entry

@@ -32,6 +32,8 @@ NEUTRAL = {
     "training.live": "what a training shows in a terminal",
     "training.loggers": "copies of the curves, for whoever watches",
     "training.validation": "which settings are refused before anything is trained",
+    "decode.pool": "the processes in which files are decoded; what comes back does not depend on them",
+    "decode.worker": "what such a process does with what it is asked for; what that is belongs to the digest",
     "decode.waveform_store": "where waveforms lie; what is in them is told by their fingerprints",
     "decode.waveforms": "brings back waveforms, which must have the fingerprints that their index tells",
     "storage.makers": "which shards are made once more; what is in them is not decided there",

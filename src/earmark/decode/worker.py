@@ -1,0 +1,121 @@
+"""A process of its own in which audio files are decoded: what a damaged file does to it, it does to nothing else.
+
+It talks with the process that started it over a socket (``pool``). It imports what decoding needs, and no more: it is
+ready in a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import pickle
+import queue
+import resource
+import signal
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from earmark.decode.reading import RejectedError
+from earmark.storage import memory
+
+READY, ITEM, END, REJECTED, MEMORY, FAILED = "ready", "item", "end", "rejected", "memory", "failed"
+_SIZES = struct.Struct("<QQ")  # of the pickle, and how many arrays follow it
+
+
+def serve(descriptor: int, most: int) -> None:
+    """Decode what is asked for, one file after the other, until the process at the other end of the socket is gone.
+
+    A request is (function, arguments, CPU seconds). The answers are READY once, and then for each request an ITEM per
+    value that the function yields, or one for what it returns, and END, or why there is no more. most: bytes that this
+    process may take. More CPU seconds than were allowed end the process by SIGXCPU.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process at the other end, which ends this one
+    _limit(most)
+    memory.keep()  # the next file takes as much
+    channel = socket.socket(fileno=descriptor)
+    requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(channel, requests), daemon=True).start()
+    send(channel, (READY, None))
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 2)  # libmpg123 prints notes there that name no file
+    while True:
+        function, arguments, seconds = requests.get()
+        allowed = math.ceil(time.process_time() + seconds)
+        with contextlib.suppress(ValueError, OSError):  # the user's own limit is lower
+            resource.setrlimit(resource.RLIMIT_CPU, (allowed, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+        for answer in _answers(function, arguments):
+            send(channel, answer)
+
+
+def _listen(channel: socket.socket, requests: queue.SimpleQueue[Any]) -> None:
+    """Take requests while others are worked on, so that this process ends at once with the one that started it."""
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            requests.put(receive(channel))
+    os._exit(0)
+
+
+def _answers(function: Any, arguments: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
+    try:
+        found = function(*arguments)
+        if isinstance(found, Iterator):
+            for item in found:
+                yield ITEM, item
+        else:
+            yield ITEM, found
+        yield END, None
+    except RejectedError as error:
+        yield REJECTED, str(error)
+    except MemoryError:
+        yield MEMORY, None
+    except OSError as error:
+        yield REJECTED, f"not readable: {error.strerror or error}"
+    except Exception as error:
+        yield FAILED, f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
+def _limit(most: int) -> None:
+    """Bound the memory of this process, and offer it first where the machine runs out; it leaves no core files."""
+    for kind, limit in ((resource.RLIMIT_AS, most), (resource.RLIMIT_CORE, 0)):
+        with contextlib.suppress(ValueError, OSError):  # macOS knows no RLIMIT_AS
+            resource.setrlimit(kind, (limit, resource.getrlimit(kind)[1]))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def send(channel: socket.socket, content: object) -> None:
+    """Send a value; its arrays are sent as they lie in memory."""
+    buffers: list[pickle.PickleBuffer] = []
+    body = pickle.dumps(content, protocol=5, buffer_callback=buffers.append)
+    arrays = [buffer.raw() for buffer in buffers]
+    sizes = struct.pack(f"<{len(arrays)}Q", *(array.nbytes for array in arrays))
+    channel.sendall(_SIZES.pack(len(body), len(arrays)) + sizes + body)
+    for array in arrays:
+        channel.sendall(array)
+
+
+def receive(channel: socket.socket) -> Any:
+    """Return the value that ``send`` has sent. Raises EOFError if the other end is gone."""
+    length, count = _SIZES.unpack(_read(channel, _SIZES.size))
+    sizes = struct.unpack(f"<{count}Q", _read(channel, 8 * count))
+    body = _read(channel, length)
+    return pickle.loads(body, buffers=[_read(channel, size) for size in sizes])
+
+
+def _read(channel: socket.socket, size: int) -> memoryview:
+    found = np.empty(size, np.uint8).data  # uninitialised, unlike a bytearray
+    done = 0
+    while done < size:
+        more = channel.recv_into(found[done:])
+        if not more:
+            raise EOFError
+        done += more
+    return found
