@@ -35,7 +35,9 @@ ORDER = {
     ),
     "representations": ("buffers", "base", "spectrum", "*"),
     "transforms": (),
-    "features": ("cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "listener"),
+    "features": (
+        "cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "segments", "listener", "ahead",
+    ),
     "models": ("layers", "networks", "*", "saved"),
     "encoders": ("windows", "choice", "layers", "onnx_graph", "*"),
     "evaluation": (

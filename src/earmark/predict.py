@@ -25,6 +25,7 @@ from earmark.corpus.label_table import read_labels
 from earmark.corpus.manifest import read_manifest
 from earmark.evaluation import scoring
 from earmark.features.listener import Listener
+from earmark.features.segments import Blocks
 from earmark.models.saved import FILE, ModelError, SavedModel
 from earmark.sections import near
 from earmark.storage import provenance
@@ -112,12 +113,17 @@ class Predictor:
 
         Raises RejectedError if the file cannot be decoded, or is shorter than the pipeline accepts.
         """
-        path = Path(path)
-        heard = self.listener.hear(path)
-        scores = scoring.score(self.model, heard.features, *self.excerpts, exclusive=self.saved.exclusive).mean(axis=0)
-        actual = self.labels.get(path.resolve())
+        return self.predict_blocks(Path(path))
+
+    def predict_blocks(self, path: Path, blocks: Blocks | None = None) -> Prediction:
+        """Return what ``predict`` returns; blocks: of the file, if some have been decoded already."""
+        hearing = self.listener.hearing(path, blocks)
+        exclusive = self.saved.exclusive
+        rows = [scoring.score(self.model, batch.features, *self.excerpts, exclusive=exclusive) for batch in hearing]
+        segments = np.concatenate(rows)
+        scores, actual = segments.mean(axis=0), self.labels.get(path.resolve())
         predicted = self._predicted(scores)
-        return Prediction(str(path), heard.seconds, len(heard.features), self.tags, scores, predicted, actual)
+        return Prediction(str(path), hearing.seconds, len(segments), self.tags, scores, predicted, actual)
 
     def embed(self, path: str | Path) -> NDArray[np.float32]:
         """Return the embedding of an audio file, (width,): the input of the network's last linear layer.
@@ -128,8 +134,9 @@ class Predictor:
 
         Raises RejectedError as ``predict`` does, and ValueError if the network runs no linear layer.
         """
-        heard = self.listener.hear(Path(path))
-        return scoring.embed(self.model, heard.features, *self.excerpts).mean(axis=0)
+        hearing = self.listener.hearing(Path(path))
+        parts = [scoring.embed(self.model, batch.features, *self.excerpts) for batch in hearing]
+        return np.concatenate(parts).mean(axis=0)
 
     @property
     def excerpts(self) -> tuple[int, int]:

@@ -17,8 +17,8 @@ from earmark.decode.reading import open_source
 from earmark.decode.stream import Stream, stream
 
 __all__ = [
-    "RejectedError", "Stream", "cut", "decode", "decode_whole", "describe", "from_stored", "starts", "stored", "stream",
-    "to_stored",
+    "RejectedError", "Stream", "cut", "decode", "decode_blocks", "decode_whole", "describe", "from_stored", "starts",
+    "stored", "stream", "to_stored",
 ]  # fmt: skip
 
 
@@ -185,10 +185,14 @@ def from_stored(raw: NDArray[Any]) -> NDArray[np.float32]:
 
 def decode_whole(path: Path, rate: int, min_seconds: float) -> NDArray[np.float32]:
     """Decode all of a file, which should be short, to mono float32 at ``rate`` Hz; RejectedError as in ``decode``."""
+    return np.concatenate([_NOTHING, *decode_blocks(path, rate, min_seconds)])
+
+
+def decode_blocks(path: Path, rate: int, min_seconds: float) -> Iterator[NDArray[np.float32]]:
+    """Yield what ``decode_whole`` returns in blocks; RejectedError may come after the last one, if all is too short."""
     with stream(path, rate) as blocks:
-        wave = np.concatenate([_NOTHING, *blocks])
+        yield from blocks
         _require_seconds(blocks, min_seconds)
-    return wave
 
 
 def _require_seconds(blocks: Stream, least: float) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import earmark
-from earmark.decode.reading import RejectedError
+from earmark.decode.audio import RejectedError
 from earmark.decode.worker import END, FAILED, ITEM, MEMORY, REJECTED, receive, send
 from earmark.environment import count
 from earmark.errors import EarmarkError

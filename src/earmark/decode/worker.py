@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from earmark.decode.reading import RejectedError
+from earmark.decode.audio import RejectedError
 from earmark.storage import memory
 
 READY, ITEM, END, REJECTED, MEMORY, FAILED = "ready", "item", "end", "rejected", "memory", "failed"

@@ -21,6 +21,7 @@ from earmark.embeddings import pooling
 from earmark.encoders.layers import LayerOutputs
 from earmark.errors import EarmarkError
 from earmark.features.listener import Listener
+from earmark.features.segments import Blocks
 from earmark.features.standardize import Standardizer
 from earmark.models.saved import FILE, SavedModel
 from earmark.representations.encoder import digest
@@ -51,7 +52,16 @@ class Embedder:
 
         Raises RejectedError if the file cannot be decoded, or is shorter than the pipeline accepts.
         """
-        return self.segments(self.listener.hear(path).features).mean(axis=0)
+        return self.rows(path)[1].mean(axis=0)
+
+    def rows(self, path: Path, blocks: Blocks | None = None) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Return the second at which each segment of a file begins, and their embeddings, (segments, width).
+
+        blocks: of the file, if some have been decoded already. Raises RejectedError as ``embed`` does.
+        """
+        parts = [(batch.starts, self.segments(batch.features)) for batch in self.listener.hearing(path, blocks)]
+        starts, embeddings = zip(*parts, strict=True)
+        return np.concatenate(starts), np.concatenate(embeddings)
 
 
 def open_embedder(params: Path, model: str | None, layer: str | None, data: Path) -> Embedder:

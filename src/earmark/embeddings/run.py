@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from earmark import progress
 from earmark.decode.audio import RejectedError
-from earmark.decode.pool import workers
 from earmark.doctor import why_not
 from earmark.embeddings.embedder import Embedder
 from earmark.embeddings.table import Entry
 from earmark.embeddings.unfinished import Unfinished
 from earmark.errors import EarmarkError, reason
+from earmark.features.ahead import DecodedAhead, ahead
 from earmark.files import write_csv
 from earmark.representations.encoder import digest
 
@@ -39,10 +37,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Read:
-    """A file that was read: SHA-256 of its bytes, and its wave, (samples,); None if its embedding is there already."""
+    """A file that was read: SHA-256 of its bytes, and its blocks; None if its embedding is there already."""
 
     source: str
-    wave: NDArray[np.float32] | None
+    blocks: DecodedAhead | None
 
 
 def rejects(out: Path) -> Path:
@@ -75,9 +73,9 @@ def embed_files(
     computed = 0
     with Unfinished(out, mark) as done:
         with progress.bar(len(files), "embed", "file") as bar:
-            for name, found in _ahead(embedder, files, done.sources):
+            for name, found in ahead(lambda name: _read(embedder, name, files[name], done.sources.get(name)), files):
                 try:
-                    entry = _embedded(embedder, name, found.result(), per_segment)
+                    entry = _embedded(embedder, name, files[name], found.result(), per_segment)
                 except (RejectedError, ValueError, OSError, MemoryError) as error:
                     rejected[name] = _why(error)
                 else:
@@ -94,45 +92,27 @@ def embed_files(
     return Outcome(len(kept), computed, width, rejected)
 
 
-def _ahead(
-    embedder: Embedder, files: Mapping[str, Path], known: Mapping[str, str]
-) -> Iterator[tuple[str, Future[Read]]]:
-    """Yield every file as it is read, in order; no more than EARMARK_WORKERS are read at one time, or wait."""
-    threads = workers()
-    waiting: deque[tuple[str, Future[Read]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for name, path in files.items():
-                waiting.append((name, pool.submit(_read, embedder, name, path, known.get(name))))
-                if len(waiting) > threads:
-                    yield waiting.popleft()
-            while waiting:
-                yield waiting.popleft()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
 def _read(embedder: Embedder, name: str, path: Path, known: str | None) -> Read:
-    """Read a file, and decode it unless it has the digest ``known``."""
+    """Read a file, and begin to decode it unless it has the digest ``known``."""
     name.encode()  # libsndfile and HDF5 take UTF-8 names alone
     if not path.is_file():
         raise RejectedError("no such file")
     source = digest(path)
-    return Read(source, None if source == known else embedder.listener.decode(path))
+    return Read(source, None if source == known else DecodedAhead(embedder.listener, path))
 
 
-def _embedded(embedder: Embedder, name: str, read: Read, per_segment: bool) -> Entry | None:
+def _embedded(embedder: Embedder, name: str, path: Path, read: Read, per_segment: bool) -> Entry | None:
     """Return what a table holds of a file, None if it is there already.
 
     Raises RejectedError if the embedding is not finite, EarmarkError if the network fails on the file.
     """
-    if read.wave is None:
+    if read.blocks is None:
         return None
-    segments = embedder.segments(embedder.listener.of_wave(read.wave).features)
+    starts, segments = embedder.rows(path, read.blocks)
     if not np.isfinite(segments).all():
         raise RejectedError("its embedding is not finite")
     if per_segment:
-        return Entry(name, read.source, embedder.listener.starts(len(read.wave)), segments)
+        return Entry(name, read.source, starts, segments)
     return Entry(name, read.source, np.zeros(1), segments.mean(axis=0)[None])
 
 

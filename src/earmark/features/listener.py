@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import count, islice
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,12 +16,25 @@ from torch import Tensor
 
 from earmark import representations
 from earmark.config import ConfigError, RepresentationConfig, WaveformConfig
-from earmark.decode.audio import REMAINDER, cut, decode_whole, from_stored, to_stored
+from earmark.decode import pool
+from earmark.decode.audio import decode_blocks, from_stored, to_stored
 from earmark.errors import EarmarkError
+from earmark.features.segments import Blocks, Wave, segments
 from earmark.features.standardize import Standardizer
 from earmark.representations.base import Representation
 
-_BATCH = 8  # segments, or windows, that are transformed at one time: an album must not need all its memory at once
+_TOGETHER = 8  # segments, or windows, that are transformed at one time: an album must not need all its memory at once
+_TRANSFORMED = 4  # times so many that a network gets at one time
+
+
+class Batch(NamedTuple):
+    """A part of what a network gets of a file.
+
+    features: (segments, frames, dims), standardised. starts: (segments,), the second at which each of them begins.
+    """
+
+    features: Tensor
+    starts: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -28,6 +43,34 @@ class Heard:
 
     features: Tensor
     seconds: float
+
+
+class Hearing:
+    """What a network gets of one file, batch by batch, in bounded memory: an iterator, to be gone through once.
+
+    seconds: of the file, as far as it has been heard.
+    """
+
+    def __init__(self, listener: Listener, blocks: Blocks) -> None:
+        self._blocks, self._rate, self._samples = blocks, listener.representation.rate, 0
+        self._batches = listener.batches(self._counted)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        return next(self._batches)
+
+    @property
+    def seconds(self) -> float:
+        """How much of the file has been heard."""
+        return self._samples / self._rate
+
+    def _counted(self) -> Iterator[NDArray[np.float32]]:
+        self._samples = 0
+        for block in self._blocks():
+            self._samples += len(block)
+            yield block
 
 
 class Listener:
@@ -58,72 +101,63 @@ class Listener:
             raise EarmarkError(f"the model's representation cannot be built: {error}") from None
 
     def hear(self, path: Path) -> Heard:
-        """Read one file. Raises RejectedError if it cannot be decoded, or if it is shorter than ``min_seconds``."""
-        return self.of_wave(self.decode(path))
+        """Hear all of one file, which should be short.
 
-    def decode(self, path: Path) -> NDArray[np.float32]:
-        """Return the wave of a file, (samples of the file,), mono at the representation's rate. Raises as ``hear``."""
-        return decode_whole(path, self.representation.rate, self.waveform.min_seconds)
+        Raises RejectedError if it cannot be decoded, or if it is shorter than ``min_seconds``.
+        """
+        hearing = self.hearing(path)
+        features = torch.cat([batch.features for batch in hearing])
+        return Heard(features, hearing.seconds)
 
-    def of_wave(self, wave: NDArray[np.float32]) -> Heard:
-        """Return what the network gets of a wave that ``decode`` returned."""
-        with torch.no_grad():
-            parts = list(self._of_segments(wave) if self.window is None else self._of_windows(wave, self.window))
-        features = (np.concatenate(parts) - self.standardizer.mean) * self.standardizer.inverse_std
-        return Heard(torch.from_numpy(features), len(wave) / self.representation.rate)
+    def hearing(self, path: Path, blocks: Blocks | None = None) -> Hearing:
+        """Hear one file of any length; blocks: of it, if some have been decoded already. Raises as ``hear``, later."""
+        return Hearing(self, blocks or partial(self.blocks, path))
 
-    def starts(self, samples: int) -> NDArray[np.float64]:
-        """Return where each of the segments, or windows, of a file of so many samples begins, in seconds."""
-        rate = self.representation.rate
-        if self.window is None:
-            places = self._segments(np.arange(samples, dtype=np.int32))[:, 0]  # cut as the wave is
-            return np.asarray(places / rate, np.float64)
-        hop = self._hop
-        windows = np.arange(max(1, (1 + samples // hop) // self.window), dtype=np.float64)
-        return windows * (self.window * hop / rate)
+    def blocks(self, path: Path) -> Iterator[NDArray[np.float32]]:
+        """Decode a file in another process: yield blocks (samples,), mono at the representation's rate."""
+        return pool.shared().stream(decode_blocks, path, self.representation.rate, self.waveform.min_seconds)
 
-    @property
-    def _hop(self) -> int:
-        return round(self.representation.rate * float(self.transform.axes["seconds_per_frame"]))
+    def batches(self, blocks: Blocks) -> Iterator[Batch]:
+        """Yield what the network gets of a file, in batches of the size in which all else scores segments."""
+        parts = self._of_segments(blocks) if self.window is None else self._of_windows(blocks, self.window)
+        while some := list(islice(parts, _TRANSFORMED)):
+            features = np.concatenate([part for _, part in some])
+            standardised = (features - self.standardizer.mean) * self.standardizer.inverse_std
+            yield Batch(torch.from_numpy(standardised), np.concatenate([starts for starts, _ in some]))
 
-    def _of_segments(self, wave: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-        """Yield the features of a file's segments, (up to _BATCH segments, frames, dims)."""
-        segments = self._rounded(self._segments(wave))
-        for start in range(0, len(segments), _BATCH):
-            yield self._transformed(self.transform, segments[start : start + _BATCH])
+    def _of_segments(self, blocks: Blocks) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
+        """Yield the seconds at which segments begin, and their features, (up to _TOGETHER segments, frames, dims)."""
+        for starts, waves in segments(blocks, self.waveform, self.representation.samples, _TOGETHER):
+            yield np.array(starts) / self.representation.rate, self._transformed(self.transform, waves)
 
-    def _of_windows(self, wave: NDArray[np.float32], window: int) -> Iterator[NDArray[np.float32]]:
-        """Yield the features of a file's windows, (up to _BATCH windows, window, dims).
+    def _of_windows(self, blocks: Blocks, window: int) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
+        """Yield the seconds at which windows begin, and their features, (up to _TOGETHER windows, window, dims).
 
         A file that is shorter than a window is padded with zeros to one. The windows of a batch are transformed with
         one more before them and after them, so that their frames are those of the whole file.
         """
-        hop = self._hop
-        samples, count = window * hop, max(1, (1 + len(wave) // hop) // window)
-        size = min(_BATCH, count)
-        transform = representations.of(self.representation.model_copy(update={"samples": (size + 2) * samples}))
-        for first in range(0, count, size):
+        wave, rate = Wave(blocks()), self.representation.rate
+        hop = round(rate * float(self.transform.axes["seconds_per_frame"]))
+        samples, size, transform = window * hop, _TOGETHER, None
+        for first in count(0, size):
+            more = wave.has((first + 1 + size) * samples)
+            left = size if more else max(1, (1 + wave.length // hop) // window) - first
+            if left <= 0:
+                return
+            if transform is None:
+                size = min(size, left)
+                settings = {"samples": (size + 2) * samples}
+                transform = representations.of(self.representation.model_copy(update=settings))
             start, end = (first - 1) * samples, (first + 1 + size) * samples
-            part = wave[max(0, start) : end]
-            before = max(0, -start)
+            part, before = wave.part(max(0, start), end), max(0, -start)
             block = np.pad(part, (before, end - start - before - len(part)))
-            frames = self._transformed(transform, self._rounded(block[None]))[0, window : window * (1 + size)]
-            yield frames.reshape(size, window, -1)[: count - first]
-
-    def _rounded(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return waves as they come back from a shard."""
-        return from_stored(to_stored(waves, self.waveform.dtype))
+            frames = self._transformed(transform, block[None])[0, window : window * (1 + size)]
+            starts = np.arange(first, first + min(left, size), dtype=np.float64) * (samples / rate)
+            yield starts, frames.reshape(size, window, -1)[:left]
+            wave.forget(end - 2 * samples)
 
     def _transformed(self, transform: Representation, waves: NDArray[np.float32]) -> NDArray[np.float32]:
-        return transform(torch.from_numpy(np.ascontiguousarray(waves))).numpy()
-
-    def _segments(self, wave: NDArray[Any]) -> NDArray[Any]:
-        """Cut a file, (samples of the file,) -> (segments, samples).
-
-        A file that is at most a tenth longer than the clips of the corpus is cut by their policy. A longer one is cut
-        into segments, one after the other, whatever the policy: a song is heard from beginning to end.
-        """
-        clip, samples = self.waveform, self.representation.samples
-        if clip.policy != "segments" and len(wave) > (1 + REMAINDER) * clip.samples:
-            return cut(wave, samples, "segments")
-        return cut(wave, clip.samples, clip.policy, clip.segments)[:, :samples]
+        """Transform waves as they come back from a shard."""
+        rounded = from_stored(to_stored(waves, self.waveform.dtype))
+        with torch.no_grad():
+            return transform(torch.from_numpy(np.ascontiguousarray(rounded))).numpy()
