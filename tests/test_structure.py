@@ -55,7 +55,7 @@ ORDER = {
     "report": ("fusions", "tables", "page", "leaderboard", "dvc_experiments"),
     "predict": (), "merge": (), "doctor": (),
     "embeddings": (
-        "pooling", "embedder", "audio_files", "table", "unfinished", "run", "corpus", "similar", "duplicates",
+        "pooling", "embedder", "table", "unfinished", "run", "corpus", "similar", "duplicates",
         "command", "options",
     ),
     "bench": ("peers", "roofline", "spectral", "*"), "cli": (),

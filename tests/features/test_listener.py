@@ -1,6 +1,8 @@
-"""The windows of a whole file: the frames that the file has if it is transformed at once, however long it is."""
+"""Batches of segments, or of windows of a whole file: the bits that they have if all are heard at once."""
 
 from __future__ import annotations
+
+import weakref
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from helpers.music import music
 
 from earmark import representations
 from earmark.config import WaveformConfig
+from earmark.decode.audio import cut
 from earmark.features import listener
 from earmark.features.listener import Listener
 from earmark.features.standardize import Standardizer
@@ -78,3 +81,48 @@ def test_memory_is_bounded_by_batches_of_windows(tmp_path, monkeypatch):
     )
     assert len(hearer().hear(tmp_path / "a.wav").features) == 40
     assert sizes == [10 * SPAN] * 5
+
+
+@pytest.mark.parametrize("window", [None, WINDOW])
+def test_a_file_is_heard_in_batches_with_the_seconds_at_which_their_segments_begin(tmp_path, window):
+    hears = hearer()
+    hears.window = window
+    samples = 70 * SPAN + SPAN // 2
+    sf.write(tmp_path / "a.wav", music(samples, 16_000), 16_000, subtype="FLOAT")
+    hearing = hears.hearing(tmp_path / "a.wav")
+    assert hearing.seconds == 0
+    batches = list(hearing)
+    assert hearing.seconds == samples / 16_000
+    assert [len(batch.features) for batch in batches] == [32, 32, 6 if window else 7]
+    size = SPAN if window else SPAN - 1
+    starts = size * np.arange(len(batches[0].starts) * 2 + len(batches[2].starts)) / 16_000
+    if not window:
+        starts[-1] = (samples - size) / 16_000  # the last segment ends where the file ends
+    np.testing.assert_allclose(np.concatenate([batch.starts for batch in batches]), starts)
+    whole = hears.hear(tmp_path / "a.wav").features
+    np.testing.assert_array_equal(torch.cat([batch.features for batch in batches]), whole)
+    if not window:
+        wave = sf.read(tmp_path / "a.wav", dtype="float32")[0]
+        cuts = torch.from_numpy(cut(wave, size, "segments"))
+        expected = torch.cat([hears.transform(cuts[start : start + 8]) for start in range(0, len(cuts), 8)])
+        np.testing.assert_array_equal(whole, (expected - 2) / 2)
+
+
+@pytest.mark.parametrize("window", [None, WINDOW])
+def test_of_a_long_file_no_more_than_some_segments_are_held(window):
+    hears = hearer()
+    hears.window = window
+    alive, most, block = [0], [0], np.zeros(SPAN * 4, np.float32)
+
+    def blocks():
+        for _ in range(100):
+            made = block.copy()
+            alive[0] += made.nbytes
+            most[0] = max(most[0], alive[0])
+            weakref.finalize(made, lambda size=made.nbytes: alive.__setitem__(0, alive[0] - size))
+            yield made
+            del made
+
+    count = sum(len(batch.features) for batch in hears.hearing(None, blocks))
+    assert count == 400
+    assert most[0] < 16 * block.nbytes

@@ -8,9 +8,10 @@ import sys
 
 from earmark.config import load
 from earmark.corpus.rows import AUDIO
+from earmark.decode import audio_files
 from earmark.decode.audio import RejectedError
 from earmark.doctor import why_not
-from earmark.embeddings import audio_files, run, similar, table
+from earmark.embeddings import run, similar, table
 from earmark.embeddings.corpus import of_corpus
 from earmark.embeddings.embedder import open_embedder
 from earmark.errors import EarmarkError

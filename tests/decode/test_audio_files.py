@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from earmark.embeddings.audio_files import listed
+from earmark.decode.audio_files import listed
 
 
 def fill(folder, *names):
