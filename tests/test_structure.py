@@ -53,7 +53,7 @@ ORDER = {
     "probe": ("embeddings", "table", "run"),
     "papers": ("budget", "inputs", "reproduction", "run", "command"),
     "report": ("fusions", "tables", "page", "leaderboard", "dvc_experiments"),
-    "predict": (), "merge": (), "doctor": (),
+    "predict": (), "merge": (), "doctor": (), "predict_files": (),
     "embeddings": (
         "pooling", "embedder", "table", "unfinished", "run", "corpus", "similar", "duplicates",
         "command", "options",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from earmark.embeddings import options
+from earmark.embeddings.options import FILES
 from earmark.environment import positive, whole
 from earmark.errors import explained
 
@@ -21,11 +22,11 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     doctor.add_argument("--params", type=Path, default=Path("params.yaml"), help="settings to check, if they are there")
     doctor.set_defaults(run=_doctor)
     inspect = commands.add_parser("inspect", help="what an audio file holds, and how each representation sees it")
-    inspect.add_argument("file", type=Path, nargs="+")
+    inspect.add_argument("file", type=Path, nargs="+", help=FILES)
     inspect.add_argument("--params", type=Path, default=Path("params.yaml"), help="where representations are set")
     inspect.set_defaults(run=_inspect)
     predict = commands.add_parser("predict", help="tags of any audio file by a trained experiment")
-    predict.add_argument("file", type=Path, nargs="+")
+    predict.add_argument("file", type=Path, nargs="+", help=FILES)
     predict.add_argument("--model", help="an experiment of params.yaml (default: its first one), weights, or a file")
     predict.add_argument("--json", action="store_true", help="print JSON in place of tables")
     predict.add_argument("--params", type=Path, default=Path("params.yaml"))
@@ -175,23 +176,9 @@ def _waveforms(args: argparse.Namespace) -> int:
 
 
 def _predict(args: argparse.Namespace) -> int:
-    from earmark import predict
-    from earmark.decode.audio import RejectedError
-    from earmark.doctor import why_not
+    from earmark import predict_files
 
-    predictor = predict.open_predictor(args.params, args.model, args.data)
-    found, failed = [], {}
-    for path in args.file:
-        try:
-            found.append(predictor.predict(path))
-            if not args.json:
-                print(found[-1].table())
-        except (RejectedError, UnicodeEncodeError) as error:
-            failed[str(path)] = why_not(error)
-            print(f"{path}: {why_not(error)}", file=sys.stderr)
-    if args.json:
-        print(predict.as_json(found, failed), end="")
-    return 1 if failed else 0
+    return predict_files.run(args)
 
 
 def _errors(args: argparse.Namespace) -> int:

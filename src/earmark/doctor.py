@@ -8,13 +8,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from earmark import devices, representations
-from earmark.config import load
-from earmark.decode.audio import RejectedError, decode, describe, from_stored, to_stored
+from earmark import devices, progress, representations
+from earmark.config import RepresentationConfig, WaveformConfig, load
+from earmark.decode import pool
+from earmark.decode.audio import RejectedError, cut, from_stored, to_stored
+from earmark.decode.audio_files import listed
+from earmark.decode.inspection import inspected
 from earmark.decode.pool import workers
 from earmark.errors import EarmarkError
+from earmark.features.ahead import ahead
+from earmark.representations.base import Representation
 from earmark.training import validation
 
 SHOWN = ("earmark", "torch", "pytorch-lightning", "dvc", "h5py", "librosa", "kymatio", "scikit-learn", "soundfile")
@@ -64,30 +71,54 @@ def _version(name: str) -> str:
         return "absent"
 
 
-def inspect(files: Sequence[Path], params: Path) -> int:
-    """Print what each audio file holds, and how each representation of ``params`` sees it; return 1 if one cannot."""
+def inspect(named: Sequence[Path], params: Path) -> int:
+    """Print what each audio file holds, and how each representation of ``params`` sees it; return 1 if one cannot.
+
+    named: files, and folders with files at any depth.
+    """
     config = load(params)
     settings = config.heard
     transforms = {name: representations.of(setting, name) for name, setting in settings.items()}
-    failed = 0
-    for path in files:
-        try:
-            print(f"{path}: {describe(path)}")
-            for name, transform in transforms.items():
-                setting = settings[name]
-                wave = decode(path, setting.rate, setting.samples, 0.0)
-                heard = from_stored(to_stored(wave.waves, config.waveforms[setting.rate].dtype))
-                with torch.no_grad():
-                    features = transform(torch.from_numpy(heard))[0]
-                padded = f", {wave.padded / setting.rate:.1f} s of zeros at the end" if wave.padded else ""
-                print(
-                    f"  {name:<12} {features.shape[0]} frames x {features.shape[1]} dims, "
-                    f"{features.min():.3f} to {features.max():.3f}, mean {features.mean():.3f}{padded}"
-                )
-        except (RejectedError, UnicodeEncodeError) as error:
-            print(f"{path}: {why_not(error)}", file=sys.stderr)
-            failed += 1
+    longest = {one.rate: max(s.samples for s in settings.values() if s.rate == one.rate) for one in settings.values()}
+    found = listed(named)
+    failed = len(found.unread)
+    for name, why in found.unread.items():
+        print(f"{name}: {why}", file=sys.stderr)
+
+    def read(name: str) -> tuple[str, dict[int, NDArray[np.float32]]]:
+        return pool.shared().run(inspected, found.files[name], longest)
+
+    with progress.bar(len(found.files), "inspect", "file") as bar:
+        for name, file in ahead(read, found.files):
+            try:
+                about, waves = file.result()
+                progress.show(f"{name}: {about}")
+                for representation, transform in transforms.items():
+                    rate = settings[representation].rate
+                    seen = _seen(waves[rate], settings[representation], config.waveforms[rate], transform)
+                    progress.show(f"  {representation:<12} {seen}")
+            except (RejectedError, UnicodeEncodeError) as error:
+                progress.line(f"{name}: {why_not(error)}")
+                failed += 1
+            bar.update()
+    if found.others:
+        print(found.left_out(), file=sys.stderr)
     return 1 if failed else 0
+
+
+def _seen(
+    wave: NDArray[np.float32], setting: RepresentationConfig, clip: WaveformConfig, transform: Representation
+) -> str:
+    """Return in words what a representation makes of the beginning of a file."""
+    heard = from_stored(to_stored(cut(wave, setting.samples, "pad"), clip.dtype))
+    with torch.no_grad():
+        features = transform(torch.from_numpy(heard))[0]
+    lacking = setting.samples - len(wave)
+    padded = f", {lacking / setting.rate:.1f} s of zeros at the end" if lacking > 0 else ""
+    return (
+        f"{features.shape[0]} frames x {features.shape[1]} dims, {features.min():.3f} to {features.max():.3f}, "
+        f"mean {features.mean():.3f}{padded}"
+    )
 
 
 def why_not(error: Exception) -> str:

@@ -24,6 +24,11 @@ def in_terminal() -> bool:
     return sys.stderr.isatty()
 
 
+def show(text: str) -> None:
+    """Print a line on standard output that stays; bars on standard error move on below it."""
+    tqdm.write(text, file=sys.stdout)
+
+
 def line(text: str) -> None:
     """Print a line on standard error that stays; bars move on below it."""
     tqdm.write(text, file=sys.stderr)

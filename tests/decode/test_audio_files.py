@@ -24,7 +24,8 @@ def test_a_folder_gives_its_music_at_any_depth_sorted_and_counts_the_rest(tmp_pa
     monkeypatch.chdir(tmp_path)
     found = listed([Path("odd.xyz"), Path("m"), Path("m/a.wav"), Path("absent.mp3")])
     assert list(found.files) == ["odd.xyz", "m/a.wav", "m/b/1.flac", "m/b/2.MP3", "absent.mp3"]
-    assert found.others == {".jpg": 1, "no suffix": 1}
+    assert found.others == ["m/cover.jpg", "m/b/no"]
+    assert found.left_out() == "left out, for their suffixes: .jpg (1: cover.jpg), no suffix (1: no)"
     assert not found.unread
 
 

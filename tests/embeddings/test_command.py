@@ -33,7 +33,7 @@ def test_a_folder_is_embedded_and_what_is_left_out_is_told(project, tmp_path, ca
     assert main(command) == 0
     shown = capsys.readouterr()
     assert shown.out == f"{tmp_path / 'x.h5'}: 12 files by linear, 48 dims\n"
-    assert shown.err == "left out, for their suffixes: .jpg (1)\n"
+    assert shown.err == "left out, for their suffixes: .jpg (1: cover.jpg)\n"
     (tmp_path / "m/broken.mp3").write_bytes(b"")
     assert main([*command, "--dtype", "float32"]) == 1
     shown = capsys.readouterr()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -203,14 +203,18 @@ def _require_seconds(blocks: Stream, least: float) -> None:
         raise RejectedError(f"too short: {blocks.seconds:.2f} s, at least {least:g} s are needed{why}")
 
 
-def describe(path: Path) -> str:
-    """Describe a file in one line: seconds, rate, channels, format, levels. Raises RejectedError as ``decode``."""
+def describe(path: Path, hear: Callable[[int, NDArray[np.float32]], object] = lambda *_: None) -> str:
+    """Describe a file in one line: seconds, rate, channels, format, levels. Raises RejectedError as ``decode``.
+
+    hear: is given the rate in Hz of every block, and the block, (frames, channels).
+    """
     source = open_source(path)
     seconds, peak, power, samples = 0.0, 0.0, 0.0, 0
     try:
         for rate, block in source.blocks():
             seconds += len(block) / rate
             samples += block.size
+            hear(rate, block)
             peak = max(peak, float(np.abs(block).max(initial=0)))
             power += float(np.square(block, dtype=np.float64).sum())
     finally:

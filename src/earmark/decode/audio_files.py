@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from earmark.corpus.rows import AUDIO
-from earmark.errors import reason
+from earmark.errors import EarmarkError, reason
+
+_SHOWN = 3  # names of each suffix, and suffixes
 
 
 @dataclass
@@ -17,18 +19,35 @@ class Listing:
     """What was found.
 
     files: by their names, which are their paths as they were given, sorted within a folder. unread: folders that cannot
-    be read, with the reason. others: how many files of folders are no music by their suffixes.
+    be read, with the reason. others: the files of folders that are no music by their suffixes.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
-    others: Counter[str] = field(default_factory=Counter)
+    others: list[str] = field(default_factory=list)
+
+    def left_out(self) -> str:
+        """Return a line that counts the files that are no music by their suffixes, with examples; empty without any."""
+        names = defaultdict[str, list[str]](list)
+        for path in sorted(self.others):
+            names[Path(path).suffix.lower() or "no suffix"].append(Path(path).name)
+        most = sorted(names.items(), key=lambda item: (-len(item[1]), item[0]))
+        told = [f"{suffix} ({len(some)}: {_examples(some)})" for suffix, some in most[:_SHOWN]]
+        more = sum(len(some) for _, some in most[_SHOWN:])
+        told += [f"{more} of other suffixes"] if more else []
+        return f"left out, for their suffixes: {', '.join(told)}" if told else ""
+
+
+def _examples(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
 def listed(named: Sequence[Path]) -> Listing:
     """Return the files that are named, whatever they are called, and the audio files of folders and of those below.
 
     What begins with a dot in a folder is no music: macOS writes "._x.mp3" beside x.mp3 on disks of other systems.
+
+    Raises EarmarkError if there is none.
     """
     found = Listing()
     for path in named:
@@ -36,6 +55,11 @@ def listed(named: Sequence[Path]) -> Listing:
             found.files |= {file: Path(file) for file in sorted(_below(path, found))}
         else:
             found.files[str(path)] = path
+    if not found.files and not found.unread:
+        raise EarmarkError(
+            f"{', '.join(map(str, named))}: no file there ends in {', '.join(AUDIO)}; a file that is named itself may "
+            "be called anything"
+        )
     return found
 
 
@@ -54,10 +78,10 @@ def _below(folder: Path, found: Listing) -> Iterator[str]:
         entered.add((state.st_dev, state.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in files:
-            suffix = Path(name).suffix.lower()
             if name.startswith("."):
                 continue
-            if suffix in AUDIO:
-                yield str(Path(place) / name)
+            path = str(Path(place) / name)
+            if Path(name).suffix.lower() in AUDIO:
+                yield path
             else:
-                found.others[suffix or "no suffix"] += 1
+                found.others.append(path)

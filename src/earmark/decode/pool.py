@@ -21,7 +21,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import earmark
 from earmark.decode.audio import RejectedError
 from earmark.decode.worker import END, FAILED, ITEM, MEMORY, REJECTED, receive, send
 from earmark.environment import count
@@ -148,7 +147,7 @@ class _Process:
         self._channel, theirs = socket.socketpair()
         serve = _SERVE.format(descriptor=theirs.fileno(), memory=self.memory)
         path = [os.path.abspath(folder) for folder in sys.path]  # noqa: PTH100 - it is a list of texts
-        package = [os.path.abspath(folder) for folder in earmark.__path__]  # noqa: PTH100
+        package = [os.path.abspath(folder) for folder in sys.modules["earmark"].__path__]  # noqa: PTH100
         with theirs, tempfile.TemporaryFile() as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _START.format(path=path, package=package, serve=serve)],

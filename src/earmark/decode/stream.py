@@ -74,7 +74,7 @@ class Stream:
         self.close()
 
     def _resampled(self) -> Generator[NDArray[np.float32], None, None]:
-        resampler = _Resampler(self.source_rate, self.rate)
+        resampler = Resampler(self.source_rate, self.rate)
         try:
             for source_rate, block in self._source.blocks():
                 if not np.isfinite(block).all():
@@ -82,7 +82,7 @@ class Stream:
                 self._samples[source_rate] += len(block)
                 if source_rate != resampler.source_rate:
                     yield resampler.end()
-                    resampler = _Resampler(source_rate, self.rate)
+                    resampler = Resampler(source_rate, self.rate)
                 yield resampler.of(mono(block))
             self.ended = True
             yield resampler.end()
@@ -90,7 +90,7 @@ class Stream:
             self._source.close()
 
 
-class _Resampler:
+class Resampler:
     """From one rate to another, block by block: bit for bit what ``soxr.resample`` makes of all blocks at once."""
 
     def __init__(self, source_rate: int, rate: int) -> None:
@@ -98,9 +98,11 @@ class _Resampler:
         self._inner = None if source_rate == rate else soxr.ResampleStream(source_rate, rate, 1)
 
     def of(self, wave: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
+        """Return what can be told after these samples; last: there are no more."""
         return wave if self._inner is None else self._inner.resample_chunk(wave, last=last)
 
     def end(self) -> NDArray[np.float32]:
+        """Return what is left when there are no more samples."""
         return self.of(np.zeros(0, np.float32), last=True)
 
 

@@ -7,33 +7,25 @@ import json
 import sys
 
 from earmark.config import load
-from earmark.corpus.rows import AUDIO
 from earmark.decode import audio_files
 from earmark.decode.audio import RejectedError
 from earmark.doctor import why_not
 from earmark.embeddings import run, similar, table
 from earmark.embeddings.corpus import of_corpus
 from earmark.embeddings.embedder import open_embedder
-from earmark.errors import EarmarkError
 
 
 def embed(args: argparse.Namespace) -> int:
     """Write the embeddings of files and folders into a table; return 1 if a file has none."""
     table.require_format(args.out)
     found = audio_files.listed(args.file)
-    if not found.files and not found.unread:
-        raise EarmarkError(
-            f"{', '.join(map(str, args.file))}: no file there ends in {', '.join(AUDIO)}; a file that is "
-            "named itself may be called anything"
-        )
     embedder = open_embedder(args.params, args.model, args.layer, args.data)
     done = run.embed_files(embedder, found.files, args.out, args.dtype, args.per_segment, found.unread)
     ready = done.files - done.computed
     print(f"{args.out}: {done.files} files by {embedder.name}, {done.width} dims", end="")
     print(f"; {ready} of them were there already" if ready else "")
     if found.others:
-        told = ", ".join(f"{suffix} ({count})" for suffix, count in found.others.most_common(5))
-        print(f"left out, for their suffixes: {told}", file=sys.stderr)
+        print(found.left_out(), file=sys.stderr)
     if done.rejected:
         print(
             f"without an embedding: {len(done.rejected)}, see {run.rejects(args.out)}: {done.reasons()}",

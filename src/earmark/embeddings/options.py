@@ -8,11 +8,13 @@ from typing import Any
 
 from earmark.environment import whole
 
+FILES = "an audio file, or a folder with audio files at any depth"
+
 
 def add(commands: Any) -> None:
     """Add both commands to those of ``earmark``."""
     embed = commands.add_parser("embed", help="embeddings of audio files and folders by a layer of a trained network")
-    embed.add_argument("file", type=Path, nargs="+", help="an audio file, or a folder with audio files at any depth")
+    embed.add_argument("file", type=Path, nargs="+", help=FILES)
     embed.add_argument("--out", type=Path, required=True, help="the table: it ends in .h5, .npz or .parquet")
     _add_network(embed)
     embed.add_argument("--per-segment", action="store_true", help="a row per segment, with its start in seconds")
