@@ -25,7 +25,7 @@ from earmark.corpus.label_table import read_labels
 from earmark.corpus.manifest import read_manifest
 from earmark.evaluation import scoring
 from earmark.features.listener import Listener
-from earmark.features.segments import Blocks
+from earmark.features.segments import Decoded
 from earmark.models.saved import FILE, ModelError, SavedModel
 from earmark.sections import near
 from earmark.storage import provenance
@@ -39,7 +39,7 @@ class Prediction:
     """What a model says about a file.
 
     seconds, segments: of the file. probabilities, predicted: (tags,). actual: (tags,) in {0, 1}, None if the file is
-    not a labelled clip of the corpus.
+    not a labelled clip of the corpus. incomplete: what the file lacks, or empty.
     """
 
     file: str
@@ -49,6 +49,7 @@ class Prediction:
     probabilities: NDArray[np.float64]
     predicted: NDArray[np.bool_]
     actual: NDArray[np.uint8] | None
+    incomplete: str = ""
 
     @property
     def accuracy(self) -> float | None:
@@ -63,7 +64,8 @@ class Prediction:
             for i in np.argsort(-self.probabilities, kind="stable")
         ]
         known = {} if self.accuracy is None else {"accuracy": self.accuracy}
-        return {"file": self.file, "seconds": self.seconds, "segments": self.segments, "tags": rows} | known
+        about = {"file": self.file, "seconds": self.seconds, "segments": self.segments}
+        return about | ({"incomplete": self.incomplete} if self.incomplete else {}) | {"tags": rows} | known
 
     def table(self) -> str:
         """Return it as a table for the terminal."""
@@ -71,7 +73,8 @@ class Prediction:
         width = max(map(len, self.tags))
         known = self.actual is not None
         lines = [
-            f"{self.file}: {self.seconds:.1f} s in {self.segments} segment{'s' * (self.segments > 1)}",
+            f"{self.file}: {self.seconds:.1f} s in {self.segments} segment{'s' * (self.segments > 1)}"
+            + (f"; {self.incomplete}" if self.incomplete else ""),
             f"  {'tag':<{width}}  probability  predicted" + ("  actual" if known else ""),
         ]
         for row in content["tags"]:
@@ -115,7 +118,7 @@ class Predictor:
         """
         return self.predict_blocks(Path(path))
 
-    def predict_blocks(self, path: Path, blocks: Blocks | None = None) -> Prediction:
+    def predict_blocks(self, path: Path, blocks: Decoded | None = None) -> Prediction:
         """Return what ``predict`` returns; blocks: of the file, if some have been decoded already."""
         hearing = self.listener.hearing(path, blocks)
         exclusive = self.saved.exclusive
@@ -123,7 +126,8 @@ class Predictor:
         segments = np.concatenate(rows)
         scores, actual = segments.mean(axis=0), self.labels.get(path.resolve())
         predicted = self._predicted(scores)
-        return Prediction(str(path), hearing.seconds, len(segments), self.tags, scores, predicted, actual)
+        about = str(path), hearing.seconds, len(segments)
+        return Prediction(*about, self.tags, scores, predicted, actual, hearing.incomplete)
 
     def embed(self, path: str | Path) -> NDArray[np.float32]:
         """Return the embedding of an audio file, (width,): the input of the network's last linear layer.
@@ -136,6 +140,8 @@ class Predictor:
         """
         hearing = self.listener.hearing(Path(path))
         parts = [scoring.embed(self.model, batch.features, *self.excerpts) for batch in hearing]
+        if hearing.incomplete:
+            print(f"warning: {path}: {hearing.incomplete}", file=sys.stderr)
         return np.concatenate(parts).mean(axis=0)
 
     @property

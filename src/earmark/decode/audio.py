@@ -185,14 +185,24 @@ def from_stored(raw: NDArray[Any]) -> NDArray[np.float32]:
 
 def decode_whole(path: Path, rate: int, min_seconds: float) -> NDArray[np.float32]:
     """Decode all of a file, which should be short, to mono float32 at ``rate`` Hz; RejectedError as in ``decode``."""
-    return np.concatenate([_NOTHING, *decode_blocks(path, rate, min_seconds)])
+    return np.concatenate([_NOTHING, *(b for b in decode_blocks(path, rate, min_seconds) if not isinstance(b, str))])
 
 
-def decode_blocks(path: Path, rate: int, min_seconds: float) -> Iterator[NDArray[np.float32]]:
-    """Yield what ``decode_whole`` returns in blocks; RejectedError may come after the last one, if all is too short."""
+def decode_blocks(
+    path: Path, rate: int, min_seconds: float, incomplete: Literal["warn", "reject"] = "warn"
+) -> Iterator[NDArray[np.float32] | str]:
+    """Yield what ``decode_whole`` returns in blocks, and behind them, as a text, what the file lacks, if anything.
+
+    Raises RejectedError as ``decode``, behind the last block if all of them are too short, or the file is incomplete.
+    """
     with stream(path, rate) as blocks:
         yield from blocks
         _require_seconds(blocks, min_seconds)
+        lacking = blocks.incomplete
+    if lacking and incomplete == "reject":
+        raise RejectedError(f"incomplete: {lacking}")
+    if lacking:
+        yield lacking
 
 
 def _require_seconds(blocks: Stream, least: float) -> None:

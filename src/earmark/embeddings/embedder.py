@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,13 +23,21 @@ from earmark.embeddings import pooling
 from earmark.encoders.layers import LayerOutputs
 from earmark.errors import EarmarkError
 from earmark.features.listener import Listener
-from earmark.features.segments import Blocks
+from earmark.features.segments import Decoded
 from earmark.features.standardize import Standardizer
 from earmark.models.saved import FILE, SavedModel
 from earmark.representations.encoder import digest
 from earmark.sections import near
 from earmark.storage import provenance
 from earmark.weights import registry
+
+
+class Rows(NamedTuple):
+    """What is made of a file: the second at which each segment begins, its embedding (width,), what the file lacks."""
+
+    starts: NDArray[np.float64]
+    embeddings: NDArray[np.float32]
+    incomplete: str
 
 
 @dataclass(frozen=True)
@@ -52,16 +62,20 @@ class Embedder:
 
         Raises RejectedError if the file cannot be decoded, or is shorter than the pipeline accepts.
         """
-        return self.rows(path)[1].mean(axis=0)
+        found = self.rows(path)
+        if found.incomplete:
+            print(f"warning: {path}: {found.incomplete}", file=sys.stderr)
+        return found.embeddings.mean(axis=0)
 
-    def rows(self, path: Path, blocks: Blocks | None = None) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-        """Return the second at which each segment of a file begins, and their embeddings, (segments, width).
+    def rows(self, path: Path, blocks: Decoded | None = None) -> Rows:
+        """Return the embeddings of the segments of a file; blocks: of it, if some have been decoded already.
 
-        blocks: of the file, if some have been decoded already. Raises RejectedError as ``embed`` does.
+        Raises RejectedError as ``embed`` does.
         """
-        parts = [(batch.starts, self.segments(batch.features)) for batch in self.listener.hearing(path, blocks)]
+        hearing = self.listener.hearing(path, blocks)
+        parts = [(batch.starts, self.segments(batch.features)) for batch in hearing]
         starts, embeddings = zip(*parts, strict=True)
-        return np.concatenate(starts), np.concatenate(embeddings)
+        return Rows(np.concatenate(starts), np.concatenate(embeddings), hearing.incomplete)
 
 
 def open_embedder(params: Path, model: str | None, layer: str | None, data: Path) -> Embedder:

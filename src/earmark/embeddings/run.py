@@ -108,7 +108,9 @@ def _embedded(embedder: Embedder, name: str, path: Path, read: Read, per_segment
     """
     if read.blocks is None:
         return None
-    starts, segments = embedder.rows(path, read.blocks)
+    starts, segments, lacking = embedder.rows(path, read.blocks)
+    if lacking:
+        progress.line(f"warning: {as_text(name)}: {lacking}")
     if not np.isfinite(segments).all():
         raise RejectedError("its embedding is not finite")
     if per_segment:

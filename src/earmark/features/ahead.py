@@ -31,16 +31,16 @@ class DecodedAhead:
     def __init__(self, listener: Listener, path: Path) -> None:
         self._begin = partial(listener.blocks, path)
         rest = self._begin()
-        first: list[NDArray[np.float32]] = []
+        first: list[NDArray[np.float32] | str] = []
         samples = 0
         for block in rest:
             first.append(block)
             samples += len(block)
             if samples >= _AHEAD:
                 break
-        self._there: Iterator[NDArray[np.float32]] | None = chain(first, rest)
+        self._there: Iterator[NDArray[np.float32] | str] | None = chain(first, rest)
 
-    def __call__(self) -> Iterator[NDArray[np.float32]]:
+    def __call__(self) -> Iterator[NDArray[np.float32] | str]:
         """Begin with the first block."""
         there, self._there = self._there, None
         return self._begin() if there is None else there

@@ -19,7 +19,7 @@ from earmark.config import ConfigError, RepresentationConfig, WaveformConfig
 from earmark.decode import pool
 from earmark.decode.audio import decode_blocks, from_stored, to_stored
 from earmark.errors import EarmarkError
-from earmark.features.segments import Blocks, Wave, segments
+from earmark.features.segments import Blocks, Decoded, Wave, segments
 from earmark.features.standardize import Standardizer
 from earmark.representations.base import Representation
 
@@ -48,10 +48,12 @@ class Heard:
 class Hearing:
     """What a network gets of one file, batch by batch, in bounded memory: an iterator, to be gone through once.
 
-    seconds: of the file, as far as it has been heard.
+    seconds: of the file, as far as it has been heard. incomplete: in the end, what the file lacks, or empty.
     """
 
-    def __init__(self, listener: Listener, blocks: Blocks) -> None:
+    incomplete: str = ""
+
+    def __init__(self, listener: Listener, blocks: Decoded) -> None:
         self._blocks, self._rate, self._samples = blocks, listener.representation.rate, 0
         self._batches = listener.batches(self._counted)
 
@@ -69,8 +71,11 @@ class Hearing:
     def _counted(self) -> Iterator[NDArray[np.float32]]:
         self._samples = 0
         for block in self._blocks():
-            self._samples += len(block)
-            yield block
+            if isinstance(block, str):
+                self.incomplete = block
+            else:
+                self._samples += len(block)
+                yield block
 
 
 class Listener:
@@ -109,13 +114,15 @@ class Listener:
         features = torch.cat([batch.features for batch in hearing])
         return Heard(features, hearing.seconds)
 
-    def hearing(self, path: Path, blocks: Blocks | None = None) -> Hearing:
+    def hearing(self, path: Path, blocks: Decoded | None = None) -> Hearing:
         """Hear one file of any length; blocks: of it, if some have been decoded already. Raises as ``hear``, later."""
         return Hearing(self, blocks or partial(self.blocks, path))
 
-    def blocks(self, path: Path) -> Iterator[NDArray[np.float32]]:
-        """Decode a file in another process: yield blocks (samples,), mono at the representation's rate."""
-        return pool.shared().stream(decode_blocks, path, self.representation.rate, self.waveform.min_seconds)
+    def blocks(self, path: Path) -> Iterator[NDArray[np.float32] | str]:
+        """Decode a file in another process by ``decode_blocks``."""
+        clip = self.waveform
+        settings = self.representation.rate, clip.min_seconds, clip.incomplete
+        return pool.shared().stream(decode_blocks, path, *settings)
 
     def batches(self, blocks: Blocks) -> Iterator[Batch]:
         """Yield what the network gets of a file, in batches of the size in which all else scores segments."""

@@ -12,6 +12,7 @@ from earmark.config import WaveformConfig
 from earmark.decode.audio import REMAINDER, cut, starts
 
 Blocks = Callable[[], Iterable[NDArray[np.float32]]]  # begins the file anew whenever it is called
+Decoded = Callable[[], Iterable[NDArray[np.float32] | str]]  # the same, and behind the blocks what the file lacks
 Segments = tuple[list[int], NDArray[np.float32]]  # the samples at which they begin, (segments, samples)
 
 _HELD = 1 << 24  # samples: a longer file is gone through twice where it must be known how long it is
