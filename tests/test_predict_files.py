@@ -14,6 +14,7 @@ from helpers.small_data import fill
 
 from earmark import predict_files
 from earmark.cli import main
+from earmark.decode.audio import RejectedError
 from earmark.errors import EarmarkError
 from earmark.predict import open_predictor
 
@@ -99,3 +100,18 @@ def test_one_bad_file_does_not_end_the_batch_whatever_it_does(place, music, monk
     monkeypatch.undo()
     alone = predictor.predict(files["z.wav"])
     assert (found["z.wav"].probabilities == alone.probabilities).all()
+
+
+def test_what_a_file_lacks_is_told_or_rejects_it_as_the_settings_say(place, music, capsys):
+    path = music / "a/low.wav"
+    os.truncate(path, path.stat().st_size - 32_000)  # the third second
+    assert main([*arguments(place, path)]) == 0
+    assert "low.wav: 2.0 s in 1 segment; ends at 2.0 s of 3.0 s" in capsys.readouterr().out
+    assert main([*arguments(place, path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["incomplete"].startswith("ends at 2.0 s of 3.0 s")
+    predictor = open_predictor(place.params, "linear", place.data)
+    predictor.embed(path)
+    assert f"warning: {path}: ends at 2.0 s of 3.0 s" in capsys.readouterr().err
+    predictor.listener.waveform = predictor.listener.waveform.model_copy(update={"incomplete": "reject"})
+    with pytest.raises(RejectedError, match=r"incomplete: ends at 2\.0 s of 3\.0 s"):
+        predictor.predict(path)
