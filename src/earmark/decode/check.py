@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
@@ -14,8 +13,8 @@ from earmark.corpus import labels, registry
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable, described
 from earmark.corpus.read import read, verify
 from earmark.corpus.splits import deal
+from earmark.decode import pool
 from earmark.decode.audio import RejectedError, stream
-from earmark.decode.pool import workers
 from earmark.errors import EarmarkError
 from earmark.progress import bar
 
@@ -147,9 +146,17 @@ def _chosen_labels(clips: list[Clip], kept: list[Clip], chosen: TagTable, found:
 
 
 def _headers(clips: list[Clip], audio: Path) -> list[Header]:
-    with ThreadPoolExecutor(workers()) as pool, bar(len(clips), "headers", "file") as progress:
+    """Read the headers in the processes that decode: a file that crashes them costs itself."""
+
+    def read(clip: Clip) -> Header:
+        try:
+            return pool.shared().run(header, audio / clip.path)
+        except RejectedError as error:
+            return Header(reason=str(error))
+
+    with pool.threads(pool.workers()) as threads, bar(len(clips), "headers", "file") as progress:
         found = []
-        for one in pool.map(lambda clip: header(audio / clip.path), clips):
+        for one in threads.map(read, clips):
             found.append(one)
             progress.update()
         return found
