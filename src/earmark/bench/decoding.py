@@ -18,9 +18,9 @@ from earmark.bench.end_to_end import corpus, timings
 from earmark.bench.spectral import N_SAMPLES, RATE, summary
 from earmark.config import WaveformConfig
 from earmark.corpus.manifest import Clip
+from earmark.decode import pool
 from earmark.decode.audio import decode, decode_whole
 from earmark.decode.bytes_of_file import FileBytes
-from earmark.decode import pool
 from earmark.decode.corpus import decode_corpus
 from earmark.decode.mpeg.walk import walk
 
