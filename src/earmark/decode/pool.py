@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from earmark.decode.audio import RejectedError
-from earmark.decode.worker import END, FAILED, ITEM, MEMORY, REJECTED, receive, send
+from earmark.decode.worker import END, FAILED, ITEM, LAST, MEMORY, REJECTED, receive, send
 from earmark.environment import count
 from earmark.errors import EarmarkError
 from earmark.storage import memory
@@ -33,6 +33,7 @@ T = TypeVar("T")
 # megabyte of it (an MP3 needs 0.1 s for one, at 32 kb/s 0.4 s), and so many times as long by the clock, for the machine
 # may be busy.
 SECONDS, PER_MEGABYTE, BUSY = 60.0, 10.0, 2.0
+START = 300.0  # seconds that a process may take to start
 LEAST = 4 << 30  # bytes of address space that a decoding process may have at least
 _LOOKS = 10  # at the clock, in equal parts: one part alone counts if all processes were stopped for an hour (Ctrl-Z)
 _START = "import sys; sys.path[:] = {path!r}; import earmark; earmark.__path__ = {package!r}; {serve}"
@@ -151,10 +152,11 @@ class _Process:
         with theirs, tempfile.TemporaryFile() as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _START.format(path=path, package=package, serve=serve)],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, pass_fds=[theirs.fileno()],
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, pass_fds=[theirs.fileno()],
                 cwd="/", env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
             theirs.close()  # so that its end is seen here
+            self._channel.settimeout(START)
             try:
                 receive(self._channel)
             except (EOFError, OSError):
@@ -180,6 +182,10 @@ class _Process:
                 kind, content = receive(self._channel)
                 if kind == ITEM:
                     yield content
+                elif kind == LAST:
+                    self.busy = False
+                    yield content
+                    return
                 elif kind == MEMORY:
                     raise _EndedError(
                         f"needs more than {self.memory / 2**30:.1f} GB of memory; EARMARK_WORKERS=1 gives it the most"
@@ -222,6 +228,8 @@ class _Process:
             if self._process.returncode is None:
                 self._process.kill()
                 self._process.wait()
+            if self._process.stdin is not None:
+                self._process.stdin.close()
         self._channel.close()
 
 

@@ -10,7 +10,6 @@ import contextlib
 import math
 import os
 import pickle
-import queue
 import resource
 import signal
 import socket
@@ -26,28 +25,28 @@ import numpy as np
 from earmark.decode.audio import RejectedError
 from earmark.storage import memory
 
-READY, ITEM, END, REJECTED, MEMORY, FAILED = "ready", "item", "end", "rejected", "memory", "failed"
+READY, ITEM, LAST, END = "ready", "item", "last", "end"
+REJECTED, MEMORY, FAILED = "rejected", "memory", "failed"
 _SIZES = struct.Struct("<QQ")  # of the pickle, and how many arrays follow it
 
 
 def serve(descriptor: int, most: int) -> None:
-    """Decode what is asked for, one file after the other, until the process at the other end of the socket is gone.
+    """Decode what is asked for, one file after the other, until standard input ends, as the process behind it does.
 
     A request is (function, arguments, CPU seconds). The answers are READY once, and then for each request an ITEM per
-    value that the function yields, or one for what it returns, and END, or why there is no more. most: bytes that this
+    value that the function yields, and END; or LAST for what it returns; or why there is no more. most: bytes that this
     process may take. More CPU seconds than were allowed end the process by SIGXCPU.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process at the other end, which ends this one
     _limit(most)
     memory.keep()  # the next file takes as much
     channel = socket.socket(fileno=descriptor)
-    requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(channel, requests), daemon=True).start()
+    threading.Thread(target=_end_with_input, daemon=True).start()
     send(channel, (READY, None))
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)  # libmpg123 prints notes there that name no file
     while True:
-        function, arguments, seconds = requests.get()
+        function, arguments, seconds = receive(channel)
         allowed = math.ceil(time.process_time() + seconds)
         with contextlib.suppress(ValueError, OSError):  # the user's own limit is lower
             resource.setrlimit(resource.RLIMIT_CPU, (allowed, resource.getrlimit(resource.RLIMIT_CPU)[1]))
@@ -55,11 +54,9 @@ def serve(descriptor: int, most: int) -> None:
             send(channel, answer)
 
 
-def _listen(channel: socket.socket, requests: queue.SimpleQueue[Any]) -> None:
-    """Take requests while others are worked on, so that this process ends at once with the one that started it."""
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            requests.put(receive(channel))
+def _end_with_input() -> None:
+    """End this process with the one that started it, even in the middle of a file."""
+    os.read(0, 1)
     os._exit(0)
 
 
@@ -69,9 +66,9 @@ def _answers(function: Any, arguments: tuple[Any, ...]) -> Iterator[tuple[str, A
         if isinstance(found, Iterator):
             for item in found:
                 yield ITEM, item
+            yield END, None
         else:
-            yield ITEM, found
-        yield END, None
+            yield LAST, found
     except RejectedError as error:
         yield REJECTED, str(error)
     except MemoryError:
