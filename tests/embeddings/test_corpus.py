@@ -35,7 +35,7 @@ def test_from_cached_features_a_clip_has_the_embedding_of_its_file_and_no_music_
 ):
     embedder = open_embedder(project.params, model, None, copy)
     expected = {path.name: embedder.embed(path) for path in project.audio.rglob("*.mp3")}
-    monkeypatch.setattr(type(embedder.listener), "decode", None)
+    monkeypatch.setattr(type(embedder.listener), "blocks", None)
     made = found(project, copy, model)
     assert len(made.clips) == 12
     for clip, values in zip(made.clips, made.values, strict=True):
