@@ -21,7 +21,7 @@ from earmark.storage import provenance
 ORDER = {
     "errors": (), "progress": (), "environment": (), "files": (), "pickles": (), "strict_yaml": (), "yaml_edit": (),
     "storage": ("memory", "source", "provenance", "digests", "float16", "checksums", "makers", "shards", "store"),
-    "devices": (), "sections": (), "doors": (), "experiments": (), "config": (),
+    "devices": (), "sections": (), "doors": (), "experiments": (), "corpus_choices": (), "config": (),
     "corpus": (
         "manifest", "splits", "text", "rows", "label_table", "labels", "published_counts", "kinds", "registry",
         "choose", "read",

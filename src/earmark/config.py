@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from earmark import strict_yaml
+from earmark.corpus_choices import FmaConfig, JamendoConfig, MirdataConfig
 from earmark.experiments import CrossValidationConfig, ExperimentConfig, FusionConfig, Recipe
 from earmark.sections import ConfigError as ConfigError
 from earmark.sections import Name, Section, Seed, explain, near, one_of
@@ -30,13 +31,6 @@ class DemoConfig(Section):
     seed: Seed
 
 
-class JamendoConfig(Section):
-    """The choice among MTG-Jamendo's five splits and its sets of tags."""
-
-    split: int = Field(default=0, ge=0, le=4)
-    subset: Literal["all", "top50", "genre", "instrument", "moodtheme"] = "top50"
-
-
 class CorpusConfig(Section):
     """The corpus: its kind, where its music and annotations lie, and how its clips are split.
 
@@ -44,7 +38,7 @@ class CorpusConfig(Section):
     audio: the folder of the music. The kind ``demo`` renders its music there; other kinds find theirs there.
     annotations: for ``magnatagatune``, annotations_final.csv; for ``table``, a CSV with path and tags; for ``folders``,
     a folder that may hold artists.csv, train.txt, valid.txt and test.txt; for ``jamendo``, the data folder of the
-    data set's repository.
+    data set's repository; for ``fma``, the folder fma_metadata; for ``mirdata``, the data set's index, or its folder.
     split: ``corpus`` takes the corpus's own splits (MagnaTagATune's folders); ``artist`` and ``song`` keep the clips of
     an artist or a song together; ``panwar-random`` deals clips in the shares of Panwar et al., whatever their songs.
     """
@@ -56,6 +50,8 @@ class CorpusConfig(Section):
     split: SplitPolicy = "corpus"
     seed: Seed = 1
     jamendo: JamendoConfig = JamendoConfig()
+    fma: FmaConfig = FmaConfig()
+    mirdata: MirdataConfig | None = None
     demo: DemoConfig | None = None
 
     @field_validator("kind")
@@ -64,9 +60,11 @@ class CorpusConfig(Section):
         return one_of("corpus.kinds", kind)
 
     @model_validator(mode="after")
-    def _a_demo_says_how_it_is_rendered(self) -> CorpusConfig:
+    def _a_kind_that_needs_a_section_has_it(self) -> CorpusConfig:
         if self.kind == "demo" and self.demo is None:
             raise ValueError("kind: demo needs `demo: {clips: 576, seed: 2018}`, which says what is rendered; got none")
+        if self.kind == "mirdata" and self.mirdata is None:
+            raise ValueError("kind: mirdata needs `mirdata: {dataset: gtzan_genre, attribute: genre}`; got none")
         return self
 
 

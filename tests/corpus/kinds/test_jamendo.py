@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers.corpora import HEADER
+from helpers.corpora import HEADER, write
 
 from earmark.corpus.kinds import jamendo
 from earmark.corpus.manifest import CorpusError
@@ -42,3 +42,23 @@ def test_jamendos_errors_name_keys_that_are_there(metadata):
         CorpusError, match=r"^corpus\.annotations: .*does not exist; is it the repository's data folder"
     ):
         jamendo.read(metadata)
+
+
+def test_a_track_of_the_smaller_edition_is_found_by_its_name_and_a_missing_one_stays_to_be_counted(metadata):
+    audio = metadata / "audio"
+    write(audio / "14/214.low.mp3", "")
+    for name in ("15/215.mp3", "15/215.low.mp3"):  # both: the tables' own
+        write(audio / name, "")
+    clips, _ = jamendo.read(metadata, split=2, audio=audio)
+    assert [(c.clip_id, c.path, c.shard) for c in clips] == [
+        ("track_0000214", "14/214.low.mp3", "14"),
+        ("track_0000215", "15/215.mp3", "15"),
+        ("track_0000216", "16/216.mp3", "16"),
+    ]
+
+
+def test_a_folder_without_any_track_is_not_the_audio(metadata):
+    write(metadata / "raw/audio/14/214.low.mp3", "")
+    told = r"corpus\.audio: .*raw holds none of the 3 tracks, neither 14/214\.mp3 nor 14/214\.low\.mp3; .* 00 to 99"
+    with pytest.raises(CorpusError, match=told):
+        jamendo.read(metadata, split=2, audio=metadata / "raw")

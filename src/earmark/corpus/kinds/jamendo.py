@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from earmark.config import CorpusConfig
@@ -18,29 +19,35 @@ SUBSETS = {
     "instrument": "autotagging_instrument",
     "moodtheme": "autotagging_moodtheme",
 }
+SMALL = ".low.mp3"
 COLUMNS = ["TRACK_ID", "ARTIST_ID", "ALBUM_ID", "PATH", "DURATION", "TAGS"]
 
 
 def corpus(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
     """Return the clips and tags of the split and the subset that ``corpus.jamendo`` names."""
-    return read(config.annotations, config.jamendo.split, config.jamendo.subset)
+    return read(config.annotations, config.jamendo.split, config.jamendo.subset, config.audio)
 
 
-def read(metadata: Path, split: int = 0, subset: str = "top50") -> tuple[list[Clip], TagTable]:
+def read(
+    metadata: Path, split: int = 0, subset: str = "top50", audio: Path | None = None
+) -> tuple[list[Clip], TagTable]:
     """Return the clips and tags of a split and a subset of tags.
 
     metadata: the folder ``data`` of the data set's repository, which holds
-    splits/split-<split>/<file of the subset>-{train,validation,test}.tsv.
+    splits/split-<split>/<file of the subset>-{train,validation,test}.tsv. audio: the folder that holds 00 to 99; a
+    track that is there in the smaller edition alone (``audio-low``) is found by its name there.
 
     A tag is named without its category: ``genre---rock`` becomes rock. If two categories have a tag of that name, the
     category is added in brackets.
 
-    Raises CorpusError if a file is missing, a header is wrong, or a line has too few columns.
+    Raises CorpusError if a file is missing, a header is wrong, a line has too few columns, or no track is in ``audio``.
     """
     if subset not in SUBSETS:
         raise CorpusError(f"corpus.jamendo.subset must be one of {', '.join(SUBSETS)}, got {subset!r}")
     folder = metadata / "splits" / f"split-{split}"
     rows = [row for name in SPLITS for row in _rows(folder / f"{SUBSETS[subset]}-{FILES[name]}.tsv", name)]
+    if audio is not None:
+        rows = _found(rows, audio)
     categories: dict[str, set[str]] = {}
     for row in rows:
         for tag in row.tags:
@@ -65,6 +72,26 @@ def _rows(file: Path, split: str) -> Iterator[Row]:
             raise CorpusError(f"{file}, line {number}: {len(COLUMNS)} columns or more expected, got {len(cells)}")
         track, artist, _, path, _, *tags = cells
         yield Row(f"{file}, line {number}", path, tags, clip_id=track, song=track, artist=artist, split=split)
+
+
+def _found(rows: Sequence[Row], audio: Path) -> list[Row]:
+    """Return the rows with the paths of the files that are there; a track without one keeps that of its table.
+
+    The tables name the large edition, ``14/214.mp3``; the script of the data set's repository that fetches the small
+    one leaves ``14/214.low.mp3``. Raises CorpusError if there is no file at all.
+    """
+    found, here = [], 0
+    for row in rows:
+        small = f"{row.path.removesuffix('.mp3')}{SMALL}"
+        path = next((path for path in (row.path, small) if (audio / path).is_file()), "")
+        here += bool(path)
+        found.append(replace(row, path=path or row.path))
+    if rows and not here:
+        raise CorpusError(
+            f"corpus.audio: {audio} holds none of the {len(rows)} tracks, neither {rows[0].path} nor "
+            f"{rows[0].path.removesuffix('.mp3')}{SMALL}; is it the folder that holds 00 to 99?"
+        )
+    return found
 
 
 def _name(tag: str, categories: dict[str, set[str]]) -> str:
