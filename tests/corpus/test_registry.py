@@ -11,6 +11,7 @@ from helpers.own_code import write_own as write_own
 
 from earmark.config import CorpusConfig
 from earmark.corpus import kinds, published_counts, registry
+from earmark.corpus.kinds import fma
 from earmark.corpus.manifest import CorpusError
 from earmark.corpus.read import read, verify
 from earmark.storage import provenance
@@ -36,7 +37,7 @@ def config(kind: str, **more: object) -> CorpusConfig:
 
 def test_the_kinds_are_the_files() -> None:
     files = {path.stem for path in Path(kinds.__file__).parent.glob("*.py")} - {"__init__"}
-    assert set(registry.kinds()) == files >= {"demo", "folders", "jamendo", "magnatagatune", "table"}
+    assert set(registry.kinds()) == files >= {"demo", "fma", "folders", "jamendo", "magnatagatune", "mirdata", "table"}
 
 
 def test_a_new_file_is_a_new_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,18 +72,20 @@ def test_what_a_kind_of_ones_own_does_wrong_is_told_with_its_line(write_own: Wri
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("kind", ["demo", "folders", "jamendo", "magnatagatune", "table"])
-def test_only_magnatagatune_has_broken_files_and_published_counts(kind: str) -> None:
-    known = kind == "magnatagatune"
-    assert registry.broken(kind) == (published_counts.BROKEN if known else frozenset())
-    assert hasattr(registry.module(kind), "verify") == known
+@pytest.mark.parametrize("kind", ["demo", "fma", "folders", "jamendo", "magnatagatune", "mirdata", "table"])
+def test_only_magnatagatune_and_fma_have_broken_files_and_only_the_former_published_counts(kind: str) -> None:
+    broken = {"magnatagatune": published_counts.BROKEN, "fma": fma.BROKEN}
+    assert registry.broken(kind) == broken.get(kind, frozenset())
+    assert hasattr(registry.module(kind), "verify") == (kind == "magnatagatune")
 
 
 def test_generic_code_names_no_corpus() -> None:
-    """The configuration may: params.yaml has the sections demo and jamendo."""
+    """The configuration may: params.yaml has sections of some kinds."""
     generic = [*(ROOT / "src/earmark/decode").glob("*.py"), *(ROOT / "src/earmark/corpus").glob("*.py")]
     for file in generic:
         if file.name != "published_counts.py":
             code = " ".join(provenance.essence(file.read_text(encoding="utf-8")))
-            assert not [kind for kind in ("magnatagatune", "jamendo", "folders") if f"kinds.{kind}" in code]
+            assert not [
+                kind for kind in ("magnatagatune", "jamendo", "folders", "fma", "mirdata") if f"kinds.{kind}" in code
+            ]
             assert "BROKEN" not in code.replace('"BROKEN"', "")
