@@ -147,7 +147,7 @@ def test_the_kind_needs_its_section_and_is_listed_without_the_package(tmp_path, 
     monkeypatch.setitem(sys.modules, "mirdata", None)
     assert "mirdata" in registry.kinds()
     assert registry.broken("mirdata") == frozenset()
-    with pytest.raises(ValueError, match="kind: mirdata needs `mirdata: {dataset: gtzan_genre"):
+    with pytest.raises(ValueError, match=r"kind: mirdata needs `mirdata: \{dataset: gtzan_genre"):
         CorpusConfig.model_validate({"kind": "mirdata", "audio": "a", "annotations": "a"})
     params = write(tmp_path / "params.yaml", "corpus: {kind: mirdata, audio: a, annotations: a, mirdata: {}}\n")
     with pytest.raises(ConfigError, match=r"corpus\.mirdata\.dataset is missing"):
