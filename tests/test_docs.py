@@ -58,7 +58,7 @@ NOT_RUN = {
         "earmark predict": "what it shows is musicnn's: tests/weights/test_musicnn.py compares it with the package's",
         "earmark embed": "what it shows is musicnn's: tests/embeddings/test_command.py runs it",
         "earmark similar": "what it shows is the demo's: tests/embeddings/test_command.py runs it",
-        "earmark corpus check --deep": "shows a corpus of its own: tests/embeddings/test_duplicates.py runs it",
+        "earmark corpus check --deep": "shows a corpus of its own: tests/duplicates/test_command.py runs it",
         "cat": "tests/embeddings/test_run.py reads such a file",
     },
     "docs/team.md": {

@@ -55,9 +55,10 @@ ORDER = {
     "report": ("fusions", "tables", "page", "leaderboard", "dvc_experiments"),
     "predict": (), "merge": (), "doctor": (), "predict_files": (),
     "embeddings": (
-        "pooling", "embedder", "table", "unfinished", "run", "corpus", "similar", "duplicates",
+        "pooling", "embedder", "table", "unfinished", "run", "corpus", "similar",
         "command", "options",
     ),
+    "duplicates": ("fingerprint", "pairs", "command"),
     "bench": ("peers", "roofline", "spectral", "*"), "cli": (),
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from earmark.embeddings import options
 from earmark.embeddings.options import FILES
 from earmark.environment import positive, whole
-from earmark.errors import explained
+from earmark.errors import EarmarkError, explained
 
 
 def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
@@ -98,9 +98,9 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     check = about.add_parser("check", help="what is there, what would be rejected, what would stop the pipeline")
     check.add_argument("--params", type=Path, default=Path("params.yaml"))
     check.add_argument(
-        "--deep", action="store_true", help="also whether clips of two splits are one recording, by cached features"
+        "--deep", action="store_true", help="also which files sound the same under two names: all of them are decoded"
     )
-    check.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
+    check.add_argument("--csv", type=Path, metavar="FILE", help="with --deep: write all pairs into a CSV")
     check.set_defaults(run=_check)
     fetch = about.add_parser("magnatagatune", help="unpack MagnaTagATune's parts, and fetch them first if asked to")
     fetch.add_argument("--download", action="store_true", help="fetch what is not there yet")
@@ -241,13 +241,15 @@ def _check(args: argparse.Namespace) -> int:
     from earmark.decode.check import check
     from earmark.training import validation
 
+    if args.csv is not None and not args.deep:
+        raise EarmarkError(f"--csv {args.csv} goes with --deep, which finds the pairs")
     config = load(args.params)
     found = check(config, validation.require)
     print(found.text(), end="")
     if args.deep:
-        from earmark.embeddings import duplicates
+        from earmark.duplicates import command as duplicates
 
-        print(duplicates.check(config, args.data), end="")
+        print(duplicates.check(config, args.csv), end="")
     return 1 if found.stops else 0
 
 
