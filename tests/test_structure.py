@@ -30,8 +30,8 @@ ORDER = {
     "download": ("fetch", "archive", "magnatagatune"),
     "decode": (
         "audio_files", "reader", "bytes_of_file", "mpeg", "containers", "sound", "flac", "ogg", "foreign", "reading",
-        "stream", "kept", "audio", "inspection", "worker", "pool", "waveform_store", "index", "corpus", "waveforms",
-        "disk", "check",
+        "stream", "kept", "audio", "inspection", "worker", "pool", "waveform_store", "equal", "index", "corpus",
+        "waveforms", "disk", "check",
     ),
     "representations": ("buffers", "base", "spectrum", "*"),
     "transforms": (),

@@ -26,7 +26,17 @@ def test_a_sound_corpus_is_described_and_nothing_stops(tmp_path, make_corpus, ca
     assert "12 of 6 songs by 6 artists" in shown
     assert "16000 Hz (12)" in shown
     assert "3, 3 after merging, 3 are learnt" in shown
+    assert re.search(r"^equal files +none$", shown, re.M)
     assert "stops the pipeline" not in shown
+
+
+def test_equal_files_are_named_with_their_splits(tmp_path, make_corpus, capsys):
+    place = fill(tmp_path, *make_corpus())
+    one, other = sorted(place.audio.glob("0/*.mp3"))[0], sorted(place.audio.glob("d/*.mp3"))[0]
+    other.write_bytes(one.read_bytes())
+    main(["corpus", "check", "--params", str(place.params)])
+    told = rf"^equal files +2 in 1 groups, 1 of them across splits: 0/{one.name} \(train\) = d/{other.name} \(test\)$"
+    assert re.search(told, capsys.readouterr().out, re.M)
 
 
 def test_what_would_stop_the_pipeline_is_said_with_exit_code_1(tmp_path, make_corpus, capsys):

@@ -44,7 +44,10 @@ def decoded_by(monkeypatch, **versions):
 def test_every_clip_is_in_the_shard_of_its_folder(make_corpus, tmp_path):
     counts = run(make_corpus(), tmp_path / "out")
     found = {"segments": 12, "padded": 0, "silent": 0, "clipped": 0, "incomplete": 0}
-    assert counts == {"clips": 12, "rejected": 0, "rejected_as_known": 0, **found, "computed": 12}
+    equal = {
+        f"equal_{what}{rest}": 0 for what in ("files", "audio") for rest in ("", "_groups", "_groups_across_splits")
+    }
+    assert counts == {"clips": 12, "rejected": 0, "rejected_as_known": 0, **found, **equal, "computed": 12}
     assert clip_ids(place(tmp_path / "out", "0")) == ["10", "11", "18", "19"]
     with open_shard(place(tmp_path / "out", "c")) as file:
         assert file["waveform"].shape == (2, 24_000)

@@ -39,7 +39,7 @@ def params(tmp_path):
 
 def test_pairs_across_splits_are_a_warning_and_come_first(params, tmp_path):
     told = command.check(load(params), tmp_path / "pairs.csv").splitlines()
-    assert told[0] == ("near-duplicates: 8 files are compared; 1 are silent, shorter than 3.5 s or cannot be decoded")
+    assert told[0] == "near-duplicates: 8 files are compared; 1 are not: silent, shorter than 3.5 s or not decodable"
     assert told[1].startswith("warning: near-duplicates across splits: 1 (share of the bits that differ, below 0.27;")
     assert told[2].split()[1:] == ["a/two.wav", "(train)", "=", "c/copy.wav", "(test)"]
     assert told[3].startswith("near-duplicates within a split: 1 (")

@@ -13,7 +13,7 @@ from earmark.corpus import labels, registry
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable, described
 from earmark.corpus.read import read, verify
 from earmark.corpus.splits import deal
-from earmark.decode import pool
+from earmark.decode import equal, pool
 from earmark.decode.audio import RejectedError, stream
 from earmark.errors import EarmarkError
 from earmark.progress import bar
@@ -82,6 +82,7 @@ def check(config: Config, require: Callable[[Config], None]) -> Check:
         ("seconds", Counter(f"{h.seconds:.0f}" for h in fine)),
     ):
         found.add(what, _counts(values))
+    found.add("equal files", equal.described(equal.equal_files(clips, config.corpus.audio, pool.workers())))
     reasons = Counter(h.reason for h in headers if h.reason)
     found.add("rejects", _counts(reasons) if reasons else "none")
     incomplete = [(clip.path, h.incomplete) for clip, h in zip(clips, headers, strict=True) if h.incomplete]

@@ -16,13 +16,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import soundfile
 
 from earmark import progress
 from earmark.config import WaveformConfig, entry, load
 from earmark.corpus import registry
 from earmark.corpus.manifest import Clip, CorpusError, read_manifest
-from earmark.decode import pool, waveform_store
+from earmark.decode import equal, pool, waveform_store
 from earmark.decode.audio import Decoded, RejectedError, stored
 from earmark.decode.index import Entry, Index, Makers
 from earmark.files import write_csv, write_json
@@ -67,6 +68,7 @@ def decode_corpus(
         known[shard] = found
     entries = {shard.name: entry for shard, entry in known.items() if entry is not None}
     counts = _counts(entries, sum(map(len, by_shard.values())), rate, config, out, expected)
+    counts |= _equal({shard: entries[shard.name] for shard in known}, rate)
     Index(config.stored(rate), provenance.digest("decode"), entries).write(out)
     return counts | {"computed": sum(len(shard.clips) for shard in lacking)}
 
@@ -127,6 +129,16 @@ def _mention(stage: str, clips: list[tuple[str, ...]], how: str, listed: Path) -
         print(f"warning: {stage}: {len(clips) - MENTIONED} more, see {listed}", file=sys.stderr)
 
 
+def _equal(entries: dict[WaveformShard, Entry], rate: int) -> dict[str, int]:
+    """Count and tell the clips that are the same audio under two names."""
+    clips = [clip for shard in entries for clip in shard.clips]
+    files = [file for shard in entries for file in shard.files]
+    counts, told = equal.compared(clips, files, [sound for entry in entries.values() for sound in entry.each_sound()])
+    for line in told:
+        print(f"warning: decode {rate} Hz: {line}", file=sys.stderr)
+    return counts
+
+
 def makers() -> Makers:
     """Return the versions of the libraries that decode here."""
     return provenance.makers("numpy", "soxr", libsndfile=soundfile.__libsndfile_version__)
@@ -156,7 +168,7 @@ def write_shards(wanted: list[WaveformShard], rate: int) -> Iterator[tuple[Wavef
 
 @dataclass(frozen=True, eq=False)
 class WaveformShard:
-    """One shard of waveforms: its clips, how they are decoded, and the fingerprint of all that."""
+    """One shard of waveforms: its clips, the digests of their files, how they are decoded, the fingerprint of all."""
 
     name: str
     clips: list[Clip]
@@ -164,6 +176,7 @@ class WaveformShard:
     rate: int
     config: WaveformConfig
     store: Path
+    files: tuple[str, ...]
     fingerprint: str
 
     @classmethod
@@ -172,11 +185,11 @@ class WaveformShard:
         threads: ThreadPoolExecutor,
     ) -> WaveformShard:  # fmt: skip
         """Take the fingerprint: over the bytes of the clips' files, the settings and the digest of the code."""
-        digests = threads.map(_digest, [audio / clip.path for clip in clips])
-        inputs = list(zip((c.clip_id for c in clips), digests, strict=True))
+        files = tuple(threads.map(_digest, [audio / clip.path for clip in clips]))
+        inputs = list(zip((c.clip_id for c in clips), files, strict=True))
         code = provenance.digest("decode")
         fingerprint = provenance.fingerprint(inputs=inputs, settings=config.stored(rate), code=code)
-        return cls(name, clips, audio, rate, config, store, fingerprint)
+        return cls(name, clips, audio, rate, config, store, files, fingerprint)
 
     @property
     def path(self) -> Path:
@@ -192,13 +205,16 @@ class WaveformShard:
         waveform_store.prepare(self.path)
         rejected: list[tuple[str, str, str]] = []
         incomplete: list[tuple[str, str, str]] = []
+        sounds: list[str] = []
         found, rows = Counter(dict.fromkeys(FOUND, 0)), 0
         capacity = None if self.config.policy == "segments" else len(self.clips)
         with shards.ShardWriter(self.path, "waveform", capacity, (self.config.samples,), self.config.dtype) as writer:
             for clip, result in ordered(threads, self._decode, self.clips):
                 if isinstance(result, RejectedError):
                     rejected.append((clip.clip_id, clip.path, str(result)))
+                    sounds.append(equal.UNKNOWN)
                 else:
+                    sounds.append(equal.UNKNOWN if result.silent else equal.sound(result.waves))
                     rows += len(result.waves)
                     writer.append([clip.clip_id] * len(result.waves), result.waves)
                     if result.incomplete:
@@ -208,10 +224,11 @@ class WaveformShard:
                     )  # fmt: skip
                     found.update({key: int(more) for key, more in zip(FOUND, here, strict=True)})
                 done(1)
-            entry = Entry(self.fingerprint, rows, dict(found), rejected, makers(), incomplete)
-            writer.attributes = asdict(entry) | {
+            entry = Entry(self.fingerprint, rows, dict(found), rejected, makers(), incomplete, "".join(sounds))
+            writer.attributes = {key: value for key, value in asdict(entry).items() if key != "sounds"} | {
                 "code": provenance.digest("decode"), "config": self.config.stored(self.rate),
             }  # fmt: skip
+            writer.axes = {"sounds": np.array(sounds, f"S{equal.DIGITS}")}  # attributes hold 64 KiB at most
         return entry
 
     def _decode(self, clip: Clip) -> Decoded | RejectedError:
@@ -229,6 +246,7 @@ def recall(store: Path, fingerprint: str) -> Entry | None:
     try:
         with shards.open_shard(waveform_store.place(store, fingerprint)) as file:
             told = {key: shards.attribute(file, key) for key in ("rows", "found", "rejected", "makers", "incomplete")}
+            told["sounds"] = file["axes/sounds"][:].tobytes().decode()
             return Entry(fingerprint, **told) if file.attrs["fingerprint"] == fingerprint else None
     except (shards.ShardError, KeyError):
         return None

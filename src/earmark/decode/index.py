@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from earmark.decode.equal import DIGITS
 from earmark.files import write_text
 from earmark.storage import shards
 
@@ -21,6 +22,7 @@ class Entry:
     """What the index says of one shard: its fingerprint, its rows, what was found, and who made it.
 
     rejected, incomplete: clip_id, path and reason of each clip that is not in it, and of each that is there in part.
+    sounds: the digest of each clip's samples, one after the other, by which equal audio is found (``equal``).
     """
 
     fingerprint: str
@@ -29,6 +31,11 @@ class Entry:
     rejected: list[tuple[str, str, str]]
     makers: Makers
     incomplete: list[tuple[str, str, str]] = field(default_factory=list)
+    sounds: str = ""
+
+    def each_sound(self) -> list[str]:
+        """Return the digest of each clip's samples."""
+        return [self.sounds[start : start + DIGITS] for start in range(0, len(self.sounds), DIGITS)]
 
 
 @dataclass(frozen=True)
