@@ -52,13 +52,15 @@ NOT_RUN = {
         "torchrun": "needs several machines",
         "dvc commit": "follows on several machines",
     },
+    "docs/duplicates.md": {
+        "earmark corpus check --deep": "shows a corpus of its own: tests/duplicates/test_command.py runs it",
+    },
     "docs/encoders.md": {
         "earmark weights": "needs a registry of packages: tests/weights/test_command.py runs it on drawn weights",
         "earmark probe": "what it shows is musicnn's on the demo: tests/probe/test_run.py runs it on a small corpus",
         "earmark predict": "what it shows is musicnn's: tests/weights/test_musicnn.py compares it with the package's",
         "earmark embed": "what it shows is musicnn's: tests/embeddings/test_command.py runs it",
         "earmark similar": "what it shows is the demo's: tests/embeddings/test_command.py runs it",
-        "earmark corpus check --deep": "shows a corpus of its own: tests/duplicates/test_command.py runs it",
         "cat": "tests/embeddings/test_run.py reads such a file",
     },
     "docs/team.md": {
