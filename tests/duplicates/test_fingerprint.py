@@ -33,6 +33,14 @@ def test_loudness_changes_no_bit_and_no_window():
     np.testing.assert_allclose(loud.windows, soft.windows, atol=0.01)
 
 
+def test_what_is_far_below_the_loudest_changes_little():
+    """Codecs leave holes there, and noise fills them."""
+    t = np.arange(8 * prints.RATE) / prints.RATE
+    wave = (0.3 * np.sin(2 * np.pi * 440 * t) * (np.sin(2 * np.pi * 1.5 * t) > 0)).astype(np.float32)
+    noise = np.random.default_rng(4).normal(0, 1e-4, len(wave)).astype(np.float32)
+    np.testing.assert_allclose(of_wave(wave).windows, of_wave(wave + noise).windows, atol=0.5)
+
+
 def test_a_minute_of_a_longer_file_is_heard_and_no_more_of_it_is_kept(tmp_path):
     wave = np.random.default_rng(2).normal(0, 0.1, 70 * prints.RATE).astype(np.float32)
     for name, part in (("long", wave), ("minute", wave[: 60 * prints.RATE])):

@@ -47,6 +47,14 @@ def test_where_the_second_file_begins_is_told_and_the_nearest_pair_comes_first(o
     assert second.seconds == pytest.approx(3, abs=1.5 * step)
 
 
+@pytest.mark.parametrize(("shared", "found"), [(3, 0), (8, 1)])
+def test_two_files_must_have_six_seconds_in_common(shared, found):
+    first = melody(1)
+    second = np.concatenate([first[-shared * RATE :], melody(2, 12 - shared)])
+    matches = pairs.matches([heard(first), heard(second)], names(2))
+    assert [round(match.seconds) for match in matches] == [12 - shared] * found
+
+
 def test_clips_of_one_song_are_no_pairs_and_hide_no_copy_in_another_one(originals):
     same = [heard(melody(7)[shift:]) for shift in range(0, 40_000, 4_000)]
     songs = [*names(SONGS), *["song 7"] * len(same), "another name"]
