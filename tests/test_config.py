@@ -122,7 +122,7 @@ def test_sections_are_immutable():
         (
             ("corpus", "kind"),
             "gtzan",
-            r"corpus\.kind: must be one of .*demo, folders, .*, table, got 'gtzan'",
+            r"corpus\.kind: must be one of .*demo, fma, folders, .*, table, got 'gtzan'",
         ),
     ],
 )
