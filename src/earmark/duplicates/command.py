@@ -20,7 +20,7 @@ from earmark.corpus.manifest import Clip
 from earmark.corpus.read import read
 from earmark.corpus.splits import deal
 from earmark.decode.audio import RejectedError
-from earmark.decode.corpus import workers
+from earmark.decode.pool import workers
 from earmark.duplicates.fingerprint import SHORTEST, Fingerprint, fingerprint
 from earmark.duplicates.pairs import SUSPECT, matches, windows_compared
 from earmark.errors import EarmarkError

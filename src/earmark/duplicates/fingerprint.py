@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earmark.decode.audio import stream
+from earmark.decode import pool
+from earmark.decode.audio import decode_blocks
 from earmark.representations.mel import Mel
 
 SECONDS = 60  # of a file that are heard
@@ -75,12 +76,15 @@ def of_wave(wave: NDArray[np.float32]) -> Fingerprint:
 def _beginning(path: Path) -> NDArray[np.float32]:
     """Return the first SECONDS of a file: (samples,), mono at RATE Hz."""
     parts, missing = [np.zeros(0, np.float32)], SECONDS * RATE
-    with stream(path, RATE) as blocks:
-        for block in blocks:
-            parts.append(block[:missing])
-            missing -= len(parts[-1])
-            if missing <= 0:
-                break
+    blocks = pool.shared().stream(decode_blocks, path, RATE, 0.0)
+    for block in blocks:
+        if isinstance(block, str):  # what the file lacks
+            continue
+        parts.append(block[:missing])
+        missing -= len(parts[-1])
+        if missing <= 0:
+            blocks.close()  # type: ignore[attr-defined] # what is not needed is not decoded
+            break
     return np.concatenate(parts)
 
 
