@@ -23,8 +23,8 @@ ORDER = {
     "storage": ("memory", "source", "provenance", "digests", "float16", "checksums", "makers", "shards", "store"),
     "devices": (), "sections": (), "doors": (), "experiments": (), "corpus_choices": (), "config": (),
     "corpus": (
-        "manifest", "splits", "text", "rows", "label_table", "labels", "published_counts", "kinds", "registry",
-        "choose", "read",
+        "manifest", "notes", "audio_folder", "splits", "text", "rows", "label_table", "labels", "published_counts",
+        "kinds", "registry", "choose", "read",
     ),
     "demo": ("orchestra", "scores", "plan", "tags", "arranging", "soundfont", "studio", "render"),
     "download": ("fetch", "archive", "magnatagatune"),

@@ -41,9 +41,9 @@ def test_a_table_of_any_of_the_kinds_that_cannot_be_read_names_the_key_and_the_c
     with pytest.raises(CorpusError, match=r"corpus\.annotations: 'a\\x00b' cannot be read: embedded null byte"):
         table.read(Path("a\0b"))
 
-    def refused(self, **_):
+    def refused(self):
         raise PermissionError(13, "Permission denied", str(self))
 
-    monkeypatch.setattr(Path, "read_text", refused)  # root may read everything
+    monkeypatch.setattr(Path, "read_bytes", refused)  # root may read everything
     with pytest.raises(CorpusError, match=r"corpus\.annotations: .*t\.csv cannot be read: Permission denied"):
         table.read(tmp_path / "t.csv")

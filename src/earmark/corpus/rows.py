@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from earmark.corpus.audio_folder import AUDIO as AUDIO
+from earmark.corpus.audio_folder import AudioFolder, Matches
+from earmark.corpus.audio_folder import safe as safe
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
 from earmark.corpus.splits import hashed
 
-AUDIO = (".mp3", ".wav", ".flac", ".ogg", ".au")
+SHOWN = 5  # errors
+# A shard's file has the ending .h5 and, while it is written, a dot before its name and the machine's (up to 64 bytes)
+# and the process's (up to 7) after it: 81 of the 255 bytes that a name may have.
+LONGEST = 174
 
 
 @dataclass(frozen=True)
@@ -29,29 +35,28 @@ class Row:
     split: str = ""
 
 
-def tabulate(rows: Iterable[Row]) -> tuple[list[Clip], TagTable]:
+def tabulate(rows: Iterable[Row], audio: Path | None = None) -> tuple[list[Clip], TagTable]:
     """Return the clips and the tag table of the rows, with the tags in the order in which they first occur.
 
     Unless its row says otherwise, a clip's id and song are its path, its artist is its song, and its split follows from
-    the artist's name (``splits.hashed``).
+    the artist's name (``splits.hashed``). audio: the folder where the paths' files are looked for; how many are there,
+    and which rows are left out, is told by ``notes``.
 
-    Raises CorpusError if a path leaves the folder, an id occurs twice, a split is unknown, or there is no row.
+    Raises CorpusError, with the first few rows that are wrong, if a path leaves the folder, an id occurs twice, a split
+    is unknown, there is no row, or no row has a file.
     """
     clips: list[Clip] = []
     found: list[Sequence[str]] = []
     seen: dict[str, str] = {}
-    for row in rows:
-        path = safe(row.path, row.where)
-        clip_id = row.clip_id or path
-        if clip_id in seen:
-            raise CorpusError(f"{row.where}: clip {clip_id!r} stands in {seen[clip_id]} already")
-        seen[clip_id] = row.where
-        if row.split and row.split not in SPLITS:
-            raise CorpusError(f"{row.where}: split must be one of {', '.join(SPLITS)}, got {row.split!r}")
-        song = row.song or path
-        artist = row.artist or song
-        clips.append(Clip(clip_id, path, shard_of(path), song, artist, row.split or hashed(artist)))
-        found.append(row.tags)
+    wrong: list[str] = []
+    for row, path in _located(rows, audio, wrong):
+        try:
+            clips.append(_clip(row, path, seen))
+            found.append(row.tags)
+        except CorpusError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise CorpusError("\n".join(wrong[:SHOWN] + [f"and {len(wrong) - SHOWN} more rows"] * (len(wrong) > SHOWN)))
     if not clips:
         raise CorpusError("the corpus has no clip")
     names = list(dict.fromkeys(tag for tags in found for tag in tags))
@@ -62,29 +67,43 @@ def tabulate(rows: Iterable[Row]) -> tuple[list[Clip], TagTable]:
     return clips, TagTable(tuple(c.clip_id for c in clips), tuple(names), values)
 
 
-def safe(path: str, where: str) -> str:
-    """Return ``path`` in its simplest form. where: file and line, for errors.
+def _located(rows: Iterable[Row], audio: Path | None, wrong: list[str]) -> Iterator[tuple[Row, str]]:
+    """Yield each row, its path in the simplest form, with the path of its file; texts of errors go to ``wrong``.
 
-    Raises CorpusError if the path is empty or absolute, leaves the audio folder, has backslashes, or is not UTF-8.
-
-    >>> safe("rock//./one.mp3", "music.csv, line 2")
-    'rock/one.mp3'
+    Rows of files of operating systems are left out.
     """
-    parts = PurePosixPath(path)
-    if "\\" in path:
-        forward = path.replace("\\", "/")
-        raise CorpusError(f"{where}: the path must have forward slashes, as {forward!r}, got {path!r}")
-    if not path or parts.is_absolute() or ".." in parts.parts or "\0" in path:
-        raise CorpusError(f"{where}: the path must lie inside the audio folder, got {path!r}")
-    if any("\ud800" <= letter <= "\udfff" for letter in path):
-        raise CorpusError(f"{where}: the name {path!r} is not UTF-8; rename the file")
-    return parts.as_posix()
+    folder = None if audio is None or not audio.is_dir() else AudioFolder.of(audio)
+    tables: dict[str, Matches] = {}
+    for row in rows:
+        table = row.where.rpartition(", line ")[0] or row.where
+        matches = tables.setdefault(table, Matches(table, folder))
+        try:
+            if (paths := matches.read(row.path, row.where)) is not None:
+                yield replace(row, path=paths[0]), paths[1]
+        except CorpusError as error:
+            wrong.append(str(error))
+    if not wrong:
+        for matches in tables.values():
+            matches.tell()
+
+
+def _clip(row: Row, file: str, seen: dict[str, str]) -> Clip:
+    """Return the clip of a row. seen: where each id of an earlier row stands; this one is added."""
+    clip_id = row.clip_id or row.path
+    if clip_id in seen:
+        raise CorpusError(f"{row.where}: clip {clip_id!r} stands in {seen[clip_id]} already")
+    seen[clip_id] = row.where
+    if row.split and row.split not in SPLITS:
+        raise CorpusError(f"{row.where}: split must be one of {', '.join(SPLITS)}, got {row.split!r}")
+    song = row.song or row.path
+    artist = row.artist or song
+    return Clip(clip_id, file, shard_of(row.path), song, artist, row.split or hashed(artist))
 
 
 def shard_of(path: str) -> str:
     """Return the name of a clip's shard: its folder or, if it lies in none, one of sixteen, chosen by a hash.
 
-    Corpora grow by folders, so a new clip changes a single shard.
+    Corpora grow by folders, so a new clip changes a single shard. A folder's name that is too long is cut.
 
     >>> shard_of("rock/one.mp3")
     'rock'
@@ -96,4 +115,6 @@ def shard_of(path: str) -> str:
         return hashlib.sha256(path.encode()).hexdigest()[0]
     plain = re.sub(r"[^A-Za-z0-9_-]+", "_", folder)
     # a digest keeps two folders apart whose names differ only in the characters that were replaced
-    return plain if plain == folder else f"{plain}-{hashlib.sha256(folder.encode()).hexdigest()[:6]}"
+    digest = hashlib.sha256(folder.encode()).hexdigest()
+    name = plain if plain == folder else f"{plain}-{digest[:6]}"
+    return name if len(name) <= LONGEST else f"{plain[: LONGEST - 17]}-{digest[:16]}"

@@ -72,7 +72,7 @@ def test_a_table_that_is_not_utf8_or_absent_is_an_error(tmp_path):
         ('path,tags\na.mp3,"x\nb.mp3,x"\n', r"lines 2 to 3: a cell goes over several lines; is there a quotation"),
         ('path,tags\na.mp3,"x"y\n', "line 2: ',' expected after '\"'; is there a quotation mark"),
         ("path,tags\n0\\a.mp3,x\n", r"line 2: the path must have forward slashes, as '0/a\.mp3', got '0\\\\a\.mp3'"),
-        ("path,tags\na\0.mp3,x\n", "line 2: the path must lie inside"),
+        ("path,tags\na\0.mp3,x\n", "line 2: a NUL byte"),
     ],
 )
 def test_what_a_spreadsheet_gets_wrong_is_named_with_its_line(tmp_path, text, message):

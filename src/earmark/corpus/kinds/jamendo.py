@@ -9,7 +9,7 @@ from pathlib import Path
 from earmark.config import CorpusConfig
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
 from earmark.corpus.rows import Row, tabulate
-from earmark.corpus.text import read_text
+from earmark.corpus.text import lines, read_text
 
 FILES = dict(zip(SPLITS, ("train", "validation", "test"), strict=True))
 SUBSETS = {
@@ -53,20 +53,16 @@ def read(
         for tag in row.tags:
             category, _, name = tag.partition("---")
             categories.setdefault(name, set()).add(category)
-    return tabulate(
-        Row(r.where, r.path, [_name(tag, categories) for tag in r.tags], r.clip_id, r.song, r.artist, r.split)
-        for r in rows
-    )
+    named = (replace(row, tags=[_name(tag, categories) for tag in row.tags]) for row in rows)
+    return tabulate(named, audio)
 
 
 def _rows(file: Path, split: str) -> Iterator[Row]:
-    lines = read_text(file, hint="; is it the repository's data folder?").split("\n")
-    lines = [line.removesuffix("\r") for line in lines]
-    while lines and not lines[-1]:
-        lines.pop()
-    if not lines or lines[0].split("\t") != COLUMNS:
-        raise CorpusError(f"{file}: the columns must be {', '.join(COLUMNS)}, got {lines[:1]}")
-    for number, line in enumerate(lines[1:], 2):
+    text = read_text(file, hint="; is it the repository's data folder?")
+    given = [(number, line.rstrip("\r\n")) for number, line in enumerate(lines(text, file), 1) if line.strip()]
+    if not given or given[0][1].split("\t") != COLUMNS:
+        raise CorpusError(f"{file}: the columns must be {', '.join(COLUMNS)}, got {[line for _, line in given[:1]]}")
+    for number, line in given[1:]:
         cells = line.split("\t")
         if len(cells) < len(COLUMNS):
             raise CorpusError(f"{file}, line {number}: {len(COLUMNS)} columns or more expected, got {len(cells)}")

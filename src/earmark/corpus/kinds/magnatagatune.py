@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from earmark.config import CorpusConfig
 from earmark.corpus import published_counts
+from earmark.corpus.audio_folder import AudioFolder, Matches
 from earmark.corpus.manifest import Clip, CorpusError, TagTable
 from earmark.corpus.published_counts import BROKEN
 from earmark.corpus.text import csv_rows, read_text
@@ -48,13 +50,17 @@ def read(audio: Path, annotations: Path) -> tuple[list[Clip], TagTable]:
     values: list[list[int]] = []
     tags: tuple[str, ...] = ()
     seen: dict[str, int] = {}
-    for line, tags, clip_id, row, path in _rows(annotations):
+    matches = Matches(str(annotations), AudioFolder.of(audio))
+    for line, tags, clip_id, row, name in _rows(annotations):
         where = f"{annotations}, line {line}"
+        if (paths := matches.read(name, where)) is None:
+            continue
         if clip_id in seen:
             raise CorpusError(f"{where}: clip_id {clip_id} stands in line {seen[clip_id]} already")
         seen[clip_id] = line
-        clips.append(_clip(clip_id, path, where))
+        clips.append(replace(_clip(clip_id, paths[0], where), path=paths[1]))
         values.append([_binary(v, tag, where) for v, tag in zip(row, tags, strict=True)])
+    matches.tell()
     if not clips:
         raise CorpusError(f"{annotations}: no clip below the header")
     return clips, TagTable(tuple(c.clip_id for c in clips), tags, np.array(values, np.uint8))
@@ -72,7 +78,8 @@ def _rows(annotations: Path) -> Iterator[tuple[int, tuple[str, ...], str, list[s
             )
     tags = tuple(header[1:-1])
     if not tags or len(set(tags)) < len(tags):
-        raise CorpusError(f"{annotations}: needs tag columns, each once, between clip_id and mp3_path, got {tags[:5]}")
+        told = next((f"{tag!r} twice" for tag in tags if tags.count(tag) > 1), "none")
+        raise CorpusError(f"{annotations}: needs tag columns, each once, between clip_id and mp3_path, got {told}")
     for number, row in lines:
         if len(row) != len(header):
             raise CorpusError(f"{annotations}, line {number}: {len(header)} columns expected, got {len(row)}")
@@ -82,7 +89,7 @@ def _rows(annotations: Path) -> Iterator[tuple[int, tuple[str, ...], str, list[s
 def _clip(clip_id: str, path: str, where: str) -> Clip:
     """Return the clip of a path ``<folder>/<artist>-<album>-<track>-<title>-<start>-<end>.mp3``."""
     parts = PurePosixPath(path)
-    if parts.is_absolute() or ".." in parts.parts or len(parts.parts) != 2 or "\\" in path:
+    if len(parts.parts) != 2:
         raise CorpusError(f"{where}: mp3_path must be <folder>/<name>.mp3 inside the audio folder, got {path!r}")
     folder = parts.parts[0]
     if folder not in FOLDERS or len(folder) != 1:
