@@ -23,8 +23,8 @@ ORDER = {
     "storage": ("memory", "source", "provenance", "digests", "float16", "checksums", "makers", "shards", "store"),
     "devices": (), "sections": (), "doors": (), "experiments": (), "corpus_choices": (), "config": (),
     "corpus": (
-        "manifest", "notes", "audio_folder", "splits", "text", "rows", "label_table", "labels", "published_counts",
-        "kinds", "registry", "choose", "read",
+        "manifest", "notes", "audio_folder", "unfit_names", "splits", "text", "rows", "label_table", "labels",
+        "published_counts", "kinds", "registry", "choose", "read",
     ),
     "demo": ("orchestra", "scores", "plan", "tags", "arranging", "soundfont", "studio", "render"),
     "download": ("fetch", "archive", "magnatagatune"),
@@ -48,7 +48,7 @@ ORDER = {
     "weights": ("registry", "checkpoint", "sources", "musicnn", "command"),
     "training": (
         "distributed", "recipes", "plan", "validation", "tagger", "checkpoints", "loggers", "live", "gradient", "fit",
-        "crossvalidation", "folds",
+        "crossvalidation", "foreseen", "folds",
     ),
     "probe": ("embeddings", "table", "run"),
     "papers": ("budget", "inputs", "reproduction", "run", "command"),

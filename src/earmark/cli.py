@@ -239,12 +239,12 @@ def _systems(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     from earmark.config import load
     from earmark.decode.check import check
-    from earmark.training import validation
+    from earmark.training import foreseen, validation
 
     if args.csv is not None and not args.deep:
         raise EarmarkError(f"--csv {args.csv} goes with --deep, which finds the pairs")
     config = load(args.params)
-    found = check(config, validation.require)
+    found = check(config, validation.require, foreseen.stops)
     print(found.text(), end="")
     if args.deep:
         from earmark.duplicates import command as duplicates

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import get_args
 
 from earmark.config import Config, LabelsConfig, SplitPolicy
-from earmark.corpus import labels, registry
+from earmark.corpus import labels, notes, registry
+from earmark.corpus.audio_folder import AudioFolder
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable, described
 from earmark.corpus.read import read, verify
 from earmark.corpus.splits import deal
+from earmark.corpus.unfit_names import UnfitNames, alike
 from earmark.decode import equal, pool
 from earmark.decode.audio import RejectedError, stream
 from earmark.errors import EarmarkError
@@ -34,41 +36,74 @@ class Header:
     incomplete: str = ""
 
 
+Labels = dict[str, tuple[list[Clip], TagTable]]
+Usable = dict[int, frozenset[str]]
+Foresee = Callable[[Config, Labels, Usable], list[str]]
+
+
 @dataclass
 class Check:
-    """The findings: lines for a reader, and what would stop the pipeline."""
+    """The findings: lines for a reader, remarks, and what would stop the pipeline.
+
+    labelled: the labelled clips and their tags, of each entry of ``labels`` that can be made.
+    """
 
     lines: list[tuple[str, str]] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     stops: list[str] = field(default_factory=list)
+    labelled: Labels = field(default_factory=dict)
 
     def add(self, what: str, value: object) -> None:
         """Note a finding."""
         self.lines.append((what, str(value)))
 
     def text(self) -> str:
-        """Return a table, and below it what would stop the pipeline."""
+        """Return a table, and below it the remarks and what would stop the pipeline."""
         width = max(len(what) for what, _ in self.lines) if self.lines else 0
         found = [f"{what:<{width}}  {value}" for what, value in self.lines]
-        return "\n".join([*found, *(f"stops the pipeline: {reason}" for reason in self.stops)]) + "\n"
+        return "\n".join([*found, *self.remarks, *(f"stops the pipeline: {reason}" for reason in self.stops)]) + "\n"
 
 
-def check(config: Config, require: Callable[[Config], None]) -> Check:
-    """Read the tables of the configured corpus and the header of every file; look at the experiments' settings."""
+def check(config: Config, require: Callable[[Config], None], foresee: Foresee | None = None) -> Check:
+    """Read the tables of the configured corpus and the header of every file; look at the experiments' settings.
+
+    require: refuses settings. foresee: returns what would stop a stage after ``labels``, of the labelled clips and of
+    those that would be decoded at each rate.
+    """
     found = Check()
     try:
         require(config)
+        settings_fit = True
     except EarmarkError as error:
         found.stops.extend(str(error).splitlines())
+        settings_fit = False
+    names = UnfitNames.below(dict.fromkeys((config.corpus.audio, config.corpus.annotations)))
+    found.stops.extend(names.stopping())
+    found.remarks.extend(f"warning: {remark}" for remark in names.remarking())
     try:
-        undealt, table = read(config.corpus.model_copy(update={"split": "corpus"}))
+        with notes.collected() as told:
+            undealt, table = read(config.corpus.model_copy(update={"split": "corpus"}))
     except EarmarkError as error:
-        found.stops.append(str(error))
+        found.stops.extend(str(error).splitlines())
         return found
+    finally:
+        found.remarks.extend(told)
     clips = deal(config.corpus.split, config.corpus.seed, undealt, registry.broken(config.corpus.kind))
     try:
         found.lines.extend(("", line) for line in verify(config.corpus, clips, table))
     except EarmarkError as error:
         found.stops.append(str(error))
+    usable = _files(config, clips, found)
+    _names(config, clips, table, found)
+    for name, chosen in config.labels.items():
+        _labels(config, name, chosen, undealt, table, found)
+    if settings_fit and foresee is not None:
+        found.stops.extend(foresee(config, found.labelled, usable))
+    return found
+
+
+def _files(config: Config, clips: list[Clip], found: Check) -> Usable:
+    """What the files' headers say. Return the ids of the clips that would be decoded at each rate."""
     headers = _headers(clips, config.corpus.audio)
     fine = [h for h in headers if not h.reason]
     found.add(
@@ -89,21 +124,43 @@ def check(config: Config, require: Callable[[Config], None]) -> Check:
     found.add("incomplete", len(incomplete) or "none")
     for path, reason in incomplete[:_SHOWN]:
         found.add("", f"{path}: {reason}")
+    usable: Usable = {}
     for rate, waveform in config.waveforms.items():
         short = sum(h.seconds < waveform.min_seconds for h in fine)
-        refused = sum(
-            h.seconds >= waveform.min_seconds and waveform.incomplete == "reject" and bool(h.incomplete) for h in fine
-        )
-        rejected = short + refused + sum(reasons.values())
+        kept = [
+            clip.clip_id
+            for clip, h in zip(clips, headers, strict=True)
+            if not h.reason
+            and h.seconds >= waveform.min_seconds
+            and not (h.incomplete and waveform.incomplete == "reject")
+        ]
+        usable[rate] = frozenset(kept)
+        rejected = len(clips) - len(kept)
         found.add(f"too short at {rate} Hz", f"{short} below {waveform.min_seconds:g} s")
         if rejected > waveform.max_rejected * len(clips):
             found.stops.append(
                 f"waveforms.{rate}.max_rejected={waveform.max_rejected:g} of {len(clips)} clips, got {rejected} "
                 "rejected"
             )
-    for name, chosen in config.labels.items():
-        _labels(config, name, chosen, undealt, table, found)
-    return found
+    return usable
+
+
+def _names(config: Config, clips: list[Clip], table: TagTable, found: Check) -> None:
+    """Music that no clip is of, and names that are one for a reader and two for the pipeline."""
+    of_clips = {clip.path for clip in clips}
+    folder = AudioFolder.of(config.corpus.audio)
+    if others := [path for path in folder.audio if path not in of_clips]:
+        found.remarks.append(f"{len(others)} audio files below {folder.root} are no clips: {notes.examples(others)}")
+    for what, names in (
+        ("tags", table.tags),
+        ("artists", tuple(clip.artist for clip in clips)),
+        ("files", tuple(folder.files)),
+    ):
+        if groups := alike(names):
+            told = ", ".join(" and ".join(map(repr, group)) for group in groups[:3])
+            found.remarks.append(
+                f"warning: {len(groups)} {what} are written in several ways and count as others: {told}"
+            )
 
 
 def _labels(
@@ -130,6 +187,7 @@ def _labels(
             _chosen_labels(clips, kept, chosen, found)
             try:
                 labels.require_splits(clips, kept, chosen, policy)
+                found.labelled[name] = kept, chosen
             except CorpusError as error:
                 found.stops.append(f"labels.{name}: {error}")
     found.lines.extend(outcomes)

@@ -158,7 +158,7 @@ def run(
     data = _read(name, config, features, labels)
     folds: list[_Fold] = []
     with progress.bar(config.folds, f"crossvalidate {name}", "fold") as bar:
-        for number, parts in enumerate(_parts(name, config, data.classes, data.groups)):
+        for number, parts in enumerate(parts_of(name, config, data.classes, data.groups)):
             state = checkpoints and checkpoints / f"fold-{number}"
             folds.append(_train_and_score(name, config, plan, data, parts, state))
             bar.update()
@@ -177,11 +177,7 @@ def _read(name: str, config: CrossValidationConfig, features: Path, labels: Path
     here, values = read_features(features, [clip.clip_id for clip in found.clips])
     clips = [found.clips[i] for i in here]
     groups = np.array([getattr(clip, config.groups) for clip in clips])
-    if len(set(groups)) < 2 * config.folds:
-        raise ConfigError(
-            f"crossvalidations.{name}.folds must be at most half the number of groups, got {config.folds} for "
-            f"{len(set(groups))} values of {config.groups}"
-        )
+    require_groups(name, config, groups)
     missing = len(found.clips) - len(set(here))  # a clip in segments has several rows
     chosen = standardized_dims(features)
     return _Data(clips, values, found.classes[here], groups, chosen, found.left_out, missing, heard)
@@ -213,7 +209,16 @@ def _summary(config: CrossValidationConfig, data: _Data, folds: Sequence[_Fold])
     }
 
 
-def _parts(name: str, config: CrossValidationConfig, classes: Numbers, groups: NDArray[np.str_]) -> list[Parts]:
+def require_groups(name: str, config: CrossValidationConfig, groups: NDArray[np.str_]) -> None:
+    """Raise ConfigError if the groups of the rows, (rows,), are too few for the folds."""
+    if len(set(groups)) < 2 * config.folds:
+        raise ConfigError(
+            f"crossvalidations.{name}.folds must be at most half the number of groups, got {config.folds} for "
+            f"{len(set(groups))} values of {config.groups}"
+        )
+
+
+def parts_of(name: str, config: CrossValidationConfig, classes: Numbers, groups: NDArray[np.str_]) -> list[Parts]:
     """Return the parts of every fold; raise ConfigError if the rows that choose an epoch are all of one class."""
     found = []
     for fold, (rest, held_out) in enumerate(_split(config.folds, classes, groups, config.seeds[0])):

@@ -152,12 +152,12 @@ def _require_one(config: Config, section: Section, name: str, experiment: Experi
             "which a clip may have several; its place is crossvalidations, with `classes` (docs/classification.md)"
         )
     if isinstance(heard, Representation):
-        network = _network_of(plan, heard)
+        network = network_of(plan, heard)
         if plan.recipe is not None:
             require_batches(plan.where, network, plan.recipe.batch)
 
 
-def _network_of(plan: Plan, heard: Representation) -> nn.Module:
+def network_of(plan: Plan, heard: Representation) -> nn.Module:
     """Return the network without any weights, which costs nothing; with them, if it cannot be built so."""
     try:
         with torch.device("meta"):
