@@ -112,13 +112,13 @@ class AudioFolder:
 
         A path with backslashes may mean folders, and a letter with an accent may be one character or two.
         """
-        for meant, how in ((path, ""), (path.replace("\\", "/"), "has backslashes for slashes")):
+        for meant, how in ((path, ""), (path.replace("\\", "/"), "have backslashes for slashes")):
             plain = PurePosixPath(meant).as_posix()
             if plain in self:
                 return plain, how
             alike = self._in_one_form.get(_one_form(plain), [])
             if len(alike) == 1:
-                return alike[0], "; ".join(filter(None, [how, "has letters in another normal form of Unicode"]))
+                return alike[0], "; ".join(filter(None, [how, "have letters in another normal form of Unicode"]))
         return "", ""
 
     def hint(self, path: str) -> str:

@@ -138,7 +138,7 @@ def summary(clips: Sequence[Clip], table: TagTable, total: int) -> dict[str, Any
 
     total: the number of clips before any was left out.
     """
-    by_split = {s: np.array([c.split == s for c in clips]) for s in SPLITS}
+    by_split = {s: np.array([c.split == s for c in clips], bool) for s in SPLITS}
     result: dict[str, Any] = {"clips": len(clips), "without_tags": total - len(clips), "tags": len(table.tags)}
     for split, mask in by_split.items():
         members = [c for c, m in zip(clips, mask, strict=True) if m]

@@ -42,7 +42,7 @@ class UnfitNames:
     def below(cls, folders: Iterable[Path]) -> UnfitNames:
         """Look at all names below folders; what is no folder has none."""
         found = cls()
-        for folder in folders:
+        for folder in filter(Path.is_dir, folders):
             for path, unreadable in _walk(folder):
                 found._look(path, unreadable)
         return found

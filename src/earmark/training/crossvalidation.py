@@ -219,11 +219,14 @@ def require_groups(name: str, config: CrossValidationConfig, groups: NDArray[np.
 
 
 def parts_of(name: str, config: CrossValidationConfig, classes: Numbers, groups: NDArray[np.str_]) -> list[Parts]:
-    """Return the parts of every fold; raise ConfigError if the rows that choose an epoch are all of one class."""
+    """Return the parts of every fold; raise ConfigError if the rows that choose an epoch are all of one class.
+
+    Also raise it if no class has enough rows for the folds.
+    """
     found = []
-    for fold, (rest, held_out) in enumerate(_split(config.folds, classes, groups, config.seeds[0])):
+    for fold, (rest, held_out) in enumerate(_split(name, config.folds, classes, groups, config.seeds[0])):
         inner = min(VALIDATION, len(set(groups[rest])))
-        train, valid = (rest[rows] for rows in _split(inner, classes[rest], groups[rest], config.seeds[0])[0])
+        train, valid = (rest[rows] for rows in _split(name, inner, classes[rest], groups[rest], config.seeds[0])[0])
         if len(set(classes[valid])) < 2:
             raise ConfigError(
                 f"crossvalidations.{name}.groups {config.groups!r}: the {len(valid)} clips that choose the epoch of "
@@ -234,8 +237,18 @@ def parts_of(name: str, config: CrossValidationConfig, classes: Numbers, groups:
     return found
 
 
-def _split(folds: int, classes: Numbers, groups: NDArray[np.str_], seed: int) -> list[tuple[Numbers, Numbers]]:
-    """Return (the rest, held out) for each fold, whole groups each, with the classes spread as evenly as can be."""
+def _split(
+    name: str, folds: int, classes: Numbers, groups: NDArray[np.str_], seed: int
+) -> list[tuple[Numbers, Numbers]]:
+    """Return (the rest, held out) for each fold, whole groups each, with the classes spread as evenly as can be.
+
+    Raises ConfigError if every class has fewer rows than there are folds.
+    """
+    if (most := int(np.bincount(classes).max())) < folds:
+        raise ConfigError(
+            f"crossvalidations.{name}.folds: of {len(classes)} clips in {folds} parts one class at least must have a "
+            f"clip in each part, but the largest has {most}; fewer folds, or more clips of a class"
+        )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class")  # `absent_in_folds` counts it

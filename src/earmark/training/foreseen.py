@@ -62,6 +62,9 @@ def _training(
     config: Config, name: str, experiment: ExperimentConfig, clips: list[Clip], table: TagTable
 ) -> Iterator[str]:
     where = f"experiments.{name}"
+    if not table.tags:
+        yield f"{where}: there must be at least one tag to learn, got 0"
+        return
     split = np.array([clip.split for clip in clips])
     for part in SPLITS:
         if not (split == part).any():
