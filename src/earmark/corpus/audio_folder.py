@@ -127,11 +127,13 @@ class AudioFolder:
         pure = PurePosixPath(forward)
         if pure.is_relative_to(self.root) and self.find(inner := pure.relative_to(self.root).as_posix())[0]:
             return f"{inner!r} is there: paths begin below {self.root}"
+        before = next((part for mark in ";,\t" if (part := path.partition(mark)[0]) != path), "")
+        if before in self._known:
+            return f"{before!r} is there: the cells are separated by another sign"
         for why, key in _NEAR.items():
             if (near := self._near[why].get(key(forward))) is not None:
                 return f"{near!r} is there: {why}"
-        before = next((part for mark in ";,\t" if (part := path.partition(mark)[0]) != path), "")
-        return f"{before!r} is there: the cells are separated by another sign" if before in self._known else ""
+        return ""
 
     def __contains__(self, path: str) -> bool:
         return path in self._known or self._opens(path)
