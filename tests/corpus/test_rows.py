@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
+
+import h5py
+from helpers.tiny_corpora import ROWS, Tiny
+
+from earmark.corpus.kinds import table
 from earmark.corpus.rows import shard_of
 
 
@@ -9,3 +15,44 @@ def test_shards_are_folders_and_different_folders_are_different_shards():
     assert shard_of("a/b.mp3") == "a"
     assert shard_of("b.mp3") in "0123456789abcdef"
     assert len({shard_of(p) for p in ("a b/x", "a_b/x", "a/b/x", "a-b/x")}) == 4
+
+
+def test_a_shards_name_is_cut_only_where_no_file_could_have_it():
+    """With a dot, `.h5`, the longest name of a machine, the number of a process and `.tmp`: 255 bytes."""
+    whole = "x" * 174
+    assert len(f".{whole}.h5.{'m' * 64}-4194304.tmp") == 255
+    assert shard_of(f"{whole}/a.mp3") == whole
+    one, other = (shard_of(f"{'x' * 230}{end}/a.mp3") for end in "ab")
+    assert one != other
+    assert len(one) == len(other) == 174
+    assert one.startswith("x" * 150)
+    assert len(shard_of("/".join(["x" * 250] * 12) + "/a.mp3")) == 174
+
+
+def test_a_corpus_with_folders_of_230_characters_comes_to_its_features(tmp_path):
+    tiny = Tiny(tmp_path)
+    long = "x" * 230
+    (tiny.audio / "f").rename(tiny.audio / long)
+    text = (tmp_path / "table.csv").read_text()
+    tiny.table(*text.replace("\nf/", f"\n{long}/").splitlines())
+    tiny.stages()
+    shards = {path.stem: path for path in (tmp_path / "made/mel").glob("*.h5")}
+    assert shards.keys() == {"s", shard_of(f"{long}/0.wav")}
+    with h5py.File(shards[shard_of(f"{long}/0.wav")]) as file:
+        assert len(file["clip_id"]) == 6
+
+
+def test_a_table_in_another_normal_form_gives_the_same_clips_but_for_the_files_names(tmp_path):
+    """Its ids, songs, splits and shards are the table's, so that a copy on another disk computes nothing again."""
+    tiny = Tiny(tmp_path)
+    composed, decomposed = (unicodedata.normalize(form, "Sigur Rós") for form in ("NFC", "NFD"))
+    text = (tmp_path / "table.csv").read_text().replace("\nf/", f"\n{composed}/")
+    tiny.table(*text.splitlines())
+    found = {}
+    for form in (composed, decomposed):
+        (tiny.audio / (composed if (tiny.audio / composed).exists() else "f")).rename(tiny.audio / form)
+        clips, _ = table.read(tmp_path / "table.csv", tiny.audio)
+        assert all((tiny.audio / clip.path).is_file() for clip in clips)
+        found[form] = [(c.clip_id, c.shard, c.song, c.artist, c.split) for c in clips]
+    assert found[composed] == found[decomposed]
+    assert len(found[composed]) == len(ROWS)

@@ -14,6 +14,7 @@ import yaml
 from helpers import ROOT
 from helpers.music import tone, write_mp3
 from helpers.small_data import fill
+from helpers.tiny_corpora import Tiny
 
 from earmark.cli import main
 from earmark.decode.check import header
@@ -184,3 +185,55 @@ def test_a_demo_that_is_not_rendered_yet_names_the_stage_that_renders_it(tmp_pat
     monkeypatch.chdir(tmp_path)
     assert main(["corpus", "check", "--params", str(ROOT / "params.yaml")]) == 1
     assert "data/demo/audio does not exist; `dvc repro demo` renders" in capsys.readouterr().out
+
+
+def checked(tiny, capsys):
+    """The exit code of the check, and its lines."""
+    code = main(["corpus", "check", "--params", str(tiny.write_settings())])
+    return code, capsys.readouterr().out.splitlines()
+
+
+def test_how_much_of_a_table_matches_and_what_is_no_clip_is_said(tmp_path, capsys):
+    tiny = Tiny(tmp_path)
+    for name in ("f/more.opus", "._0.wav", ".Trash-1000/1.wav"):
+        tiny.sound("f/x.wav")
+        (tiny.audio / "f/x.wav").rename((tiny.audio / name).parent.mkdir(exist_ok=True) or tiny.audio / name)
+    lines = (tmp_path / "table.csv").read_text().replace("/", "\\").splitlines()
+    tiny.table(*lines, "F\\0.wav,piano,artist 0,train", ".Trash-1000\\1.wav,piano,artist 7,train")
+    tiny.settings["waveforms"]["8000"]["max_rejected"] = 0.1
+    code, shown = checked(tiny, capsys)
+    assert code == 0
+    shown = [line.replace(f"{tmp_path}/", "") for line in shown]
+    backslashes = "have backslashes for slashes; their files are found: 'f\\\\0.wav' and 11 more"
+    assert "table.csv: 12 of 14 rows match a file" in shown
+    assert f"table.csv: 12 of 14 paths {backslashes}" in shown
+    told = "line 14: 'F\\\\0.wav' ('f/0.wav' is there: its letters' case differs)"
+    assert f"warning: table.csv: 1 rows match no file: table.csv, {told}" in shown
+    assert any("1 of 14 rows name files of an operating system and are left out" in line for line in shown)
+    assert "1 audio files below audio are no clips: 'f/more.opus'" in shown
+
+
+def test_what_stops_dvc_stops_the_pipeline_even_if_no_clip_is_of_it(tmp_path, capsys):
+    tiny = Tiny(tmp_path)
+    (tiny.audio / "f/cover.jpg").symlink_to("nowhere.jpg")
+    code, shown = checked(tiny, capsys)
+    assert code == 1
+    assert shown[-1].startswith("stops the pipeline: 1 links to what is not there, which end DVC: ")
+    (tiny.audio / "f/cover.jpg").unlink()
+    tiny.kind("folders", tmp_path / "lists")
+    told = "\n".join(checked(tiny, capsys)[1])
+    assert (
+        f"corpus.annotations: {tmp_path / 'lists'} does not exist, which DVC refuses; an empty folder would do" in told
+    )
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/old.csv").symlink_to("gone.csv")
+    assert "lists/old.csv -> gone.csv'; remove them" in "\n".join(checked(tiny, capsys)[1])
+
+
+def test_names_that_are_one_for_a_reader_are_said(tmp_path, capsys):
+    tiny = Tiny(tmp_path)
+    lines = (tmp_path / "table.csv").read_text().splitlines()
+    tiny.table(*lines[:-1], lines[-1].replace("piano", "Piano").replace("artist", "Artist"))
+    _, shown = checked(tiny, capsys)
+    assert "warning: 1 tags in several ways of writing count as different: 'piano' and 'Piano'" in shown
+    assert "warning: 1 artists in several ways of writing count as different: 'artist 5' and 'Artist 5'" in shown

@@ -218,16 +218,19 @@ class Matches:
         Raises CorpusError, with the text ``where``, if no file can have such a path (``safe``).
         """
         found, how = ("", "") if self.folder is None else self.folder.find(path)
-        simplest = self._safe(path.replace("\\", "/") if "backslashes" in how else path, where)
+        given = path
+        if self.folder is not None and path not in self.folder:
+            path = path.replace("\\", "/")
+        simplest = self._safe(path, where)
         if of_a_system(simplest):
-            self.of_systems.append(f"{where}: {path!r}")
+            self.of_systems.append(f"{where}: {given!r}")
             return None
         if found:
             self.matching += 1
         else:
-            self.lost.append((path, where))
+            self.lost.append((given, where))
         if how:
-            self.changed.setdefault(how, []).append(path)
+            self.changed.setdefault(how, []).append(given)
         return simplest, safe(found, where) if found else simplest
 
     def _safe(self, path: str, where: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from earmark.corpus.rows import AUDIO
+from earmark.corpus.audio_folder import AUDIO, of_a_system
 from earmark.errors import EarmarkError, reason
 
 _SHOWN = 3  # names of each suffix, and suffixes
@@ -45,7 +45,7 @@ def _examples(names: list[str]) -> str:
 def listed(named: Sequence[Path]) -> Listing:
     """Return the files that are named, whatever they are called, and the audio files of folders and of those below.
 
-    What begins with a dot in a folder is no music: macOS writes "._x.mp3" beside x.mp3 on disks of other systems.
+    What begins with a dot in a folder is no music, nor is what else an operating system keeps there.
 
     Raises EarmarkError if there is none.
     """
@@ -76,9 +76,9 @@ def _below(folder: Path, found: Listing) -> Iterator[str]:
             folders.clear()
             continue
         entered.add((state.st_dev, state.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not of_a_system(name))
         for name in files:
-            if name.startswith("."):
+            if of_a_system(name):
                 continue
             path = str(Path(place) / name)
             if Path(name).suffix.lower() in AUDIO:

@@ -88,6 +88,9 @@ def check(config: Config, require: Callable[[Config], None], foresee: Foresee | 
         return found
     finally:
         found.remarks.extend(told)
+    for key in ("audio", "annotations"):
+        if not (path := getattr(config.corpus, key)).exists():
+            found.stops.append(f"corpus.{key}: {path} does not exist, which DVC refuses; an empty folder would do")
     clips = deal(config.corpus.split, config.corpus.seed, undealt, registry.broken(config.corpus.kind))
     try:
         found.lines.extend(("", line) for line in verify(config.corpus, clips, table))
@@ -158,9 +161,7 @@ def _names(config: Config, clips: list[Clip], table: TagTable, found: Check) -> 
     ):
         if groups := alike(names):
             told = ", ".join(" and ".join(map(repr, group)) for group in groups[:3])
-            found.remarks.append(
-                f"warning: {len(groups)} {what} are written in several ways and count as others: {told}"
-            )
+            found.remarks.append(f"warning: {len(groups)} {what} in several ways of writing count as different: {told}")
 
 
 def _labels(
