@@ -63,6 +63,9 @@ NOT_RUN = {
         "earmark similar": "what it shows is the demo's: tests/embeddings/test_command.py runs it",
         "cat": "tests/embeddings/test_run.py reads such a file",
     },
+    "docs/own-music.md": {
+        "earmark corpus check": "shows a corpus of its own: tests/decode/test_check.py runs it",
+    },
     "docs/team.md": {
         "dvc": "tests/test_sharing.py and tests/test_pipeline.py run the same sessions on remotes of their own",
         "git": "tests/test_sharing.py runs the same sessions",

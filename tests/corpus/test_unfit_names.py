@@ -46,12 +46,12 @@ def pipe(folder):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (latin_1, r"1 names that are not UTF-8, which DVC cannot write down: '.*/rock/Caf\\udce9.mp3'; rename"),
-        (dangling, r"1 links to what is not there, which end DVC: '.*/rock/gone.mp3 -> nowhere.mp3'; remove"),
-        (of_itself, r"1 links to what is not there, which end DVC: '.*/rock/self.mp3 -> self.mp3'; remove"),
-        (hidden, r"1 links to what is not there, which end DVC: '.*/.Trash-1000/gone -> /nowhere'; remove"),
-        (line_end, r"1 names with a line end, which no table holds safely: '.*/rock/a\\nb.mp3'; rename"),
-        (pipe, r"1 pipes, sockets or devices, on which DVC waits for ever: '.*/rock/pipe.mp3'; move"),
+        (latin_1, r"names that are not UTF-8, which DVC cannot write down \(1\): '.*/rock/Caf\\udce9.mp3'; rename"),
+        (dangling, r"links to what is not there, which end DVC \(1\): '.*/rock/gone.mp3 -> nowhere.mp3'; remove"),
+        (of_itself, r"links to what is not there, which end DVC \(1\): '.*/rock/self.mp3 -> self.mp3'; remove"),
+        (hidden, r"links to what is not there, which end DVC \(1\): '.*/.Trash-1000/gone -> /nowhere'; remove"),
+        (line_end, r"names with a line end, which no table holds safely \(1\): '.*/rock/a\\nb.mp3'; rename"),
+        (pipe, r"pipes, sockets or devices, on which DVC waits for ever \(1\): '.*/rock/pipe.mp3'; move"),
     ],
 )
 def test_what_stops_dvc_is_named_with_what_to_do(tmp_path, make, says):
@@ -65,7 +65,7 @@ def test_what_stops_dvc_is_named_with_what_to_do(tmp_path, make, says):
 def test_what_may_not_be_read_is_named(tmp_path, monkeypatch):
     write(tmp_path / "rock/one.mp3", "")
     monkeypatch.setattr(os, "access", lambda path, _: not str(path).endswith("one.mp3"))  # root may read everything
-    assert told(tmp_path)[0][0].startswith("1 files or folders that this user may not read")
+    assert told(tmp_path)[0][0].startswith("files or folders that this user may not read (1): ")
 
 
 def test_names_that_work_here_alone_are_remarks(tmp_path):
@@ -74,8 +74,8 @@ def test_names_that_work_here_alone_are_remarks(tmp_path):
     stops, remarks = told(tmp_path)
     assert stops == []
     assert [line.partition(":")[0] for line in remarks] == [
-        "4 names that Windows cannot hold",
-        "1 names with control characters, which terminals do not show",
+        "names that Windows cannot hold (4)",
+        "names with control characters, which terminals do not show (1)",
     ]
 
 

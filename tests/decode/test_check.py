@@ -218,7 +218,7 @@ def test_what_stops_dvc_stops_the_pipeline_even_if_no_clip_is_of_it(tmp_path, ca
     (tiny.audio / "f/cover.jpg").symlink_to("nowhere.jpg")
     code, shown = checked(tiny, capsys)
     assert code == 1
-    assert shown[-1].startswith("stops the pipeline: 1 links to what is not there, which end DVC: ")
+    assert shown[-1].startswith("stops the pipeline: links to what is not there, which end DVC (1): ")
     (tiny.audio / "f/cover.jpg").unlink()
     tiny.kind("folders", tmp_path / "lists")
     told = "\n".join(checked(tiny, capsys)[1])

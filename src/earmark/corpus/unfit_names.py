@@ -50,13 +50,13 @@ class UnfitNames:
     def stopping(self) -> list[str]:
         """Return a line for each kind of thing that stops the pipeline: how many, examples, and what to do."""
         return [
-            f"{len(paths)} {what}: {examples([_shown(path) for path in paths])}; {CURES[what]}"
+            f"{what} ({len(paths)}): {examples([_shown(path) for path in paths])}; {CURES.get(what, 'look at them')}"
             for what, paths in self.stops.items()
         ]
 
     def remarking(self) -> list[str]:
         """Return a line for each kind of name that works here, but not everywhere."""
-        return [f"{len(paths)} {what}: {examples(paths)}" for what, paths in self.remarks.items()]
+        return [f"{what} ({len(paths)}): {examples(paths)}" for what, paths in self.remarks.items()]
 
     def _look(self, path: str, unreadable: bool) -> None:
         name = Path(path).name
