@@ -68,15 +68,20 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_csv(path: Path, first: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of what ``write_csv`` wrote, whose columns begin with ``first``.
 
-    Raises EarmarkError if it is absent, has other columns, or a row is cut short.
+    Raises EarmarkError if it is absent, has other columns or two of one name, or a row is cut short.
     """
+    rows: list[list[str]] = []
     try:
-        rows = list(csv.reader(io.StringIO(_own_text(path), newline="")))
+        for row in csv.reader(io.StringIO(_own_text(path), newline=""), strict=True):
+            rows.append(row)
     except csv.Error as error:
-        raise EarmarkError(f"{path} is no CSV: {error}; {AGAIN}") from None
+        raise EarmarkError(f"{path}, row {len(rows) + 1}, is no CSV: {error}; {AGAIN}") from None
     header = rows[0] if rows else []
     if header[: len(first)] != list(first):
         raise EarmarkError(f"{path}: the columns must begin with {', '.join(first)}, got {header[:6]}; {AGAIN}")
+    others = header[len(first) :]  # a tag may be called as one of the first columns
+    if twice := [name for name in others if others.count(name) > 1]:
+        raise EarmarkError(f"{path}: column {twice[0]!r} stands in the header more than once; {AGAIN}")
     for number, row in enumerate(rows[1:], 2):
         if len(row) != len(header):
             raise EarmarkError(f"{path}, row {number}: {len(header)} columns expected, got {len(row)}; {AGAIN}")
@@ -89,7 +94,7 @@ AGAIN = "run the stage that makes it again, or `dvc checkout` it"
 def _own_text(path: Path) -> str:
     """Return a text that a stage wrote."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()  # a cell may hold a carriage return, which `read_text` would change
     except FileNotFoundError:
         raise EarmarkError(
             f"{path} does not exist; run the stage that makes it (`dvc repro`), or `dvc pull` it"

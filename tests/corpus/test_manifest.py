@@ -64,7 +64,8 @@ def pythons_limit():
         (b"a,b\n1,2\n", "the columns must begin with clip_id, path"),
         (b"clip_id,path,shard,song,artist,split\n1,2\n", "row 2: 6 columns expected, got 2"),
         (b"clip_id,path,shard,song,artist,split\n1,2,\xff", "is not UTF-8 at byte 41"),
-        (b'clip_id,path,shard,song,artist,split\n"' + b"x" * 200_000 + b'"', "is no CSV: field larger than"),
+        (b'clip_id,path,shard,song,artist,split\n"' + b"x" * 200_000 + b'"', "row 2, is no CSV: field larger than"),
+        (b'clip_id,path,shard,song,artist,split\n1,2,3,4,5,"6\n7,8,9,10,11,12\n', "row 2, is no CSV: unexpected end"),
     ],
 )
 @pytest.mark.usefixtures("pythons_limit")
@@ -73,6 +74,23 @@ def test_a_table_that_no_stage_wrote_is_explained(tmp_path, content, message):
         (tmp_path / "manifest.csv").write_bytes(content)
     with pytest.raises(EarmarkError, match=message):
         read_manifest(tmp_path / "manifest.csv")
+
+
+def test_a_tag_that_stands_twice_is_named_and_one_that_is_called_as_a_column_is_none(tmp_path):
+    (tmp_path / "tags.csv").write_text("clip_id,a,a\n1,0,1\n")
+    with pytest.raises(EarmarkError, match=r"tags\.csv: column 'a' stands in the header more than once"):
+        read_tags(tmp_path / "tags.csv")
+    write_tags(tmp_path / "tags.csv", TagTable(("1",), ("clip_id", "a"), np.array([[0, 1]], np.uint8)))
+    assert read_tags(tmp_path / "tags.csv").tags == ("clip_id", "a")
+
+
+def test_every_text_that_a_clip_may_have_comes_back(tmp_path):
+    clips = [
+        Clip("1", "a.mp3", "a", "line\nend", "carriage\rreturn\r\n", "train"),
+        Clip('"2"', ",", "\u2028", "", "é", "x"),
+    ]
+    write_manifest(tmp_path / "manifest.csv", clips)
+    assert read_manifest(tmp_path / "manifest.csv") == clips
 
 
 def test_a_tag_that_is_neither_0_nor_1_is_named(tmp_path):

@@ -74,6 +74,13 @@ def test_a_table_may_come_from_any_program(tmp_path, encoding, end, delimiter):
         table.read(tmp_path / "t.csv")
 
 
+def test_excels_line_with_the_separator_is_no_row(tmp_path):
+    file = write(tmp_path / "t.csv", "sep=;\npath;tags\na.mp3;x\n")
+    assert [clip.path for clip in table.read(file)[0]] == ["a.mp3"]
+    with pytest.raises(CorpusError, match="line 4: 2 columns expected, got 1"):
+        table.read(write(file, file.read_text() + "b.mp3\n"))
+
+
 def test_a_row_that_is_cut_otherwise_than_the_header_says_so(tmp_path):
     with pytest.raises(CorpusError, match=r"line 3: 2 columns expected, got 1; is it separated by ';', which"):
         table.read(write(tmp_path / "t.csv", "path,tags\na.mp3,x\nb.mp3;x\n"))

@@ -126,6 +126,7 @@ def csv_records(
     >>> list(csv_records("path,tags\na.mp3, loud\n", Path("music.csv"), ["path"]))
     [('music.csv, line 2', {'path': 'a.mp3', 'tags': 'loud'})]
     """
+    text = re.sub(r"\Asep=.(?=\r|\n)", "", text)  # Excel's own first line; what follows keeps the number of its line
     delimiter = _delimiter(text, file, needed)
     rows = csv_rows(text, file, delimiter=delimiter)
     _, header = next(rows, (0, []))

@@ -198,6 +198,8 @@ def _chosen_labels(clips: list[Clip], kept: list[Clip], chosen: TagTable, found:
     """What the labels stage would count."""
     counted = labels.summary(kept, chosen, len(clips))
     found.add("without any of them", counted["without_tags"])
+    groups = ", ".join(f"{len({getattr(clip, group) for clip in kept})} by {group}" for group in ("artist", "song"))
+    found.add("folds at most", groups)
     for part in SPLITS:
         c = counted[part]
         absent = c["tags_without_positives"]
