@@ -243,6 +243,9 @@ def test_a_loop_runs_on_what_the_pipeline_has_computed(clone):
 def test_the_corpus_of_the_page_is_read_and_a_wrong_line_is_named(tmp_path):
     table, corpus = tmp_path / "acme.csv", CORPUS.module().corpus
     table.write_text("path,artist,tags\na/1.wav,Ann,slow;piano\nb/2.wav,Bob,fast\n", encoding="utf-8")
+    for path in ("a/1.wav", "b/2.wav"):
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).touch()
     config = CorpusConfig(kind="table", audio=tmp_path, annotations=table)
     clips, tags = corpus(config)
     assert [(clip.path, clip.artist) for clip in clips] == [("a/1.wav", "Ann"), ("b/2.wav", "Bob")]

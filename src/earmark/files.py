@@ -68,7 +68,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_csv(path: Path, first: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of what ``write_csv`` wrote, whose columns begin with ``first``.
 
-    Raises EarmarkError if it is absent, has other columns or two of one name, or a row is cut short.
+    Raises EarmarkError if it is absent, has other columns, or a row is cut short.
     """
     rows: list[list[str]] = []
     try:
@@ -79,9 +79,6 @@ def read_csv(path: Path, first: Sequence[str]) -> tuple[list[str], list[list[str
     header = rows[0] if rows else []
     if header[: len(first)] != list(first):
         raise EarmarkError(f"{path}: the columns must begin with {', '.join(first)}, got {header[:6]}; {AGAIN}")
-    others = header[len(first) :]  # a tag may be called as one of the first columns
-    if twice := [name for name in others if others.count(name) > 1]:
-        raise EarmarkError(f"{path}: column {twice[0]!r} stands in the header more than once; {AGAIN}")
     for number, row in enumerate(rows[1:], 2):
         if len(row) != len(header):
             raise EarmarkError(f"{path}, row {number}: {len(header)} columns expected, got {len(row)}; {AGAIN}")

@@ -93,7 +93,13 @@ def read_tags(path: Path) -> TagTable:
 
 
 def binary(path: Path, tags: Sequence[str], rows: Sequence[Sequence[str]]) -> NDArray[np.uint8]:
-    """Return the cells as an array (rows, tags) in {0, 1}. Raises EarmarkError at the first cell that is not 0 or 1."""
+    """Return the cells as an array (rows, tags) in {0, 1}.
+
+    Raises EarmarkError if a tag stands in the header twice, and at the first cell that is not 0 or 1.
+    """
+    if len(set(tags)) < len(tags):
+        twice = next(tag for tag in tags if tags.count(tag) > 1)
+        raise EarmarkError(f"{path}: column {twice!r} stands in the header more than once; {AGAIN}")
     for number, row in enumerate(rows, 2):
         if not set(row) <= {"0", "1"}:
             place = next(i for i, cell in enumerate(row) if cell not in ("0", "1"))
