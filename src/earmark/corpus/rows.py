@@ -17,9 +17,9 @@ from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
 from earmark.corpus.splits import hashed
 
 SHOWN = 5  # errors
-# A shard's file has the ending .h5 and, while it is written, a dot before its name and the machine's (up to 64 bytes)
-# and the process's (up to 7) after it: 81 of the 255 bytes that a name may have.
-LONGEST = 174
+# Bytes of a shard's name. While a shard is written, its file has a dot before the name, and after it .h5, the names of
+# the machine and the process, and .copy, which are 13 bytes in any case: a longer one could never be written.
+LONGEST = 242
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def csv_rows(text: str, file: Path, **how: str) -> Iterator[tuple[int, list[str]
 def _strict_row(delimiter: str) -> re.Pattern[str]:
     """Return what a line of CSV must be: quotation marks stand around a cell, or twice within such a cell."""
     end = re.escape(delimiter)
-    cell = rf'(?: *"(?:[^"]|"")*"|[^"{end}]*)'
+    cell = rf'(?: *"[^"]*(?:""[^"]*)*"|[^"{end}]*)'
     return re.compile(f"{cell}(?:{end}{cell})*")
 
 

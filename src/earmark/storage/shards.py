@@ -10,6 +10,7 @@ saves half of it (``float16``).
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -27,6 +28,8 @@ from earmark.errors import EarmarkError
 from earmark.storage import float16
 from earmark.storage.checksums import SEAL, DamageError, RowSums, seal, verify_rest, verify_rows
 from earmark.storage.float16 import Float16
+
+LONGEST_NAME = 255  # bytes, in the usual file systems
 
 _MARGIN = 1 << 16  # of a shard's size: its clip ids, axes and attributes
 
@@ -54,7 +57,7 @@ class ShardWriter:
         kept = np.float32 if self._halve else dtype
         path.parent.mkdir(parents=True, exist_ok=True)
         # A name of this process alone: on a cluster a worker that was given up may still be writing the same shard.
-        self._temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.tmp")
+        self._temporary = _beside(path, f".h5.{socket.gethostname()}-{os.getpid()}.tmp")
         if capacity is None:
             self._file = h5py.File(self._temporary, "w", userblock_size=SEAL)
             self._data = self._file.create_dataset(name, (0, *shape), kept, maxshape=(None, *shape), chunks=(1, *shape))
@@ -256,6 +259,14 @@ def _verify(path: Path) -> None:
     with h5py.File(path, "r") as file:
         sums = file["crc32"][:]
     verify_rows(path, found, sums)
+
+
+def _beside(path: Path, ending: str) -> Path:
+    """Return a hidden file beside ``path`` with this ending; a name that would get too long is cut, but for a hash."""
+    stem, room = path.stem, LONGEST_NAME - len(ending) - 2  # for the dot, and .copy is longer than .tmp
+    if len(stem.encode()) > room:
+        stem = f"{stem[: room - 17]}-{hashlib.sha256(stem.encode()).hexdigest()[:16]}"
+    return path.with_name(f".{stem}{ending}")
 
 
 def shard_files(folder: Path) -> list[Path]:

@@ -30,7 +30,7 @@ class Store:
     def get(self, name: str, local: Path) -> None:
         """Download a file."""
         local.parent.mkdir(parents=True, exist_ok=True)
-        beside = local.with_name(f".{local.name}.{uuid.uuid4().hex}.tmp")
+        beside = local.with_name(f".{local.stem[:150]}{local.suffix}.{uuid.uuid4().hex}.tmp")  # a name has 255 bytes
         try:
             self.files.get_file(f"{self.root}/{name}", str(beside))
             beside.replace(local)
