@@ -15,7 +15,7 @@ import torch
 
 from earmark import progress
 from earmark.config import Config
-from earmark.corpus import registry
+from earmark.corpus import notes, registry
 from earmark.corpus.manifest import Clip
 from earmark.corpus.read import read
 from earmark.corpus.splits import deal
@@ -112,7 +112,8 @@ def _dealt(config: Config) -> list[Clip]:
     policy = config.corpus.split
     if experiment is not None:
         policy = config.labels[experiment.labels].split or policy
-    clips, _ = read(config.corpus.model_copy(update={"split": "corpus"}))
+    with notes.collected():  # the check has told them
+        clips, _ = read(config.corpus.model_copy(update={"split": "corpus"}))
     return deal(policy, config.corpus.seed, clips, registry.broken(config.corpus.kind))
 
 

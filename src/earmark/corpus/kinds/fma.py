@@ -61,7 +61,7 @@ def read(audio: Path, metadata: Path, subset: str = "small", genres: str = "top"
             f"corpus.audio: {audio} holds none of the {len(rows)} tracks of {subset}, the first being {rows[0].path}; "
             "is it the folder that holds 000 to 155?"
         )
-    return tabulate(rows)
+    return tabulate(rows, audio)
 
 
 def _rows(file: Path, subset: str, titles: dict[int, str]) -> Iterator[Row]:
