@@ -71,6 +71,12 @@ def free_bytes(where: torch.device) -> int:
     return int(torch.cuda.mem_get_info(where)[0]) if where.type == "cuda" else memory.available()
 
 
+def of(module: torch.nn.Module) -> torch.device:
+    """Return the device on which a module's weights and buffers lie; the CPU for one that has none."""
+    found = next((tensor for held in (module.parameters(), module.buffers()) for tensor in held), None)
+    return torch.device("cpu") if found is None else found.device
+
+
 def synchronize(where: torch.device) -> None:
     """Wait until all that was asked of a device is done."""
     if where.type == "cuda":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 
 from earmark.errors import EarmarkError
 
@@ -15,6 +16,25 @@ def count(variable: str, default: int) -> int:
     if not (value.isascii() and value.isdecimal() and int(value) >= 1):
         raise EarmarkError(f"{variable} must be a whole number of at least 1, got {value!r}")
     return int(value)
+
+
+_UNITS = {"": 1} | {f"{prefix}B": 1000**n for n, prefix in enumerate("KMGT", 1)}
+_UNITS |= {f"{prefix}IB": 1024**n for n, prefix in enumerate("KMGT", 1)}
+
+
+def size_of(variable: str) -> int | None:
+    """Return a number of bytes from an environment variable, such as ``24GB`` or ``512MiB``; None if it is not set.
+
+    Raises EarmarkError if it is anything else.
+    """
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        return None
+    parts = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", value, re.ASCII)
+    size = float(parts[1]) * _UNITS.get(parts[2].upper(), 0) if parts else 0
+    if not 1 <= size < 2**60:
+        raise EarmarkError(f"{variable} must be a size in bytes, such as 24GB or 512MiB, got {value!r}")
+    return int(size)
 
 
 def whole(text: str) -> int:

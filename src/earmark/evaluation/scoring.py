@@ -11,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from earmark import devices
 from earmark.errors import EarmarkError
 from earmark.features.dataset import Split, starts
+from earmark.features.placing import Features
 from earmark.files import read_csv, write_csv
 from earmark.models import networks
 from earmark.models.saved import SavedModel
@@ -37,14 +39,18 @@ def probabilities(model: nn.Module, features: Tensor, excerpt: int, n_excerpts: 
     features: (batch, frames, dims) -> (batch, tags) in [0, 1], float64. exclusive: the outputs are classes of which a
     clip has one (softmax).
     """
-    logits = torch.stack([model(part).double() for part in excerpts(features, excerpt, n_excerpts)])
+    parts = excerpts(features, excerpt, n_excerpts)
+    if features.device.type == "cpu":
+        logits = torch.stack([model(part).double() for part in parts])
+    else:  # many small steps would leave a GPU idle
+        logits = model(torch.cat(parts)).double().unflatten(0, (len(parts), -1))
     return (logits.softmax(dim=-1) if exclusive else torch.sigmoid(logits)).mean(dim=0)
 
 
 @torch.no_grad()
 def score(
     model: nn.Module,
-    features: Tensor,
+    features: Features,
     excerpt: int | None = None,
     n_excerpts: int | None = None,
     batch: int = 32,
@@ -53,12 +59,16 @@ def score(
     """Return the probabilities (clips, tags) of standardised features (clips, frames, dims), in batches of clips.
 
     excerpt: frames that the network sees at one time (default: the clip). n_excerpts: how many of them are averaged
-    (default: as many as overlap by half). exclusive: as for ``probabilities``.
+    (default: as many as overlap by half). exclusive: as for ``probabilities``. The device is the model's own.
     """
+    where = devices.of(model)
     excerpt = features.shape[1] if excerpt is None else excerpt
     n_excerpts = count_excerpts(features.shape[1], excerpt) if n_excerpts is None else n_excerpts
     starts = range(0, len(features), batch)
-    parts = [probabilities(model, features[start : start + batch], excerpt, n_excerpts, exclusive) for start in starts]
+    parts = [
+        probabilities(model, features[start : start + batch].to(where), excerpt, n_excerpts, exclusive)
+        for start in starts
+    ]
     return torch.cat(parts).cpu().numpy()
 
 
@@ -75,14 +85,15 @@ def embed(model: nn.Module, features: Tensor, excerpt: int, n_excerpts: int, bat
     return torch.cat(parts).float().cpu().numpy()
 
 
-def score_saved(saved: SavedModel, features: Tensor, batch: int | None = None) -> NDArray[np.float64]:
+def score_saved(saved: SavedModel, features: Features, batch: int | None = None) -> NDArray[np.float64]:
     """Return the probabilities (clips, tags) of standardised features (clips, frames, dims) by a saved model.
 
-    The excerpts are those of its training. batch: how many clips are scored at one time.
+    The excerpts are those of its training, and the device is the one that trains. batch: how many clips are scored at
+    one time.
     """
     heard = saved.training["excerpt_frames"], saved.training["excerpts"]
     size = {} if batch is None else {"batch": batch}
-    return score(saved.build(), features, *heard, exclusive=saved.exclusive, **size)
+    return score(saved.build().to(devices.device()), features, *heard, exclusive=saved.exclusive, **size)
 
 
 @dataclass(frozen=True)

@@ -55,10 +55,10 @@ def load_features(
         labels = names[0]
     standardizer = data / "standardize" / f"{representation}-{labels}.json"
     found = dataset.load(
-        data / "features" / representation, data / "labels" / labels / "labels.csv", standardizer, split
+        data / "features" / representation, data / "labels" / labels / "labels.csv", standardizer, split, "memory"
     )
     return Examples(
-        found.features.numpy(),
+        np.asarray(found.features),
         found.targets.numpy().astype(np.uint8),
         tuple(clip.clip_id for clip in found.clips),
         tuple(clip.song for clip in found.clips),

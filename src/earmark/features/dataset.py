@@ -1,11 +1,15 @@
-"""Feature shards as tensors that stay in memory: they are read once, not in every epoch.
+"""One split of a corpus for training and measuring, and its batches.
 
-There are no worker processes that read ahead: to copy a batch between processes costs more than to read it.
+Its features are a tensor in memory, or on a GPU, or ``StoredRows`` that are read when a batch asks for them
+(``placing``); the batches are the same to the last bit. There are no worker processes that read ahead: to copy a batch
+between processes costs more than to read it. One thread reads the next batch from disk while a step learns the current
+one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +22,9 @@ from torch import Tensor
 
 from earmark.config import RepresentationConfig, WaveformConfig
 from earmark.corpus.label_table import Labelled, read_labels
+from earmark.features import placing, rows
+from earmark.features.placing import Features
+from earmark.features.rows import StoredRows
 from earmark.features.standardize import Standardizer
 from earmark.sections import in_one_line
 from earmark.storage import shards
@@ -28,17 +35,18 @@ class Split:
     """One split: standardised features (rows, frames, dims), targets (rows, tags) in {0, 1}, and the clip of each row.
 
     A row is a clip, or a segment of a clip. missing: how many labelled clips have no features, because decoding
-    rejected them.
+    rejected them. mark: a hash of the features, if their shards have told one.
     """
 
-    features: Tensor
+    features: Features
     targets: Tensor
     clips: tuple[Labelled, ...]
     tags: tuple[str, ...]
     missing: int
+    mark: str | None = None
 
     def by_clip(self, scores: NDArray[np.float64]) -> tuple[Split, NDArray[np.float64]]:
-        """Return the split with one row per clip, that of its first segment, and the mean scores of each clip.
+        """Return the split with one row per clip, and the mean scores of each clip; a row has no features then.
 
         scores: (rows, tags) -> (clips, tags).
         """
@@ -51,7 +59,7 @@ class Split:
         np.add.at(means, clip_of, scores)
         first = np.unique(clip_of, return_index=True)[1]
         clips = tuple(self.clips[i] for i in first)
-        whole = replace(self, features=self.features[first], targets=self.targets[first], clips=clips)
+        whole = replace(self, features=self.features[:0], targets=self.targets[first], clips=clips, mark=None)
         return whole, means / counts[:, None]
 
 
@@ -95,26 +103,49 @@ def _origin_of(file: h5py.File) -> Origin:
     return Origin(representation, waveform, str(file.attrs["code"]))
 
 
-def load(features: Path, labels: Path, standardizer: Path, split: str) -> Split:
+def load(features: Path, labels: Path, standardizer: Path, split: str, place: placing.Place | None = None) -> Split:
     """Load one split of ``labels``, whose order the rows have, and standardise it.
 
-    features: a folder of shards. labels, standardizer: files. split: train, valid or test.
+    features: a folder of shards. labels, standardizer: files. split: train, valid or test. place: where its features
+    are held; None chooses by what is free (``placing.choose``).
 
     Raises ShardError if no clip of the split has features.
     """
+    return load_splits(features, labels, standardizer, (split,), place)[0]
+
+
+def load_splits(
+    features: Path, labels: Path, standardizer: Path, splits: Sequence[str], place: placing.Place | None = None,
+    told: str | None = None, processes: int = 1,
+) -> list[Split]:  # fmt: skip
+    """Load several splits, held in the same place, as ``load`` does.
+
+    told: the stage that prints a line about the place, if any. processes: how many on this machine do the same.
+    """
     clips, table = read_labels(labels)
-    members = [row for row, clip in enumerate(clips) if clip.split == split]
-    found, values = read_features(features, [clips[row].clip_id for row in members], Standardizer.load(standardizer))
-    if not found:
-        raise shards.ShardError(f"{features}: none of the {len(members)} clips of the {split} split has features")
-    chosen = [members[i] for i in found]
-    return Split(
-        features=torch.from_numpy(values),
-        targets=torch.from_numpy(table.values[chosen].astype(np.float32)),
-        clips=tuple(clips[row] for row in chosen),
-        tags=table.tags,
-        missing=len(members) - len(set(chosen)),
-    )
+    fitted = Standardizer.load(standardizer)
+    members = {split: [row for row, clip in enumerate(clips) if clip.split == split] for split in splits}
+    wanted = [row for rows in members.values() for row in rows]
+    found, stored = rows.find(features, [clips[row].clip_id for row in wanted], fitted)
+    here = np.array([wanted[i] for i in found], np.int64)
+    loaded = []
+    where = placing.choose(stored, told, processes) if place is None else place
+    for split, all_of_it in members.items():
+        chosen = np.flatnonzero(np.isin(here, all_of_it))
+        if not len(chosen):
+            raise shards.ShardError(f"{features}: none of the {len(all_of_it)} clips of the {split} split has features")
+        own = stored.take(chosen)
+        loaded.append(
+            Split(
+                features=placing.held(own, where),
+                targets=torch.from_numpy(table.values[here[chosen]].astype(np.float32)),
+                clips=tuple(clips[row] for row in here[chosen]),
+                tags=table.tags,
+                missing=len(all_of_it) - len(set(here[chosen])),
+                mark=own.mark,
+            )
+        )
+    return loaded
 
 
 def read_features(
@@ -125,17 +156,8 @@ def read_features(
     The features are (rows, frames, dims), standardised if a ``standardizer`` is given. If a clip was cut into segments,
     each has a row, and the position of the clip occurs as often.
     """
-    wanted = {clip: place for place, clip in enumerate(clip_ids)}
-    parts: list[NDArray[np.float32]] = []
-    places: list[int] = []
-    for file in shards.open_all(folder):
-        here = [(i, wanted[c.decode()]) for i, c in enumerate(file["clip_id"][:]) if c.decode() in wanted]
-        if here:
-            part = shards.read_rows(file, [i for i, _ in here])
-            parts.append(part if standardizer is None else (part - standardizer.mean) * standardizer.inverse_std)
-            places.extend(place for _, place in here)
-    order = np.argsort(places, kind="stable")  # segments stay in the order of time
-    return sorted(places), np.concatenate(parts)[order] if parts else np.empty((0, 0, 0), np.float32)
+    found, stored = rows.find(folder, clip_ids, standardizer)
+    return found, stored[:].numpy()
 
 
 class Batches:
@@ -146,13 +168,20 @@ class Batches:
 
     frames: how many of a clip's frames a batch shows (default: all), from a place that is drawn for every batch. An
     epoch then passes so often over the clips that it shows as many frames as with whole clips. n_places: show each clip
-    from so many evenly spaced places instead, once each in an epoch.
+    from so many evenly spaced places instead, once each in an epoch. share: returns which rows of every batch are
+    taken, such as every second one; the others are not read.
     """
 
     def __init__(
-        self, split: Split, size: int, seed: int | None = None, frames: int | None = None, n_places: int | None = None
+        self,
+        split: Split,
+        size: int,
+        seed: int | None = None,
+        frames: int | None = None,
+        n_places: int | None = None,
+        share: Callable[[], slice] | None = None,
     ) -> None:
-        self.split, self.size, self.seed = split, size, seed
+        self.split, self.size, self.seed, self.share = split, size, seed, share
         whole = split.features.shape[1]
         self.frames = whole if frames is None else frames
         self.places = None if n_places is None else torch.tensor(starts(whole, self.frames, n_places))
@@ -183,16 +212,37 @@ class Batches:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def clips(self, index: int) -> int:
+        """Return how many clips the batch has, with those that ``share`` leaves out."""
+        return len(self._rows[index])
+
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         rows, start = self._rows[index], self._starts[index]
-        if start.dim() == 0:
-            first = int(start)
-            return self.split.features[rows, first : first + self.frames], self.split.targets[rows]
-        frames = start.unsqueeze(1) + torch.arange(self.frames)
-        return self.split.features[rows.unsqueeze(1), frames], self.split.targets[rows]
+        if self.share is not None:
+            mine = self.share()
+            rows, start = rows[mine], start[mine] if start.dim() else start
+        return excerpts(self.split.features, rows, start, self.frames), self.split.targets[rows]
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return (self[i] for i in range(len(self)))
+        if not isinstance(self.split.features, StoredRows):
+            yield from (self[i] for i in range(len(self)))
+            return
+        with ThreadPoolExecutor(1, "read ahead") as reader:
+            ahead = reader.submit(self.__getitem__, 0)
+            for following in range(1, len(self) + 1):
+                batch = ahead.result()
+                if following < len(self):
+                    ahead = reader.submit(self.__getitem__, following)
+                yield batch
+
+
+def excerpts(features: Features, rows: Tensor, start: Tensor, frames: int) -> Tensor:
+    """Return ``frames`` frames of some rows, from one start for all of them, or from one each (len(rows),)."""
+    if not isinstance(features, Tensor):
+        return features.excerpts(rows.numpy(), start.expand(len(rows)).numpy(), frames)
+    if start.dim() == 0:
+        return features[rows, int(start) : int(start) + frames]
+    return features[rows.unsqueeze(1), start.unsqueeze(1) + torch.arange(frames)]
 
 
 def starts(frames: int, excerpt: int, n_excerpts: int) -> list[int]:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from earmark import devices, progress
 from earmark.evaluation import scoring
@@ -87,14 +86,8 @@ def kept_bytes(model: nn.Module, features: Tensor, targets: Tensor) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        _loss(model, features, targets)
+        recipes.loss(model(features), targets)
     return sum(size for address, size in kept.items() if address not in weights)
-
-
-def _loss(model: nn.Module, features: Tensor, targets: Tensor) -> Tensor:
-    """Return the loss of a step; each head of a network that has several learns the targets."""
-    logits = model(features)
-    return F.binary_cross_entropy_with_logits(logits, targets.expand_as(logits))
 
 
 def _seconds_of_an_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, batches: Batches, valid: Split) -> float:
@@ -105,7 +98,7 @@ def _seconds_of_an_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, bat
 
     def step() -> None:
         optimizer.zero_grad()
-        _loss(model, features, targets).backward()  # type: ignore[no-untyped-call]
+        recipes.loss(model(features), targets).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
     def score() -> None:

@@ -234,11 +234,10 @@ def open_shard(path: Path) -> h5py.File:
     Checksums are verified at the first reading in a process, and again when the file has changed since.
     """
     try:
-        state = path.stat()
-        key = (state.st_ino, state.st_size, state.st_mtime_ns)
-        if _VERIFIED.get(path.absolute()) != key:
+        state = state_of(path.stat())
+        if _VERIFIED.get(path.absolute()) != state:
             _verify(path)
-            _VERIFIED[path.absolute()] = key
+            _VERIFIED[path.absolute()] = state
         return h5py.File(path, "r")
     except FileNotFoundError:
         raise ShardError(f"{path} does not exist; run the stage that makes it, or `dvc pull` it") from None
@@ -251,6 +250,11 @@ def open_shard(path: Path) -> h5py.File:
 
 
 _VERIFIED: dict[Path, tuple[int, int, int]] = {}
+
+
+def state_of(about: os.stat_result) -> tuple[int, int, int]:
+    """Return what changes with a file: its inode, its size and when it was written."""
+    return about.st_ino, about.st_size, about.st_mtime_ns
 
 
 def _verify(path: Path) -> None:

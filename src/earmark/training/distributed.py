@@ -1,7 +1,8 @@
 """Training in several processes: how many there are, which rows of a batch each one takes, and which one writes.
 
 EARMARK_DEVICES is the number of processes (GPUs) per machine and EARMARK_NODES the number of machines; under torchrun
-both come from its environment. Every process holds all features, draws the same batches and takes every n-th row.
+both come from its environment. Every process draws the same batches, takes every n-th row, and reads no other unless
+clips are blended with each other (mixup).
 Gradients are averaged so that a step equals that of one process on the whole batch, up to rounding. But batch norm sees
 only the rows of its own process, and each process draws its own dropout.
 """
@@ -13,7 +14,6 @@ from typing import Any, TypeVar
 
 import torch.distributed
 from pytorch_lightning.utilities import rank_zero_only
-from torch import Tensor
 
 from earmark.environment import count
 from earmark.errors import EarmarkError
@@ -38,6 +38,11 @@ def processes() -> int:
     return int(wanted.get("devices", 1) * wanted.get("num_nodes", 1))
 
 
+def on_this_machine() -> int:
+    """Return how many of them train on this machine."""
+    return int(settings().get("devices", 1))
+
+
 def is_main() -> bool:
     """Tell whether this process is the one that writes: the only one, or the first of several."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
@@ -50,8 +55,14 @@ def _rank_and_size() -> tuple[int, int]:
     return 0, 1
 
 
-def shard_batch(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Return the rows of a batch that this process takes, and the weight of their mean loss.
+def share() -> slice:
+    """Return which rows of every batch this process takes."""
+    rank, size = _rank_and_size()
+    return slice(rank, None, size)
+
+
+def weight_of_share(clips: int) -> float:
+    """Return the weight of the mean loss of the rows that this process takes of a batch of so many clips.
 
     DDP averages gradients over processes. With these weights the average is the mean over all rows of the batch, even
     if some processes have more rows than others.
@@ -59,13 +70,12 @@ def shard_batch(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, floa
     Raises EarmarkError if there are fewer rows than processes.
     """
     rank, size = _rank_and_size()
-    if len(features) < size:
+    if clips < size:
         raise EarmarkError(
-            f"a batch must hold a clip for each of {size} processes, got {len(features)}: a larger `batch`, or fewer "
+            f"a batch must hold a clip for each of {size} processes, got {clips}: a larger `batch`, or fewer "
             "EARMARK_DEVICES"
         )
-    mine = features[rank::size]
-    return mine, targets[rank::size], len(mine) * size / len(features)
+    return len(range(rank, clips, size)) * size / clips
 
 
 def is_my_batch(batch: int) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import pytorch_lightning as pl
 from torch import nn
 
-from earmark import progress
+from earmark import devices, progress
 from earmark.config import Config, ConfigError, entry
 from earmark.evaluation import scoring
 from earmark.evaluation.metrics import equal_error_thresholds, macro_roc_auc
@@ -92,7 +92,8 @@ def fit(
 def _fit_itself(plan: Plan, model: nn.Module, train: Split, valid: Split) -> Learnt:
     """Let a network fit itself on whole clips. Raises ConfigError if its own code fails, or gives something else."""
     plan.require_logits(model, train.features[:2], len(train.tags))
-    tried = plan.tried(model, (train.features, train.targets), (valid.features, valid.targets), macro_roc_auc)
+    heard, judged = ((split.features, split.targets) for split in (train, valid))
+    tried = plan.tried(model, heard, judged, macro_roc_auc)
     return Learnt([], 0, train.features.shape[1], 1, max(measure for _, measure in tried))
 
 
@@ -127,7 +128,9 @@ def saved_model(
 def _thresholds(fitted: Fitted, valid: Split) -> tuple[float | None, ...]:
     """Return the score of each tag at which recall equals specificity on ``valid``, None if there is none."""
     learnt = fitted.learnt
-    scores = scoring.score(fitted.model.eval(), valid.features, learnt.excerpt_frames, learnt.n_excerpts)
+    model = fitted.model.eval().to(devices.device())
+    scores = scoring.score(model, valid.features, learnt.excerpt_frames, learnt.n_excerpts)
+    model.cpu()
     clips, means = valid.by_clip(scores)
     found = equal_error_thresholds(means, clips.targets.numpy())
     return tuple(float(value) if np.isfinite(value) else None for value in found)
@@ -149,7 +152,10 @@ def train_experiment(
     plan = plan_of(config, "experiments", name, experiment)
     heard = origin(features)
     require_settings(experiment.representation, config, features, heard)
-    train, valid = (dataset.load(features, labels, standardizer, split) for split in ("train", "valid"))
+    beside = distributed.on_this_machine()
+    train, valid = dataset.load_splits(
+        features, labels, standardizer, ("train", "valid"), told=f"train {name}", processes=beside
+    )
     for seed, folder in model_folders(out, experiment.seeds).items():
         watch = progress.Stopwatch()
         fitted = fit(plan, seed, train, valid, checkpoints / f"seed-{seed}")

@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch import nn
 
 from earmark import devices, progress
 from earmark.experiments import Recipe
+from earmark.features import placing
 from earmark.features.dataset import Batches, Split
 from earmark.storage import provenance
 from earmark.training import distributed, loggers
@@ -88,8 +89,9 @@ def train(task: Task, checkpoints: Path | None = None) -> Learnt:
     recipe = task.recipe
     frames = recipe.frames(task.train.features.shape[1])
     places = recipe.excerpts if recipe.places == "fixed" else None
-    batches = Batches(task.train, recipe.batch, task.seed, frames, places)
-    tagger = Tagger(task.model, recipe, batches, task.valid, task.exclusive)
+    shared = None if recipe.mixup else distributed.share
+    batches = Batches(_placed(task.train), recipe.batch, task.seed, frames, places, shared)
+    tagger = Tagger(task.model, recipe, batches, _placed(task.valid), task.exclusive)
     best = BestWeights(recipe, task.seed)
     mark = task.mark()
     folder = None if checkpoints is None else checkpoints / mark[:16]
@@ -103,6 +105,13 @@ def train(task: Task, checkpoints: Path | None = None) -> Learnt:
     task.model.cpu().load_state_dict(best.weights)
     auc = best.curves[best.epoch][CURVES.index("valid_roc_auc")]
     return Learnt(best.curves, best.epoch, batches.frames, tagger.n_excerpts, auc)
+
+
+def _placed(split: Split) -> Split:
+    """Return a split with its features on the GPU that trains, if there is one and they fit."""
+    device = devices.device()
+    features = placing.resident(split.features, device, devices.free_bytes(device))
+    return split if features is split.features else replace(split, features=features)
 
 
 def _callbacks(name: str, best: BestWeights, folder: Path | None, logs: Mapping[str, Logger]) -> list[pl.Callback]:

@@ -85,9 +85,11 @@ class Plan:
             raise ConfigError(f"{told} (frames, dims) and must return logits {(len(clips), n_tags)}, but gave {shape}")
 
     def tried(
-        self, network: nn.Module, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], measure: Measure
+        self, network: nn.Module, train: tuple[Any, Tensor], valid: tuple[Any, Tensor], measure: Measure
     ) -> list[tuple[float, float]]:
         """Let a network fit itself and return the (setting, measure) pairs that it tried.
+
+        The features of train and valid are tensors, or the ``StoredRows`` of a split that does not fit into memory.
 
         Raises ConfigError if its own code fails, or if it returns something else.
         """

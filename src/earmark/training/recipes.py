@@ -8,9 +8,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
 from earmark.experiments import Recipe
+
+ALL = slice(None)
 
 
 def optimizer(recipe: Recipe, model: nn.Module, switched: bool = False) -> torch.optim.Optimizer:
@@ -95,25 +98,46 @@ def averaged(recipe: Recipe, model: nn.Module) -> AveragedModel | None:
     return AveragedModel(model, multi_avg_fn=mean, use_buffers=True)
 
 
-def augment(recipe: Recipe, features: Tensor, targets: Tensor, draws: np.random.Generator) -> tuple[Tensor, Tensor]:
+def loss(logits: Tensor, targets: Tensor, exclusive: bool = False) -> Tensor:
+    """Return the mean cross-entropy of independent tags, or of exclusive classes.
+
+    logits: (clips, tags), or (heads, clips, tags) of heads that each learn the targets (clips, tags) by themselves.
+    """
+    targets = targets.expand(*logits.shape[:-2], *targets.shape)
+    loss_of = F.cross_entropy if exclusive else F.binary_cross_entropy_with_logits
+    return loss_of(logits.flatten(0, -2), targets.flatten(0, -2))
+
+
+def augment(
+    recipe: Recipe,
+    features: Tensor,
+    targets: Tensor,
+    draws: np.random.Generator,
+    clips: int | None = None,
+    share: slice = ALL,
+) -> tuple[Tensor, Tensor]:
     """Blend, offset and mask a batch as the recipe says.
 
     features: (clips, frames, dims). targets: (clips, tags). draws: numbers that are drawn on the CPU, so that they are
-    the same for every device.
+    the same for every device. share: which rows of a batch of so many ``clips`` are returned; only they need be in
+    ``features``, unless clips are blended. They are what they are in the whole batch.
     """
-    clips, where = len(features), features.device
+    clips = len(features) if clips is None else clips
+    where = features.device
     if recipe.mixup:
         drawn = draws.beta(recipe.mixup, recipe.mixup, (clips, 1)).astype(np.float32)
         weight = torch.from_numpy(np.maximum(drawn, 1 - drawn)).to(where)
         partner = torch.from_numpy(draws.permutation(clips)).to(where)
         features = weight[..., None] * features + (1 - weight[..., None]) * features[partner]
         targets = weight * targets + (1 - weight) * targets[partner]
+    if len(features) == clips:
+        features, targets = features[share], targets[share]
     if recipe.jitter:
-        offset = torch.from_numpy(draws.standard_normal((clips, 1, features.shape[2]), np.float32)).to(where)
-        features = features + recipe.jitter * offset
-    for axis, share in ((1, recipe.mask_frames), (2, recipe.mask_dims)):
-        for _ in range(recipe.masks if share else 0):
-            masked = _stretches(clips, features.shape[axis], share, draws).to(where)
+        offset = torch.from_numpy(draws.standard_normal((clips, 1, features.shape[2]), np.float32))
+        features = features + recipe.jitter * offset[share].to(where)
+    for axis, longest in ((1, recipe.mask_frames), (2, recipe.mask_dims)):
+        for _ in range(recipe.masks if longest else 0):
+            masked = _stretches(clips, features.shape[axis], longest, draws)[share].to(where)
             features = features.masked_fill(masked.unsqueeze(3 - axis), 0.0)
     return features, targets
 

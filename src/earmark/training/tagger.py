@@ -95,17 +95,15 @@ class Tagger(pl.LightningModule):
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self.rate(batch_idx)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean cross-entropy of a batch, or of the rows that this process takes of it."""
-        features, targets = recipes.augment(self.recipe, *batch, self.draws)
-        features, targets, weight = distributed.shard_batch(features, targets)
+        clips = self.batches.clips(batch_idx)
+        features, targets = recipes.augment(self.recipe, *batch, self.draws, clips, distributed.share())
+        weight = distributed.weight_of_share(clips)
         if self.recipe.label_smoothing:
             middle = 1 / targets.shape[1] if self.exclusive else 0.5
             targets = torch.lerp(targets, torch.full_like(targets, middle), self.recipe.label_smoothing)
-        loss_of = F.cross_entropy if self.exclusive else F.binary_cross_entropy_with_logits
-        logits = self.model(features)  # (clips, tags), or (heads, clips, tags) of heads that each learn by themselves
-        targets = targets.expand(*logits.shape[:-2], *targets.shape)
-        loss: Tensor = weight * loss_of(logits.flatten(0, -2), targets.flatten(0, -2))
+        loss = weight * recipes.loss(self.model(features), targets, self.exclusive)
         self.train_losses.append(loss.detach())
         return loss
 

@@ -8,7 +8,12 @@ from torch import Tensor
 
 
 def mean_and_deviation(features: Tensor) -> Tensor:
-    """Return mean and standard deviation over the frames: (batch, frames, dims) -> (batch, 2 * dims)."""
+    """Return mean and standard deviation over the frames: (batch, frames, dims) -> (batch, 2 * dims).
+
+    Features that are not in memory are read a few clips at a time.
+    """
+    if not isinstance(features, Tensor):
+        return torch.cat([mean_and_deviation(features[i : i + 64]) for i in range(0, len(features), 64)])
     return torch.cat([features.mean(dim=1), features.std(dim=1, unbiased=False)], dim=1)
 
 
