@@ -42,6 +42,8 @@ class Recipe(Section):
     masks: how many stretches of frames, and of dimensions, are set to zero per clip; mask_frames, mask_dims: the
     longest such stretch as a share (SpecAugment, Park et al. 2019). label_smoothing: targets move so far to their
     middle.
+    precision: of what a step computes, ``float32``, or ``bfloat16`` where that suffices (autocast); weights and their
+    optimizer are float32 either way.
     weights: of which epoch they are kept, the ``best`` one on the validation split, or the ``last``, before which
     training then does not stop; few validation clips choose an epoch by chance.
     average: the weights that are scored are a mean of those of past steps: ``ema``, exponential with ``ema_decay``, or
@@ -73,6 +75,7 @@ class Recipe(Section):
     mask_frames: Share = 0.0
     mask_dims: Share = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    precision: Literal["float32", "bfloat16"] = "float32"
     weights: Literal["best", "last"] = "best"
     average: Literal["none", "ema", "swa"] = "none"
     ema_decay: Annotated[float, Field(gt=0, lt=1)] = 0.999

@@ -7,17 +7,23 @@ import json
 import sys
 from pathlib import Path
 
-from earmark.bench import comparing, decoding, end_to_end, spectral
+from earmark.bench import comparing, decoding, end_to_end, spectral, training
 from earmark.environment import whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `earmark bench` to `parser`."""
-    parser.add_argument("kind", choices=(*spectral.KINDS, "decode", "extract", "compare"), help="what to measure")
+    parser.add_argument(
+        "kind", choices=(*spectral.KINDS, "decode", "extract", "compare", "train"), help="what to measure"
+    )
     parser.add_argument("--batch", type=whole, default=16, help="clips per call of ours (default %(default)s)")
     parser.add_argument(
         "--rounds", type=whole, default=5, help="alternations of ours and the peer (default %(default)s)"
     )
+    parser.add_argument(
+        "--systems", nargs="+", default=training.DEFAULT, metavar="NAME", help="of train (default %(default)s)"
+    )
+    parser.add_argument("--steps", type=whole, default=12, help="of train, per round (default %(default)s)")
     parser.add_argument("--threads", type=whole, help="CPU threads of both (default: torch's)")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write the result as JSON")
 
@@ -33,6 +39,9 @@ def run(args: argparse.Namespace) -> int:
     elif args.kind == "decode":
         result = decoding.bench(rounds=args.rounds)
         sys.stdout.write(decoding.table(result))
+    elif args.kind == "train":
+        result = training.bench(systems=args.systems, steps=args.steps, rounds=args.rounds, threads=args.threads)
+        sys.stdout.write(training.table(result))
     else:
         result = spectral.bench(args.kind, batch=args.batch, rounds=args.rounds, threads=args.threads)
         sys.stdout.write(spectral.table(result))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -78,11 +78,11 @@ def makers() -> dict[str, str]:
     return provenance.makers("numpy", "pytorch-lightning", "scikit-learn", "scipy", "torch", device=device)
 
 
-def train(task: Task, checkpoints: Path | None = None) -> Learnt:
+def train(task: Task, checkpoints: Path | None = None, watching: Sequence[pl.Callback] = ()) -> Learnt:
     """Train the network of a task, leave the best weights in it, and return what was found.
 
     checkpoints: a folder for the state of the run. If it holds the state of a killed run of the same task, training
-    goes on from there, with the result of an undisturbed run.
+    goes on from there, with the result of an undisturbed run. watching: what else is told of every step.
 
     Raises DivergedError if a loss is not finite, and EarmarkError if EARMARK_LOGGER names what cannot log.
     """
@@ -101,7 +101,7 @@ def train(task: Task, checkpoints: Path | None = None) -> Learnt:
     else:
         settings = recipe.model_dump(mode="json") | {"seed": task.seed}
         with loggers.opened(loggers.Run(task.name, task.seed, mark, settings, found is not None)) as logs:
-            _run(tagger, _callbacks(task.name, best, folder, logs), list(logs.values()), found)
+            _run(tagger, [*_callbacks(task.name, best, folder, logs), *watching], list(logs.values()), found)
     task.model.cpu().load_state_dict(best.weights)
     auc = best.curves[best.epoch][CURVES.index("valid_roc_auc")]
     return Learnt(best.curves, best.epoch, batches.frames, tagger.n_excerpts, auc)
@@ -130,7 +130,7 @@ def _callbacks(name: str, best: BestWeights, folder: Path | None, logs: Mapping[
 def _run(tagger: Tagger, callbacks: list[pl.Callback], logs: list[Logger], found: Found | None) -> None:
     """Let Lightning train, from the checkpoint ``found`` if there is one."""
     recipe = tagger.recipe
-    with _quiet():
+    with quiet():
         trainer = pl.Trainer(
             max_epochs=recipe.epochs,
             callbacks=callbacks,
@@ -140,6 +140,7 @@ def _run(tagger: Tagger, callbacks: list[pl.Callback], logs: list[Logger], found
             enable_model_summary=False,
             logger=logs or False,
             num_sanity_val_steps=0,
+            precision="bf16-mixed" if recipe.precision == "bfloat16" else "32-true",
             **devices.lightning(devices.device()) | distributed.settings(),
         )
         resume = None if found is None else str(found.path)
@@ -161,7 +162,7 @@ def _misfit(tagger: Tagger, best: BestWeights, finished: bool, state: Mapping[st
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Lightning's greetings and its advice about loaders off the terminal."""
     log = logging.getLogger("pytorch_lightning")
     level = log.level
