@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from earmark import waiting  # noqa: F401 - it chooses before torch is loaded
 from earmark.errors import explained
 from earmark.evaluation.experiment import evaluate_experiment
 

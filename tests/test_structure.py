@@ -19,7 +19,8 @@ from earmark.storage import provenance
 
 # A folder imports only from those above it, and so does a module within its folder.
 ORDER = {
-    "errors": (), "progress": (), "environment": (), "files": (), "pickles": (), "strict_yaml": (), "yaml_edit": (),
+    "errors": (), "progress": (), "environment": (), "waiting": (), "files": (), "pickles": (), "strict_yaml": (),
+    "yaml_edit": (),
     "storage": ("memory", "source", "provenance", "digests", "float16", "checksums", "makers", "shards", "store"),
     "devices": (), "sections": (), "doors": (), "experiments": (), "corpus_choices": (), "config": (),
     "corpus": (
@@ -36,7 +37,8 @@ ORDER = {
     "representations": ("buffers", "base", "spectrum", "*"),
     "transforms": (),
     "features": (
-        "cluster_worker", "cluster", "extract", "standardize", "dataset", "arrays", "segments", "listener", "ahead",
+        "cluster_worker", "cluster", "extract", "standardize", "rows", "resident", "placing", "dataset", "arrays",
+        "segments", "listener", "ahead",
     ),
     "models": ("layers", "networks", "*", "saved"),
     "encoders": ("windows", "choice", "layers", "onnx_graph", "*"),
@@ -59,7 +61,7 @@ ORDER = {
         "command", "options",
     ),
     "duplicates": ("fingerprint", "pairs", "command"),
-    "bench": ("peers", "roofline", "spectral", "*"), "cli": (),
+    "bench": ("peers", "roofline", "spectral", "beside", "training", "*"), "cli": (),
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from earmark.bench import comparing, decoding, end_to_end
+from earmark.bench import beside, comparing, decoding, end_to_end
 from earmark.cli import main
 
 ABSENT = {"pydantic", "yaml", "soundfile", "soxr", "librosa", "kymatio", "dvc", "music21", "tqdm", "sklearn"}
@@ -71,3 +71,51 @@ sys.exit(gpu.main() if not gpu.torch.cuda.is_available() else 1)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert "Error" not in done.stderr
+
+
+def test_the_training_benchmark_tells_data_from_model_and_loop(tmp_path, capsys):
+    """No time is judged; that all parts run on the same clips is what can go wrong."""
+    arguments = ["bench", "train", "--systems", "scat-4l-256h-gru", "--steps", "3", "--rounds", "1"]
+    assert main([*arguments, "--json", str(tmp_path / "b.json")]) == 0
+    assert "the loop takes" in capsys.readouterr().out
+    parts = json.loads((tmp_path / "b.json").read_text())["systems"]["scat-4l-256h-gru"]["parts"]
+    assert list(parts) == ["data, memory", "data, disk", "model", "both, memory", "both, disk", "loop"]
+    assert all(part["median"] > 0 for part in parts.values())
+
+
+def test_a_benchmark_beside_others_compares_the_same_work(monkeypatch, capsys):
+    seen = []
+
+    def once(arguments):
+        seen.append((arguments, len(beside_running)))
+        return {"kind": "mel", "ours": {"median": 0.002 if beside_running else 0.001}}
+
+    beside_running = []
+
+    class Busy:
+        def __init__(self, processes):
+            self.processes = processes
+
+        def __enter__(self):
+            beside_running.extend(range(self.processes))
+
+        def __exit__(self, *_):
+            beside_running.clear()
+
+    monkeypatch.setattr(beside, "_once", once)
+    monkeypatch.setattr(beside, "busy", Busy)
+    assert main(["bench", "mel", "--beside", "1", "--rounds", "2", "--batch", "4"]) == 0
+    assert [count for _, count in seen] == [0, 1, 0, 1]
+    assert {tuple(arguments) for arguments, _ in seen} == {("mel", "--batch", "4")}
+    assert "50% of its quiet speed" in capsys.readouterr().out
+    assert main(["bench", "decode", "--beside", "1"]) == 1
+    assert "--beside goes with" in capsys.readouterr().err
+
+
+def test_busy_processes_end_with_the_measurement(monkeypatch):
+    started = []
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *given: started.append(popen(*given)) or started[-1])
+    with beside.busy(2):
+        assert [one.poll() for one in started] == [None, None]
+    assert all(one.poll() is not None for one in started)
