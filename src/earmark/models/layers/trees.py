@@ -59,15 +59,27 @@ class Trees(nn.Module):
         self.roots = torch.from_numpy(starts[1:].reshape(len(trees), -1)).to(self.roots)
 
     def each(self, inputs: Tensor) -> Tensor:
-        """Return the value of every tree: (batch, inputs) -> (batch, outputs, trees)."""
-        node = self.roots.expand(len(inputs), -1, -1)
+        """Return the value of every tree: (batch, inputs) -> (batch, outputs, trees).
+
+        A graph that is traced goes down as far for all inputs; here it ends when all have come to a leaf.
+        """
+        node = self.roots.expand(inputs.shape[0], -1, -1)
+        steps = self.depth() if torch.jit.is_tracing() else None  # type: ignore[attr-defined,no-untyped-call]
         while True:
             value = inputs.gather(1, self.feature[node].flatten(1).long()).view(node.shape)
             goes_left = (value <= self.threshold[node]) | (value.isnan() & self.missing_left[node])
             child = torch.where(goes_left, self.left[node], self.right[node])
-            if torch.equal(child, node):
+            if steps == 0 or (steps is None and torch.equal(child, node)):
                 return self.value[node]
-            node = child
+            node, steps = child, None if steps is None else steps - 1
+
+    def depth(self) -> int:
+        """Return how many nodes lie between the root of the deepest tree and its lowest leaf."""
+        left, right = self.left.numpy(), self.right.numpy()
+        level, found = np.unique(self.roots.numpy()), 0
+        while not np.array_equal(below := np.unique([left[level], right[level]]), level):
+            level, found = below, found + 1
+        return found
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the sums of the trees' values: (batch, inputs) -> (batch, outputs)."""

@@ -1,0 +1,83 @@
+"""`earmark bundle` and `earmark export`: an experiment leaves the repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from earmark.config import Config, ConfigError, load
+from earmark.errors import EarmarkError
+from earmark.files import read_json
+from earmark.models.saved import FILE, ModelError, SavedModel, model_folders
+from earmark.sections import near
+from earmark.travel import bundle, graphs
+from earmark.travel.card import card, describe
+
+
+def write_bundle(params: Path, experiment: str, data: Path, out: Path, licence: str) -> str:
+    """Write the models of an experiment into a bundle, and return what to tell the user.
+
+    Raises ConfigError if there is no such experiment, ModelError if it was not trained, BundleError if it hears through
+    what cannot travel.
+    """
+    config = load(params)
+    files = _models(config, experiment, data)
+    models = [SavedModel.load(file) for file in files.values()]
+    metrics, counts = _measured(params.parent, experiment)
+    corpus = config.corpus.name or config.corpus.kind
+    about = describe(models, corpus, licence, metrics, counts)
+    bundle.write(out, files, about, card(about))
+    size = out.stat().st_size / 1e6
+    several = "s" * (len(models) > 1)
+    return f"{out}: {size:.1f} MB, {len(models)} model{several} of {experiment}, {len(models[0].tags)} tags\n"
+
+
+def export(params: Path, experiment: str, data: Path, onnx: Path | None, torch: Path | None, wave: bool) -> str:
+    """Write the model of an experiment's first seed as graphs, and return what to tell the user.
+
+    Raises ExportError if it cannot be written so.
+    """
+    if onnx is None and torch is None:
+        raise EarmarkError("name what to write: --onnx FILE, --torch FILE, or both")
+    files = _models(load(params), experiment, data)
+    first = next(iter(files.values()))
+    saved = SavedModel.load(first)
+    lines = [f"{first} of {len(files)} seeds\n"] if len(files) > 1 else []
+    heard = saved.representation
+    for out, kind in ((onnx, "ONNX"), (torch, "torch.export")):
+        if out is None:
+            continue
+        far = graphs.to_onnx(saved, out, wave) if kind == "ONNX" else graphs.to_torch(saved, out)
+        shape = f"wave (clips, {heard.samples}), mono at {heard.rate} Hz"
+        if kind == "ONNX" and not wave:
+            shape = f"features (clips, {saved.frames}, {saved.dims}) of {heard.kind}"
+        lines.append(
+            f"{out}: {kind}, {out.stat().st_size / 1e6:.1f} MB, from {shape} to probabilities "
+            f"(clips, {len(saved.tags)}); within {far:.1g} of the model\n"
+        )
+    return "".join(lines)
+
+
+def _models(config: Config, experiment: str, data: Path) -> dict[str, Path]:
+    """Return the files of an experiment's models, by the names that they have in a bundle."""
+    if experiment not in config.experiments:
+        known = ", ".join(sorted(config.experiments)) or "none"
+        raise ConfigError(
+            f"there is no experiment {experiment!r}{near(experiment, config.experiments)}; there are {known}"
+        )
+    seeds = config.experiments[experiment].seeds
+    folders = model_folders(data / "models" / experiment, seeds)
+    files = {f"seed-{seed}.safetensors": folder / FILE for seed, folder in folders.items()}
+    for file in files.values():
+        if not file.is_file():
+            raise ModelError(f"{file} does not exist; run `dvc repro train@{experiment}`, or `dvc pull` it")
+    return files
+
+
+def _measured(root: Path, experiment: str) -> tuple[dict[str, float], dict[str, int]]:
+    """Return the headline figures of an experiment and the counts of its test split, empty if it was not evaluated."""
+    try:
+        metrics = read_json(root / "metrics/experiments" / f"{experiment}.json")
+        test = read_json(root / "metrics/details" / f"{experiment}.json")["test"]
+    except (EarmarkError, KeyError):
+        return {}, {}
+    return dict(metrics), {key: test[key] for key in ("clips", "songs")}
