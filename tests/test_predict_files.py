@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
 import json
 import os
 import shutil
 
+import numpy as np
 import pytest
 import soundfile as sf
 from helpers import bad_decoders
 from helpers.music import tone
 from helpers.small_data import fill
 
+import earmark
 from earmark import predict_files
 from earmark.cli import main
 from earmark.decode.audio import RejectedError
@@ -115,3 +119,119 @@ def test_what_a_file_lacks_is_told_or_rejects_it_as_the_settings_say(place, musi
     predictor.listener.waveform = predictor.listener.waveform.model_copy(update={"incomplete": "reject"})
     with pytest.raises(RejectedError, match=r"incomplete: ends at 2\.0 s of 3\.0 s"):
         predictor.predict(path)
+
+
+def test_a_csv_has_a_row_per_file_and_tag_and_a_spreadsheet_computes_none(place, music, tmp_path, capsys, monkeypatch):
+    (music / "a/broken.mp3").unlink()
+    (tmp_path / "=cmd.wav").write_bytes((music / "a/low.wav").read_bytes())
+    out = tmp_path / "tags.csv"
+    monkeypatch.chdir(tmp_path)
+    assert main([*arguments(place, music, "=cmd.wav"), "--csv", str(out), "--top", "2", "--jsonl"]) == 0
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert list(rows[0]) == ["file", "tag", "probability", "threshold", "predicted"]
+    named = [str(music / "a/low.wav"), str(music / "b/high.flac"), "'=cmd.wav"]
+    assert [row["file"] for row in rows] == [name for name in named for _ in range(2)]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [len(line["tags"]) for line in lines] == [2, 2, 2]
+    assert float(rows[0]["probability"]) == pytest.approx(lines[0]["tags"][0]["probability"], abs=1e-6)
+
+
+def test_a_timeline_has_the_time_of_every_segment(place, music, tmp_path, capsys):
+    given = [*arguments(place, music / "a/low.wav"), "--timeline", "--tags", "low,high"]
+    assert main(given) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[1].split() == ["from", "to", *shown[1].split()[2:]]
+    assert set(shown[1].split()[2:]) == {"low", "high"}
+    assert shown[2].split()[0] == "0:00.0"
+    assert main([*given, "--csv", "-"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [row["tag"] for row in rows[:2]] == shown[1].split()[2:]
+    assert float(rows[0]["start"]) == 0
+    assert float(rows[-1]["end"]) == pytest.approx(3, abs=0.01)
+    assert main([*given, "--json", "--plot", str(tmp_path / "p")]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert len(row["timeline"]) == row["segments"]
+    assert (tmp_path / "p/low.wav.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_threshold_of_ones_own_takes_the_place_of_those_that_validation_chose(place, music, capsys):
+    tags = {}
+    for given in ([], ["--threshold", "0.5"], ["--threshold", "1"]):
+        assert main([*arguments(place, music / "a/low.wav"), "--json", *given]) == 0
+        tags[tuple(given)] = json.loads(capsys.readouterr().out)[0]["tags"]
+    chosen, half, never = tags.values()
+    saved = open_predictor(place.params, None, place.data)
+    expected = dict(zip(saved.tags, saved.thresholds, strict=True))
+    assert {row["tag"]: row["threshold"] for row in chosen} == pytest.approx(expected)
+    assert any(row["threshold"] != 0.5 for row in chosen)
+    assert all(row["threshold"] == 0.5 and row["predicted"] == (row["probability"] >= 0.5) for row in half)
+    assert not any(row["predicted"] for row in never)
+
+
+def test_labels_of_ones_own_judge_what_is_predicted(place, music, tmp_path, capsys):
+    (tmp_path / "labels.csv").write_text("file,high,low\nlow.wav,0,1\nhigh.flac,1,0\n")
+    (music / "a/broken.mp3").unlink()
+    assert main([*arguments(place, music), "--labels", str(tmp_path / "labels.csv")]) == 0
+    shown = capsys.readouterr().out
+    assert "labels.csv: 2 of 2 files have a prediction" in shown
+    assert "ROC-AUC 1.0000, PR-AUC 1.0000: means of 2 tags" in shown
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--tags", "lo"], "--tags must be tags of the model, got 'lo': close to low, loud"),
+        (["--tags", " ,"], "--tags must name a tag"),
+        (["--csv", "-", "--json"], "--csv - prints where --json and --jsonl do"),
+        (["--device", "gpu"], "EARMARK_DEVICE must be cpu"),
+    ],
+)
+def test_a_wish_that_cannot_be_met_is_told(place, music, capsys, monkeypatch, given, told):
+    monkeypatch.setenv("EARMARK_DEVICE", "cpu")
+    with pytest.raises(SystemExit):
+        main([*arguments(place, music / "a/low.wav"), *given])
+    assert told in capsys.readouterr().err
+
+
+def test_a_folder_without_music_is_no_success(place, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit):
+        main(arguments(place, tmp_path / "empty"))
+    assert "empty: no file there ends in .mp3" in capsys.readouterr().err
+
+
+def test_a_bundle_predicts_where_nothing_else_is(place, music, tmp_path, monkeypatch, capsys):
+    """All that is left of the repository is one file."""
+    out = tmp_path / "best.earmark"
+    assert main(["bundle", "linear", "-o", str(out), "--params", str(place.params), "--data", str(place.data)]) == 0
+    assert "1 model of linear, 3 tags" in capsys.readouterr().out
+    song = music / "a/low.wav"
+    expected = open_predictor(place.params, None, place.data).predict(song)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["predict", "--model", str(out), "--json", str(song)]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    found = {one["tag"]: one["probability"] for one in row["tags"]}
+    assert found == dict(zip(expected.tags, expected.probabilities.tolist(), strict=True))
+    with pytest.raises(SystemExit):
+        main(["predict", str(song)])
+    assert "name a model by --model (a bundle, a model's file or published weights)" in capsys.readouterr().err
+    assert earmark.load(out).predict(song).probabilities.tolist() == expected.probabilities.tolist()
+    with pytest.raises(SystemExit):
+        main(["predict", "--model", "absent.earmark", str(song)])
+    assert "absent.earmark does not exist; `earmark bundle" in capsys.readouterr().err
+
+
+def test_several_seeds_are_averaged(place, music, tmp_path):
+    saved = open_predictor(place.params, None, place.data).saved
+    other = dataclasses.replace(
+        saved, weights={name: 0.5 * weights for name, weights in saved.weights.items()}, thresholds=(0.1,) * 3
+    )
+    for seed, model in ((2, other), (1, saved)):
+        model.save(tmp_path / f"both/seed-{seed}/model.safetensors")
+    song = music / "a/low.wav"
+    alone = [earmark.load(tmp_path / f"both/seed-{seed}").predict(song).probabilities for seed in (1, 2)]
+    both = earmark.load(tmp_path / "both").predict(song)
+    assert not np.allclose(*alone)
+    np.testing.assert_allclose(both.probabilities, np.mean(alone, axis=0))
+    np.testing.assert_allclose(both.thresholds, (saved.decisive + 0.1) / 2)

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from earmark import predict_options
 from earmark.embeddings import options
-from earmark.embeddings.options import FILES
 from earmark.environment import positive, whole
 from earmark.errors import EarmarkError, explained
+from earmark.predict_options import FILES
 
 
 def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
@@ -25,13 +26,7 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     inspect.add_argument("file", type=Path, nargs="+", help=FILES)
     inspect.add_argument("--params", type=Path, default=Path("params.yaml"), help="where representations are set")
     inspect.set_defaults(run=_inspect)
-    predict = commands.add_parser("predict", help="tags of any audio file by a trained experiment")
-    predict.add_argument("file", type=Path, nargs="+", help=FILES)
-    predict.add_argument("--model", help="an experiment of params.yaml (default: its first one), weights, or a file")
-    predict.add_argument("--json", action="store_true", help="print JSON in place of tables")
-    predict.add_argument("--params", type=Path, default=Path("params.yaml"))
-    predict.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
-    predict.set_defaults(run=_predict)
+    predict_options.add(commands)
     options.add(commands)
     errors = commands.add_parser("errors", help="the worst mistakes of an experiment on the test split")
     errors.add_argument("experiment", help="an experiment of params.yaml")
@@ -173,12 +168,6 @@ def _waveforms(args: argparse.Namespace) -> int:
 
     disk.tell(args.data, args.prune)
     return 0
-
-
-def _predict(args: argparse.Namespace) -> int:
-    from earmark import predict_files
-
-    return predict_files.run(args)
 
 
 def _errors(args: argparse.Namespace) -> int:

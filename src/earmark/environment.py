@@ -44,6 +44,17 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def share(text: str) -> float:
+    """Return the ``type`` of an option that is a probability: a number in [0, 1]."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number in [0, 1], got {text!r}")
+    return value
+
+
 def positive(text: str) -> float:
     """Return the ``type`` of an option that measures something: a finite number above 0."""
     try:

@@ -8,17 +8,19 @@ labelled clip of it, its actual tags are shown, too. Papers check songs from out
 
 from __future__ import annotations
 
-import json
+import shutil
 import sys
+import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from earmark import pickles, representations
+from earmark import devices, pickles, representations
 from earmark.config import Config, ConfigError
 from earmark.config import load as read_config
 from earmark.corpus.label_table import read_labels
@@ -27,76 +29,49 @@ from earmark.evaluation import scoring
 from earmark.features.listener import Listener
 from earmark.features.segments import Decoded
 from earmark.models.saved import FILE, ModelError, SavedModel
+from earmark.prediction import Prediction
 from earmark.sections import near
 from earmark.storage import provenance
+from earmark.travel import bundle
 from earmark.weights import registry
 
 SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """What a model says about a file.
+class Known:
+    """What a corpus knows of one of its clips: its labels (tags,) in {0, 1}, and its split."""
 
-    seconds, segments: of the file. probabilities, predicted: (tags,). actual: (tags,) in {0, 1}, None if the file is
-    not a labelled clip of the corpus. incomplete: what the file lacks, or empty.
-    """
-
-    file: str
-    seconds: float
-    segments: int
-    tags: tuple[str, ...]
-    probabilities: NDArray[np.float64]
-    predicted: NDArray[np.bool_]
-    actual: NDArray[np.uint8] | None
-    incomplete: str = ""
-
-    @property
-    def accuracy(self) -> float | None:
-        """The share of the tags that are predicted correctly, None if the actual tags are unknown."""
-        return None if self.actual is None else float((self.predicted == (self.actual > 0)).mean())
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it for JSON, with the most probable tag first."""
-        rows = [
-            {"tag": self.tags[i], "probability": float(self.probabilities[i]), "predicted": bool(self.predicted[i])}
-            | ({} if self.actual is None else {"actual": bool(self.actual[i])})
-            for i in np.argsort(-self.probabilities, kind="stable")
-        ]
-        known = {} if self.accuracy is None else {"accuracy": self.accuracy}
-        about = {"file": self.file, "seconds": self.seconds, "segments": self.segments}
-        return about | ({"incomplete": self.incomplete} if self.incomplete else {}) | {"tags": rows} | known
-
-    def table(self) -> str:
-        """Return it as a table for the terminal."""
-        content = self.as_dict()
-        width = max(map(len, self.tags))
-        known = self.actual is not None
-        lines = [
-            f"{self.file}: {self.seconds:.1f} s in {self.segments} segment{'s' * (self.segments > 1)}"
-            + (f"; {self.incomplete}" if self.incomplete else ""),
-            f"  {'tag':<{width}}  probability  predicted" + ("  actual" if known else ""),
-        ]
-        for row in content["tags"]:
-            actual = f"  {'FT'[row['actual']]:>6}" if known else ""
-            lines.append(f"  {row['tag']:<{width}}  {row['probability']:>11.3f}  {'FT'[row['predicted']]:>9}{actual}")
-        if known:
-            lines.append(f"  accuracy over {len(self.tags)} tags: {100 * content['accuracy']:.1f} %")
-        return "\n".join(lines) + "\n"
+    labels: NDArray[np.uint8]
+    split: str
 
 
 class Predictor:
-    """A trained model, for any number of audio files.
+    """A trained experiment, for any number of audio files: a model, or one per seed, whose probabilities are averaged.
 
-    labels: (tags,) of the clips of a corpus, by the resolved paths of their files. If the code of the representation
-    has changed since the model was trained, a warning says so.
+    known: the clips of a corpus, by the resolved paths of their files. threshold: from which a tag is predicted, in
+    place of those that were chosen on the validation split. If the code of the representation has changed since the
+    model was trained, a warning says so.
     """
 
-    def __init__(self, saved: SavedModel, labels: Mapping[Path, NDArray[np.uint8]] | None = None) -> None:
-        self.saved, self.labels = saved, labels or {}
+    def __init__(
+        self,
+        models: SavedModel | Sequence[SavedModel],
+        known: Mapping[Path, Known] | None = None,
+        threshold: float | None = None,
+    ) -> None:
+        self.saved_models = (models,) if isinstance(models, SavedModel) else tuple(models)
+        self.saved, self.known = self.saved_models[0], known or {}
+        saved = self.saved
+        for other in self.saved_models[1:]:
+            if (other.tags, other.representation, other.waveform) != (saved.tags, saved.representation, saved.waveform):
+                raise ModelError(f"the seeds of {saved.experiment!r} differ in what they hear or in tags; train again")
         window = saved.training["excerpt_frames"] if saved.training.get("whole_file") else None
         self.listener = Listener(saved.representation, saved.waveform, saved.standardizer, window)
-        self.model = saved.build()
+        where = devices.device()
+        self.networks = [one.build().to(where) for one in self.saved_models]
+        each = np.stack([one.decisive for one in self.saved_models])
+        self.thresholds = each.mean(axis=0) if threshold is None else np.full(len(saved.tags), threshold)
         kind = saved.representation.kind
         code = saved.code.get("features")  # weights that were not trained here have none
         if code is not None and code != provenance.digest(representations.consumer(saved.representation)):
@@ -105,6 +80,11 @@ class Predictor:
                 "probabilities, may differ from the pipeline's",
                 file=sys.stderr,
             )
+
+    @property
+    def model(self) -> nn.Module:
+        """The network, that of the first seed if there are several."""
+        return self.networks[0]
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -121,13 +101,31 @@ class Predictor:
     def predict_blocks(self, path: Path, blocks: Decoded | None = None) -> Prediction:
         """Return what ``predict`` returns; blocks: of the file, if some have been decoded already."""
         hearing = self.listener.hearing(path, blocks)
-        exclusive = self.saved.exclusive
-        rows = [scoring.score(self.model, batch.features, *self.excerpts, exclusive=exclusive) for batch in hearing]
-        segments = np.concatenate(rows)
-        scores, actual = segments.mean(axis=0), self.labels.get(path.resolve())
-        predicted = self._predicted(scores)
-        about = str(path), hearing.seconds, len(segments)
-        return Prediction(*about, self.tags, scores, predicted, actual, hearing.incomplete)
+        starts, rows = zip(*((batch.starts, self._scores(batch.features)) for batch in hearing), strict=True)
+        each = np.concatenate(rows)
+        scores, known = each.mean(axis=0), self.known.get(path.resolve())
+        return Prediction(
+            file=str(path),
+            seconds=hearing.seconds,
+            starts=np.concatenate(starts),
+            tags=self.tags,
+            each=each,
+            probabilities=scores,
+            thresholds=self.thresholds,
+            predicted=self._predicted(scores),
+            actual=None if known is None else known.labels,
+            split=None if known is None else known.split,
+            incomplete=hearing.incomplete,
+        )
+
+    def _scores(self, features: Tensor) -> NDArray[np.float64]:
+        """Return the probabilities (segments, tags), averaged over the seeds."""
+        found = [
+            scoring.score(network, features, one.training["excerpt_frames"], one.training["excerpts"],
+                          exclusive=one.exclusive)
+            for network, one in zip(self.networks, self.saved_models, strict=True)
+        ]  # fmt: skip
+        return found[0] if len(found) == 1 else np.mean(found, axis=0)
 
     def embed(self, path: str | Path) -> NDArray[np.float32]:
         """Return the embedding of an audio file, (width,): the input of the network's last linear layer.
@@ -153,56 +151,75 @@ class Predictor:
         """Return which tags are at or above their thresholds; of exclusive classes, only the most probable one."""
         if self.saved.exclusive:
             return np.arange(len(scores)) == scores.argmax()
-        return scores >= self.saved.decisive
+        return scores >= self.thresholds
 
 
 def load(path: str | Path) -> Predictor:
-    """Open a trained model: the folder of an experiment (``data/models/NAME``), or a ``model.safetensors`` file.
+    """Open a trained model: a bundle, the folder of an experiment (``data/models/NAME``), or a ``model.safetensors``.
 
     The name of published weights, such as ``musicnn-mtt``, is looked for in ``data/weights``.
 
-    Raises ModelError if the file is absent, damaged or something else.
+    Raises ModelError or BundleError if the file is absent, damaged or something else.
     """
     if str(path) in registry.WEIGHTS and not Path(path).exists():
         path = _named(str(path), Path("data"), ())
     path = Path(path)
     pickles.refuse(path)
-    return Predictor(SavedModel.load(path if path.is_file() or path.suffix == SUFFIX else model_file(path)))
+    return opened(path)
 
 
-def model_file(folder: Path) -> Path:
-    """Return the model of an experiment's folder; if it was trained from several seeds, that of the lowest one."""
+def opened(path: Path, known: Mapping[Path, Known] | None = None, threshold: float | None = None) -> Predictor:
+    """Open a bundle, a model's file, or the folder of an experiment with a model or one per seed."""
+    if path.suffix == bundle.SUFFIX:
+        folder = Path(tempfile.mkdtemp(prefix="earmark-bundle-"))  # encoders are read from it when they are needed
+        try:
+            found = Predictor(bundle.read(path, folder).models, known, threshold)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        weakref.finalize(found, shutil.rmtree, folder, ignore_errors=True)
+        return found
+    is_file = path.is_file() or path.suffix == SUFFIX
+    return Predictor([SavedModel.load(file) for file in ([path] if is_file else model_files(path))], known, threshold)
+
+
+def model_files(folder: Path) -> list[Path]:
+    """Return the models of an experiment's folder: the only one, or one per seed, in the order of their numbers."""
     seeds = {int(path.parent.name.removeprefix("seed-")): path for path in folder.glob(f"seed-*/{FILE}")}
-    return seeds[min(seeds)] if seeds else folder / FILE
+    return [seeds[seed] for seed in sorted(seeds)] or [folder / FILE]
 
 
-def open_predictor(params: Path, model: str | None, data: Path) -> Predictor:
+def open_predictor(params: Path, model: str | None, data: Path, threshold: float | None = None) -> Predictor:
     """Open the model of an experiment or of published weights under ``data``, or of a file.
 
-    By default it is that of the first experiment in params.yaml.
+    By default it is that of the first experiment in params.yaml. threshold: as for ``Predictor``.
 
     Without a params.yaml a model must be named, and no actual tags are known. Raises ConfigError if there is no such
-    experiment, ModelError if its model cannot be used.
+    experiment, ModelError or BundleError if its model cannot be used.
     """
     config = read_config(params) if params.is_file() else None
-    file = locate(config, params, model, data)
-    saved = SavedModel.load(file)
-    return Predictor(saved, None if config is None else corpus_labels(config, data, saved.tags))
+    found = opened(locate(config, params, model, data), None, threshold)
+    if config is not None:
+        found.known = corpus_labels(config, data, found.tags)
+    return found
 
 
 def locate(config: Config | None, params: Path, model: str | None, data: Path) -> Path:
-    """Return the file of the model that ``open_predictor`` opens; config: what ``params`` holds, None without it.
+    """Return the file, or the folder of an experiment, that ``open_predictor`` opens; config: what ``params`` holds.
 
     Raises ConfigError and ModelError as ``open_predictor`` does; a file that is named as such need not be there.
     """
     if model is None and config is None:
-        raise ConfigError(f"{params} does not exist; name a model by --model, or run it where params.yaml is")
+        raise ConfigError(
+            f"{params} does not exist; name a model by --model (a bundle, a model's file or published weights), or run "
+            "it where params.yaml is"
+        )
     name = model or next(iter(config.experiments if config else ()), None)
     if name is None:
         raise ConfigError(f"{params} has no experiments; name a model by --model")
     known = () if config is None else tuple(config.experiments)
     file = _named(name, data, known)
-    if config is not None and not file.is_file() and name not in known:
+    if config is not None and not file.exists() and name not in known and file.suffix not in (SUFFIX, bundle.SUFFIX):
         hint = near(name, [*known, *registry.WEIGHTS])
         raise ConfigError(f"--model must be one of experiments {sorted(known)} or a file, got {name!r}{hint}")
     return file
@@ -214,33 +231,28 @@ def _named(name: str, data: Path, experiments: Sequence[str]) -> Path:
     pickles.refuse(path)
     weights = registry.WEIGHTS.get(path.stem if path.suffix == SUFFIX else name)
     if weights is None or name in experiments:
-        return path if path.suffix == SUFFIX else model_file(data / "models" / name)
+        return path if path.suffix in (SUFFIX, bundle.SUFFIX) else data / "models" / name
     file = path if path.suffix == SUFFIX else registry.place(data / "weights", name)
     if not file.is_file():
         raise ModelError(f"{file} does not exist; run `earmark weights {weights.name} --to {file.parent}`")
     return file
 
 
-def corpus_labels(config: Config, data: Path, tags: Sequence[str]) -> dict[Path, NDArray[np.uint8]]:
-    """Return the labels (tags,) of the corpus's clips by the resolved paths of their files.
+def corpus_labels(config: Config, data: Path, tags: Sequence[str]) -> dict[Path, Known]:
+    """Return what the corpus knows of its clips, by the resolved paths of their files.
 
-    There are none if the corpus has no labels yet, or if they lack one of the tags.
+    There is nothing if the corpus has no labels yet, or if they lack one of the tags.
     """
     manifest = data / "corpus/manifest.csv"
     if not manifest.is_file():
         return {}
-    values: dict[str, NDArray[np.uint8]] = {}
+    values: dict[str, Known] = {}
     for name in config.labels:
         labels = data / "labels" / name / "labels.csv"
         clips, table = read_labels(labels) if labels.is_file() else ([], None)
         if table is not None and set(tags) <= set(table.tags):
             columns = [table.tags.index(tag) for tag in tags]
-            values |= {clip.clip_id: row[columns] for clip, row in zip(clips, table.values, strict=True)}
+            rows = zip(clips, table.values, strict=True)
+            values |= {clip.clip_id: Known(row[columns], clip.split) for clip, row in rows}
     known = ((clip.path, values[clip.clip_id]) for clip in read_manifest(manifest) if clip.clip_id in values)
-    return {(config.corpus.audio / path).resolve(): row for path, row in known}
-
-
-def as_json(found: Sequence[Prediction], failed: dict[str, str]) -> str:
-    """Return all predictions as JSON, and the files that have none with the reason."""
-    rows = [prediction.as_dict() for prediction in found]
-    return json.dumps(rows + [{"file": file, "error": reason} for file, reason in failed.items()], indent=2) + "\n"
+    return {(config.corpus.audio / path).resolve(): found for path, found in known}

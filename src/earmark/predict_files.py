@@ -2,43 +2,137 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, TextIO
 
-from earmark import predict, progress
+from earmark import predict, progress, timeline
 from earmark.decode.audio import RejectedError
 from earmark.decode.audio_files import listed
 from earmark.doctor import why_not
 from earmark.errors import EarmarkError, reason
 from earmark.features.ahead import DecodedAhead, ahead
-from earmark.predict import Prediction, Predictor
+from earmark.judging import Judge
+from earmark.predict import Predictor
+from earmark.prediction import Prediction, Wish
+from earmark.sections import near
+
+COLUMNS = ("file", "tag", "probability", "threshold", "predicted")
+OF_SEGMENTS = ("file", "start", "end", "tag", "probability")
 
 
 def run(args: Namespace) -> int:
     """Print the tags of every file; return 1 if a file has none, or a folder cannot be read."""
+    if args.device:
+        os.environ["EARMARK_DEVICE"] = args.device
     found = listed(args.file)
-    predictor = predict.open_predictor(args.params, args.model, args.data)
-    predictions: list[Prediction] = []
+    predictor = predict.open_predictor(args.params, args.model, args.data, args.threshold)
     failed = dict(found.unread)
-    for path, why in failed.items():
-        progress.line(f"{path}: {why}")
-    for path, result in predicted(predictor, found.files):
-        if isinstance(result, Prediction):
-            predictions.append(result)
-            if not args.json:
-                progress.show(result.table())
-        else:
-            failed[path] = result
-            progress.line(f"{path}: {result}")
-    if args.json:
-        print(predict.as_json(predictions, failed), end="")
+    with ExitStack() as stack:
+        shown = _Shown(args, predictor.tags, stack)
+        judge = None if args.labels is None else Judge.of(args.labels, predictor.tags)
+        for path, why in failed.items():
+            progress.line(f"{path}: {why}")
+            shown.fail(path, why)
+        for path, result in predicted(predictor, found.files):
+            if isinstance(result, Prediction):
+                result = result if judge is None else judge.with_labels(result)
+                shown.add(result)
+            else:
+                failed[path] = result
+                progress.line(f"{path}: {result}")
+                shown.fail(path, result)
+        shown.end()
+    if judge is not None:
+        print(judge.text(), end="", file=sys.stderr if shown.prints_data else sys.stdout)
     if found.others:
         print(found.left_out(), file=sys.stderr)
     if failed and len(found.files) > 1:
-        print(f"without tags: {len(failed)} of {len(predictions) + len(failed)}", file=sys.stderr)
+        print(f"without tags: {len(failed)} of {len(found.files) + len(found.unread)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+class _Shown:
+    """Where predictions go as they come: tables or JSON on standard output, a CSV, pictures."""
+
+    def __init__(self, args: Namespace, tags: tuple[str, ...], stack: ExitStack) -> None:
+        self.args, self.held = args, list[dict[str, Any]]()
+        self.wish = Wish(args.top, args.min, _chosen(args.tags, tags))
+        to_stdout = args.csv is not None and str(args.csv) == "-"
+        if to_stdout and (args.json or args.jsonl):
+            raise EarmarkError("--csv - prints where --json and --jsonl do; name a file for one of them")
+        self.prints_data = to_stdout or args.json or args.jsonl
+        self.csv: Any = None
+        if args.csv is not None:
+            target: TextIO = sys.stdout
+            if not to_stdout:
+                target = stack.enter_context(args.csv.open("w", newline="", encoding="utf-8"))
+            self.csv = csv.writer(target, lineterminator="\n")
+            self.csv.writerow(OF_SEGMENTS if args.timeline else COLUMNS)
+
+    def add(self, found: Prediction) -> None:
+        """Show what is said of a file."""
+        content = found.as_dict(self.wish, self.args.timeline)
+        if self.args.jsonl:
+            progress.show(json.dumps(content))
+        elif self.args.json:
+            self.held.append(content)
+        elif not self.prints_data:
+            progress.show(found.timeline_table(self.wish) if self.args.timeline else found.table(self.wish))
+        if self.csv is not None:
+            self._rows(found)
+        if self.args.plot is not None:
+            timeline.draw(found, self.wish, self.args.plot)
+
+    def fail(self, file: str, why: str) -> None:
+        """Show that a file has no tags."""
+        if self.args.jsonl:
+            progress.show(json.dumps({"file": file, "error": why}))
+        elif self.args.json:
+            self.held.append({"file": file, "error": why})
+
+    def end(self) -> None:
+        """Print what must be printed as a whole."""
+        if self.args.json:
+            in_order = [row for row in self.held if "error" not in row] + [row for row in self.held if "error" in row]
+            print(json.dumps(in_order, indent=2))
+
+    def _rows(self, found: Prediction) -> None:
+        if not self.args.timeline:
+            for row in found.rows(self.wish):
+                values = (f"{row['probability']:.6f}", f"{row['threshold']:.6f}", int(row["predicted"]))
+                self.csv.writerow((_cell(found.file), _cell(row["tag"]), *values))
+            return
+        for part in found.timeline(self.wish):
+            for tag, value in part["tags"].items():
+                times = (f"{part['start']:.3f}", f"{part['end']:.3f}")
+                self.csv.writerow((_cell(found.file), *times, _cell(tag), f"{value:.6f}"))
+
+
+def _cell(text: str) -> str:
+    """Return a cell that a spreadsheet shows as it is: one that begins like a formula would be computed."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _chosen(text: str | None, tags: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the tags that are asked for. Raises EarmarkError if the model does not know one."""
+    if text is None:
+        return None
+    wanted = tuple(dict.fromkeys(tag.strip() for tag in text.split(",") if tag.strip()))
+    for tag in wanted:
+        if tag not in tags:
+            raise EarmarkError(
+                f"--tags must be tags of the model, got {tag!r}{near(tag, tags)}: it has {', '.join(tags)}"
+            )
+    if not wanted:
+        raise EarmarkError(f"--tags must name a tag, got {text!r}: the model has {', '.join(tags)}")
+    return wanted
 
 
 def predicted(predictor: Predictor, files: Mapping[str, Path]) -> Iterator[tuple[str, Prediction | str]]:

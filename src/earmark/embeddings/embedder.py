@@ -101,8 +101,8 @@ def open_embedder(params: Path, model: str | None, layer: str | None, data: Path
 
 
 def _of_model(file: Path, name: str | None, layer: str | None) -> Embedder:
-    saved = SavedModel.load(file)
-    predictor = predict.Predictor(saved)
+    predictor = predict.opened(file)
+    saved, file = predictor.saved, file if file.is_file() else predict.model_files(file)[0]
     try:
         taken = LayerOutputs(predictor.model, [layer])
     except EarmarkError as error:

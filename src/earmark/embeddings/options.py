@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.environment import whole
-
-FILES = "an audio file, or a folder with audio files at any depth"
+from earmark.predict_options import FILES
 
 
 def add(commands: Any) -> None:

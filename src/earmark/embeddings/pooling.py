@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from earmark import devices
 from earmark.encoders.layers import LayerOutputs
 from earmark.evaluation import scoring
 
@@ -20,9 +21,9 @@ def of_layer(layer: LayerOutputs, features: Tensor, excerpt: int, n_excerpts: in
     layer: one alone. features: (segments, frames, dims), standardised. excerpt: the frames that the network sees at one
     time. For the input of the last linear layer it is, to the last bit, ``scoring.embed``.
     """
-    parts = []
+    parts, where = [], devices.of(layer.network)
     for start in range(0, len(features), BATCH):
-        cuts = scoring.excerpts(features[start : start + BATCH], excerpt, n_excerpts)
+        cuts = scoring.excerpts(features[start : start + BATCH].to(where), excerpt, n_excerpts)
         parts.append(torch.stack([layer(cut)[0].mean(dim=1).double() for cut in cuts]).mean(dim=0))
     return torch.cat(parts).float().cpu().numpy()
 

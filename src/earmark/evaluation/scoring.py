@@ -78,9 +78,9 @@ def embed(model: nn.Module, features: Tensor, excerpt: int, n_excerpts: int, bat
 
     features: (clips, frames, dims) -> (clips, width). Raises ValueError if the network runs no linear layer.
     """
-    parts = []
+    parts, where = [], devices.of(model)
     for start in range(0, len(features), batch):
-        cuts = excerpts(features[start : start + batch], excerpt, n_excerpts)
+        cuts = excerpts(features[start : start + batch].to(where), excerpt, n_excerpts)
         parts.append(torch.stack([networks.embed(model, part).double() for part in cuts]).mean(dim=0))
     return torch.cat(parts).float().cpu().numpy()
 

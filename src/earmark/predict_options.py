@@ -1,0 +1,81 @@
+"""The options of `earmark predict`, `bundle` and `export`; nothing that takes time to import is imported here."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from earmark.environment import share, whole
+
+FILES = "an audio file, or a folder with audio files at any depth"
+
+
+def add(commands: Any) -> None:
+    """Add the commands to those of ``earmark``."""
+    _predict(commands.add_parser("predict", help="tags of audio files and folders by a trained experiment or a bundle"))
+    bundle = commands.add_parser("bundle", help="one file with all that predicts by an experiment, for other machines")
+    bundle.add_argument("experiment", help="a key of experiments in params.yaml")
+    bundle.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="it ends in .earmark")
+    bundle.add_argument("--licence", default="not stated", help="of the model, for its card (default: %(default)s)")
+    _project(bundle)
+    bundle.set_defaults(run=_bundle)
+    export = commands.add_parser("export", help="a trained experiment as a graph for runtimes without earmark")
+    export.add_argument("experiment", help="a key of experiments in params.yaml")
+    export.add_argument("--onnx", type=Path, metavar="FILE", help="the network, from features to probabilities")
+    export.add_argument("--wave", action="store_true", help="of ONNX: from the wave on; for models that hear mel")
+    export.add_argument(
+        "--torch", type=Path, metavar="FILE", help="all of it, from the wave on, by torch.export (.pt2)"
+    )
+    _project(export)
+    export.set_defaults(run=_export)
+
+
+def _project(parser: ArgumentParser) -> None:
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
+
+
+def _predict(parser: ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, nargs="+", help=FILES)
+    parser.add_argument(
+        "--model", help="an experiment of params.yaml (default: its first one), a bundle, a model's file or weights"
+    )
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--json", action="store_true", help="print one JSON array in place of tables")
+    shown.add_argument("--jsonl", action="store_true", help="print a line of JSON per file, as each is done")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write a row per file and tag (- prints them)")
+    parser.add_argument("--top", type=whole, metavar="N", help="the N most probable tags alone")
+    parser.add_argument("--min", type=share, default=0.0, metavar="P", help="tags of at least P alone")
+    parser.add_argument("--tags", metavar="TAG,TAG", help="these tags alone")
+    parser.add_argument(
+        "--threshold", type=share, metavar="P",
+        help="from which a tag is predicted (default: per tag, as the validation split chose it)",
+    )  # fmt: skip
+    parser.add_argument("--timeline", action="store_true", help="the tags of each segment, with its time")
+    parser.add_argument("--plot", type=Path, metavar="FOLDER", help="write the timeline of each file as a PNG there")
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="a CSV of file and 0 or 1 per tag, to be judged by")
+    parser.add_argument("--device", help="cpu, cuda, cuda:N or mps (default: EARMARK_DEVICE)")
+    _project(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(args: Namespace) -> int:
+    from earmark import predict_files
+
+    return predict_files.run(args)
+
+
+def _bundle(args: Namespace) -> int:
+    from earmark.travel import command
+
+    print(command.write_bundle(args.params, args.experiment, args.data, args.out, args.licence), end="")
+    return 0
+
+
+def _export(args: Namespace) -> int:
+    from earmark.travel import command
+
+    found = command.export(args.params, args.experiment, args.data, args.onnx, args.torch, args.wave)
+    print(found, end="")
+    return 0

@@ -1,0 +1,47 @@
+"""The tags of a file over time as a picture: a row per tag, a column per segment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from earmark.errors import EarmarkError
+from earmark.prediction import Prediction, Wish
+
+MOST = 20  # rows that can be read at 1200 pixels
+
+
+def draw(found: Prediction, wish: Wish, folder: Path) -> Path:
+    """Write a PNG of 1200 pixels' width into a folder, named after the file, and return it.
+
+    Raises EarmarkError if matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise EarmarkError("a picture is drawn by matplotlib: pip install 'earmark[plot]'") from None
+    order = wish.order(found.tags, found.probabilities)[:MOST]
+    edges = np.append(found.starts, max(found.seconds, float(found.starts[-1]) + 1e-3))
+    figure = Figure(figsize=(12, 1.4 + 0.28 * max(1, len(order))), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    if order:
+        mesh = axes.pcolormesh(edges, np.arange(len(order) + 1), found.each[:, order].T, vmin=0, vmax=1, cmap="viridis")
+        figure.colorbar(mesh, ax=axes, label="probability", pad=0.01)
+    axes.set_yticks(np.arange(len(order)) + 0.5, [found.tags[i] for i in order])
+    axes.invert_yaxis()
+    axes.set_xlabel("seconds")
+    axes.set_title(Path(found.file).name, parse_math=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    target = _free(folder, Path(found.file))
+    figure.savefig(target)
+    return target
+
+
+def _free(folder: Path, file: Path) -> Path:
+    """Return a name that no other file of this folder has taken: two folders may hold a song of one name."""
+    name = file.name[:200]
+    target, number = folder / f"{name}.png", 2
+    while target.exists():
+        target, number = folder / f"{name}-{number}.png", number + 1
+    return target
