@@ -55,7 +55,9 @@ ORDER = {
     "probe": ("embeddings", "table", "run"),
     "papers": ("budget", "inputs", "reproduction", "run", "command"),
     "report": ("fusions", "tables", "page", "leaderboard", "dvc_experiments"),
-    "predict": (), "merge": (), "doctor": (), "predict_files": (),
+    "travel": ("scorer", "graphs", "bundle", "card", "command"),
+    "prediction": (), "predict": (), "merge": (), "doctor": (), "judging": (), "timeline": (), "predict_files": (),
+    "predict_options": (),
     "embeddings": (
         "pooling", "embedder", "table", "unfinished", "run", "corpus", "similar",
         "command", "options",

@@ -13,10 +13,10 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from earmark import __version__
 from earmark.config import RepresentationConfig
 from earmark.errors import EarmarkError
 from earmark.files import write_bytes
@@ -57,7 +57,7 @@ def write(path: Path, models: Mapping[str, Path], about: Mapping[str, Any], card
         for carried in _files(SavedModel.load(file).representation):
             members[_member_of(carried)] = _carried(carried)
     listed = {name: {"size": len(content), "sha256": _sha256(content)} for name, content in sorted(members.items())}
-    told = {"format": FORMAT, "earmark": __version__, "models": sorted(models), "members": listed, "about": dict(about)}
+    told = {"format": FORMAT, "earmark": _version(), "models": sorted(models), "members": listed, "about": dict(about)}
     content = json.dumps(told, sort_keys=True, indent=1, allow_nan=False) + "\n"
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", zipfile.ZIP_STORED) as archive:
@@ -113,7 +113,7 @@ def _verified(path: Path, archive: zipfile.ZipFile) -> tuple[dict[str, Any], dic
         raise BundleError(f"{path} is no bundle of earmark, or damaged: {ABOUT} cannot be read ({error})") from None
     if version != FORMAT:
         raise BundleError(
-            f"{path} has format {version!r} (earmark {made_by}), and earmark {__version__} reads {FORMAT}; install the "
+            f"{path} has format {version!r} (earmark {made_by}), and earmark {_version()} reads {FORMAT}; install the "
             "version that wrote it, or bundle the experiment again"
         )
     if set(infos) != {ABOUT, *listed} or not {CARD, *models} <= set(listed):
@@ -171,6 +171,11 @@ def _with_files(saved: SavedModel, folder: Path) -> SavedModel:
     if isinstance(options.get("parts"), Mapping):
         options["parts"] = {name: moved(part) for name, part in options["parts"].items()}
     return replace(saved, representation=saved.representation.with_options(options))
+
+
+def _version() -> str:
+    """Return the version of the package, which imports this module."""
+    return str(import_module("earmark").__version__)
 
 
 def _sha256(content: bytes) -> str:
