@@ -37,7 +37,7 @@ bench: $(READY) ## speed against kymatio, librosa and what was there before, mea
 
 $(READY): pyproject.toml constraints.txt .gitattributes
 	$(PYTHON) -m venv $(VENV)
-	python -m pip install --quiet --constraint constraints.txt --editable '.[demo,test,s3,ssh,distributed,onnx,parquet]'
+	python -m pip install --quiet --constraint constraints.txt --editable '.[demo,test,s3,ssh,distributed,onnx,parquet,tags,plot]'
 	python -m earmark.merge install
 	touch $@
 

@@ -57,7 +57,7 @@ ORDER = {
     "report": ("fusions", "tables", "page", "leaderboard", "dvc_experiments"),
     "travel": ("scorer", "graphs", "bundle", "card", "command"),
     "prediction": (), "predict": (), "merge": (), "doctor": (), "judging": (), "timeline": (), "predict_files": (),
-    "predict_options": (),
+    "tagging": ("provenance", "*"), "predict_options": (),
     "embeddings": (
         "pooling", "embedder", "table", "unfinished", "run", "corpus", "similar",
         "command", "options",

@@ -63,7 +63,7 @@ class _Shown:
 
     def __init__(self, args: Namespace, tags: tuple[str, ...], stack: ExitStack) -> None:
         self.args, self.held = args, list[dict[str, Any]]()
-        self.wish = Wish(args.top, args.min, _chosen(args.tags, tags))
+        self.wish = Wish(args.top, args.min, chosen(args.tags, tags))
         to_stdout = args.csv is not None and str(args.csv) == "-"
         if to_stdout and (args.json or args.jsonl):
             raise EarmarkError("--csv - prints where --json and --jsonl do; name a file for one of them")
@@ -120,7 +120,7 @@ def _cell(text: str) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
-def _chosen(text: str | None, tags: tuple[str, ...]) -> tuple[str, ...] | None:
+def chosen(text: str | None, tags: tuple[str, ...]) -> tuple[str, ...] | None:
     """Return the tags that are asked for. Raises EarmarkError if the model does not know one."""
     if text is None:
         return None

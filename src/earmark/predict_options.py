@@ -1,4 +1,4 @@
-"""The options of `earmark predict`, `bundle` and `export`; nothing that takes time to import is imported here."""
+"""The options of `earmark predict`, `tag`, `bundle` and `export`; nothing slow is imported here."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ FILES = "an audio file, or a folder with audio files at any depth"
 def add(commands: Any) -> None:
     """Add the commands to those of ``earmark``."""
     _predict(commands.add_parser("predict", help="tags of audio files and folders by a trained experiment or a bundle"))
+    _tag(commands.add_parser("tag", help="write predicted tags beside files, into them, or into playlists"))
     bundle = commands.add_parser("bundle", help="one file with all that predicts by an experiment, for other machines")
     bundle.add_argument("experiment", help="a key of experiments in params.yaml")
     bundle.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="it ends in .earmark")
@@ -36,15 +37,12 @@ def _project(parser: ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
 
 
-def _predict(parser: ArgumentParser) -> None:
+def _what(parser: ArgumentParser) -> None:
+    """Add what names files, a model and tags."""
     parser.add_argument("file", type=Path, nargs="+", help=FILES)
     parser.add_argument(
         "--model", help="an experiment of params.yaml (default: its first one), a bundle, a model's file or weights"
     )
-    shown = parser.add_mutually_exclusive_group()
-    shown.add_argument("--json", action="store_true", help="print one JSON array in place of tables")
-    shown.add_argument("--jsonl", action="store_true", help="print a line of JSON per file, as each is done")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write a row per file and tag (- prints them)")
     parser.add_argument("--top", type=whole, metavar="N", help="the N most probable tags alone")
     parser.add_argument("--min", type=share, default=0.0, metavar="P", help="tags of at least P alone")
     parser.add_argument("--tags", metavar="TAG,TAG", help="these tags alone")
@@ -52,12 +50,33 @@ def _predict(parser: ArgumentParser) -> None:
         "--threshold", type=share, metavar="P",
         help="from which a tag is predicted (default: per tag, as the validation split chose it)",
     )  # fmt: skip
+    _project(parser)
+
+
+def _predict(parser: ArgumentParser) -> None:
+    _what(parser)
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--json", action="store_true", help="print one JSON array in place of tables")
+    shown.add_argument("--jsonl", action="store_true", help="print a line of JSON per file, as each is done")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write a row per file and tag (- prints them)")
     parser.add_argument("--timeline", action="store_true", help="the tags of each segment, with its time")
     parser.add_argument("--plot", type=Path, metavar="FOLDER", help="write the timeline of each file as a PNG there")
     parser.add_argument("--labels", type=Path, metavar="FILE", help="a CSV of file and 0 or 1 per tag, to be judged by")
     parser.add_argument("--device", help="cpu, cuda, cuda:N or mps (default: EARMARK_DEVICE)")
-    _project(parser)
     parser.set_defaults(run=_run)
+
+
+def _tag(parser: ArgumentParser) -> None:
+    _what(parser)
+    parser.add_argument(
+        "--write", choices=("sidecar", "id3", "m3u"), default="sidecar",
+        help="a JSON file beside each, the file's own tags (the extra tags), or a playlist per tag "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="of m3u: where the playlists shall be")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
+    parser.add_argument("--undo", action="store_true", help="take out what was written before")
+    parser.set_defaults(run=_run_tag)
 
 
 def _run(args: Namespace) -> int:
@@ -79,3 +98,9 @@ def _export(args: Namespace) -> int:
     found = command.export(args.params, args.experiment, args.data, args.onnx, args.torch, args.wave)
     print(found, end="")
     return 0
+
+
+def _run_tag(args: Namespace) -> int:
+    from earmark.tagging import command
+
+    return command.run(args)

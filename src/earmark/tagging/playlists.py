@@ -1,0 +1,69 @@
+"""A playlist per tag: extended M3U in UTF-8, with the files for which the tag is predicted, the most probable first."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from earmark.errors import EarmarkError
+from earmark.files import write_text
+from earmark.tagging.provenance import Written, version
+
+SUFFIX = ".m3u8"
+_MARK = "# written by earmark "
+
+
+def write(folder: Path, found: Mapping[Path, Written]) -> list[str]:
+    """Write the playlists of some files into a folder, and return what was done.
+
+    Raises EarmarkError if a playlist of that name is there that earmark did not write.
+    """
+    by_tag: dict[str, list[tuple[float, Path]]] = {}
+    model = next((tags.model for tags in found.values()), "")
+    for file, tags in found.items():
+        for row in tags.tags:
+            by_tag.setdefault(row["tag"], []).append((-row["probability"], file))
+    done = []
+    for tag, rows in sorted(by_tag.items()):
+        target = folder / f"{_name(tag)}{SUFFIX}"
+        if target.exists() and not _ours(target):
+            raise EarmarkError(f"{target} is not overwritten: earmark did not write it")
+        lines = ["#EXTM3U", f"{_MARK}{version()}, model {_line(model)}", f"#PLAYLIST:{_line(tag)}"]
+        lines += [_entry(folder, file) for _, file in sorted(rows)]
+        write_text(target, "\n".join(lines) + "\n")
+        done.append(f"{target}: {len(rows)} files")
+    return done
+
+
+def undo(folder: Path) -> list[str]:
+    """Delete the playlists in a folder that ``write`` wrote, and return what was done."""
+    ours = [path for path in sorted(folder.glob(f"*{SUFFIX}")) if _ours(path)]
+    for path in ours:
+        path.unlink()
+    return [f"{path}: deleted" for path in ours]
+
+
+def _entry(folder: Path, file: Path) -> str:
+    """Return a file as a playlist names it: relative, and never a comment or two lines."""
+    name = os.path.relpath(file.resolve(), folder.resolve())
+    if "\n" in name or "\r" in name:
+        raise EarmarkError(f"{file!r} cannot be in a playlist: its name has a line break")
+    return f"./{name}" if name.startswith("#") else name
+
+
+def _name(tag: str) -> str:
+    """Return a file name for a tag, on any system."""
+    return re.sub(r"[^\w\- ]", "_", tag).strip()[:100] or "_"
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _ours(path: Path) -> bool:
+    try:
+        return _MARK in path.read_text(encoding="utf-8")[:200]
+    except (OSError, ValueError):
+        return False
