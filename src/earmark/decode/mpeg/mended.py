@@ -85,6 +85,14 @@ def _bytes(data: FileBytes, frames: Frames, number: int) -> bytes:
     return head.to_bytes(4, "big") + body
 
 
+def _all_bytes(data: FileBytes, frames: Frames, numbers: range) -> bytes:
+    """Return some frames as they should be, in one go if that is how they stand in the file."""
+    place, size = frames.place[numbers.start : numbers.stop], frames.size[numbers.start : numbers.stop]
+    if not frames.mended and not frames.muted and (place[1:] == place[:-1] + size[:-1]).all() and place[0] != SILENT:
+        return data.at(int(place[0]), int(size.sum()))
+    return b"".join(_bytes(data, frames, number) for number in numbers)
+
+
 def decoded(data: FileBytes, frames: Frames, part: Part, start: int = 0) -> Iterator[NDArray[np.float32]]:
     """Yield the samples of a part from sample ``start`` on, (samples, channels).
 
@@ -106,7 +114,7 @@ def _stretch(data: FileBytes, frames: Frames, part: Part, first: int, stop: int)
     """Yield all samples of some frames; where the decoder fails, find the frame that it refuses, and mute it."""
     wanted = (stop - first) * headers.samples(part.head)
     before = range(max(part.first, first - _BEFORE), stop)
-    found = _samples(b"".join([headers.silent(part.head), *(_bytes(data, frames, number) for number in before)]))
+    found = _samples(headers.silent(part.head) + _all_bytes(data, frames, before))
     if found.shape[1] == part.channels and len(found) == (1 + len(before)) * headers.samples(part.head):
         yield found[-wanted:]
     elif stop - first > 1:
