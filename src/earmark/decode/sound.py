@@ -66,7 +66,7 @@ class SoundSource:
         extent, size = self._told.data[1] - self._told.data[0], _BYTES.get(reader.subtype, 0) * reader.channels
         self._held = extent // size if size else reader.frames
         share = max(1.0, (self._told.size or 0) / max(1, extent))  # of what should be there to what is
-        self._wanted = max(round(self._held * share), self._told.samples or 0)
+        self._wanted = max(math.ceil(self._held * share), self._told.samples or 0)
         return self._raw(reader) if self._held > reader.frames else reader
 
     def _raw(self, reader: Reader) -> Reader:
