@@ -55,6 +55,13 @@ NOT_RUN = {
     "docs/duplicates.md": {
         "earmark corpus check --deep": "shows a corpus of its own: tests/duplicates/test_command.py runs it",
     },
+    "docs/tagging.md": {
+        "earmark predict": "needs music: tests/test_predict_files.py runs each option",
+        "earmark tag": "needs music: tests/tagging/test_command.py runs each line",
+        "earmark bundle": "needs a trained experiment: tests/test_predict_files.py and tests/test_wheel.py run it",
+        "earmark export": "needs a trained experiment: tests/travel/test_graphs.py writes every family",
+        "import earmark": "needs a bundle: tests/test_predict_files.py",
+    },
     "docs/encoders.md": {
         "earmark weights": "needs a registry of packages: tests/weights/test_command.py runs it on drawn weights",
         "earmark probe": "what it shows is musicnn's on the demo: tests/probe/test_run.py runs it on a small corpus",
