@@ -33,9 +33,10 @@ def _best(name: str, parts: dict[str, Any], parameters: int, note: str) -> Syste
     """Return the tagger on a joint representation of ``parts``, whose dims lie in the order of the parts' names."""
     dims = [_DIMS[part] for part in sorted(parts)]
     heard = Input("joint", 16_000, 464_000, {"frames": 114, "parts": parts}, name=name.removeprefix("earmark-"))
+    network = {"parts": dims, "members": 3, "dropout": 0.3}
     return System(
-        name, SOURCE, "attentive_branches", heard, 114, sum(dims), "earmark-best", {"parts": dims, "members": 3},
-        takes_minutes=True, parameters=parameters, note=note,
+        name, SOURCE, "attentive_branches", heard, 114, sum(dims), "earmark-best", network, takes_minutes=True,
+        parameters=parameters, note=note,
     )  # fmt: skip
 
 

@@ -35,8 +35,8 @@ RECIPES = {
     ),
     # The mean of the weights at the end of a one-cycle rate: nothing is left to a few validation clips.
     "earmark-best": Recipe(
-        optimizer="adamw", learning_rate=3e-3, schedule="one-cycle", weight_decay=0.1, batch=32, epochs=40, patience=40,
-        mixup=1.0, jitter=0.3, masks=1, mask_dims=0.2, weights="last", average="ema", ema_decay=0.98,
+        optimizer="adamw", learning_rate=3e-3, schedule="one-cycle", weight_decay=0.1, batch=32, epochs=60, patience=60,
+        mixup=0.4, jitter=0.3, masks=1, mask_dims=0.2, weights="last", average="ema", ema_decay=0.98,
     ),
     "quick": Recipe(**_QUICK, learning_rate=1e-3, batch=16, epochs=8, patience=5),
     # A recurrent network takes its frames one after another, so that an eighth of a clip costs an eighth of the time,
