@@ -1,4 +1,4 @@
-"""Write the tables: experiments, all pairs of them, cross-validations, the published systems beside their papers."""
+"""Write the tables: experiments, pairs, cross-validations, published systems beside their papers; a page of charts."""
 
 import argparse
 from pathlib import Path
@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--comparison", type=Path, required=True)
     parser.add_argument("--fusions", type=Path, required=True, help="the few figures of every fusion")
     parser.add_argument("--reproduction", type=Path, required=True)
+    parser.add_argument("--browser", type=Path, required=True, help="the page with charts, one HTML file")
     args = parser.parse_args()
     with explained():
         write_report(Path("params.yaml"), **vars(args))

@@ -54,7 +54,10 @@ ORDER = {
     ),
     "probe": ("embeddings", "table", "run"),
     "papers": ("budget", "inputs", "reproduction", "run", "command"),
-    "report": ("fusions", "tables", "page", "leaderboard", "dvc_experiments"),
+    "report": (
+        "fusions", "tables", "quality", "svg", "parts", "figure_parts", "curve_parts", "contents", "html", "page",
+        "changes", "leaderboard", "dvc_experiments",
+    ),
     "travel": ("scorer", "graphs", "bundle", "card", "command"),
     "prediction": (), "predict": (), "merge": (), "doctor": (), "judging": (), "timeline": (), "predict_files": (),
     "tagging": ("provenance", "*"), "predict_options": (),

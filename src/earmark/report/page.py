@@ -15,8 +15,9 @@ from earmark.evaluation.details import trainings_of
 from earmark.evaluation.experiment import headline
 from earmark.files import markdown_table, read_json, write_json, write_text
 from earmark.papers.reproduction import document, read_runs
-from earmark.report import tables
+from earmark.report import contents, html, quality, tables
 from earmark.report.fusions import Fused, measured
+from earmark.report.parts import OVERLAID, Sources
 from earmark.training import validation
 
 WRITTEN_FOR = {  # by section of params.yaml: the folders of metrics that have a file for each of its entries
@@ -50,13 +51,14 @@ def write_report(
     comparison: Path,
     fusions: Path,
     reproduction: Path,
+    browser: Path,
 ) -> None:
-    """Run the stage ``report``: write the page ``out``, the pairs, the fusions and the published systems.
+    """Run the stage ``report``: write the tables ``out``, the pairs, the fusions, the published systems, and the page.
 
     params: the path of params.yaml. metrics, scores, logs: the folders of all metrics, of the experiments' scores, and
     of the seconds that stages took. comparison, fusions: the files of the pairs, and of the few figures of every
-    fusion. reproduction: the page of the published systems beside their papers. Files of entries that params.yaml no
-    longer has are removed first.
+    fusion. reproduction: the page of the published systems beside their papers. browser: all of it and charts, in HTML.
+    Files of entries that params.yaml no longer has are removed first.
 
     Raises EarmarkError if a setting is wrong, or if a file is damaged.
     """
@@ -76,6 +78,7 @@ def write_report(
     write_json(comparison, summary(pairs))
     write_json(fusions, {name: headline(fusion.test) for name, fusion in joined.items()})
     write_text(out, page(metrics, present, pairs, joined))
+    write_text(browser, browsable(config, metrics, scores, files, present, pairs, joined))
     write_text(reproduction, document(read_runs(config, metrics, present.evaluated, present.classified)))
     for line in (*spent(logs, config), *present.notes):
         print(line)
@@ -127,6 +130,30 @@ def page(
         "".join(f"- {note}\n" for note in present.notes),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def browsable(
+    config: Config,
+    metrics: Path,
+    scores: Path,
+    labels: Mapping[str, Path],
+    present: Present,
+    pairs: Sequence[Difference],
+    fusions: Mapping[str, Fused],
+) -> str:
+    """Return the page for a browser. labels: by experiment, the table of its labels.
+
+    Raises EarmarkError if a file is damaged, or if scores do not fit their labels.
+    """
+    best = contents.ranked(metrics, present.evaluated)
+    here = {
+        name: quality.read(name, scores / f"{name}.csv", labels[name], metrics / "tags" / f"{name}.csv")
+        for name in best[:OVERLAID]
+        if name in present.compared
+    }
+    sources = Sources(config, metrics, best, present.classified, here, pairs, fusions, present.notes)
+    corpus = config.corpus.name or f"corpus {config.corpus.kind}"
+    return html.document(f"earmark: {corpus}", contents.sections(sources))
 
 
 def remove_leftovers(config: Config, metrics: Path, scores: Path, labels: Path) -> list[Path]:
