@@ -12,6 +12,7 @@ from earmark import predict_options
 from earmark.embeddings import options
 from earmark.environment import positive, whole
 from earmark.errors import EarmarkError, explained
+from earmark.listening import options as listening
 from earmark.predict_options import FILES
 
 
@@ -36,6 +37,7 @@ def command_line(argv: Sequence[str]) -> argparse.ArgumentParser:
     errors.add_argument("--params", type=Path, default=Path("params.yaml"))
     errors.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
     errors.set_defaults(run=_errors)
+    listening.add(commands)
     folds = commands.add_parser("crossvalidate", help="score every labelled clip by models that heard no artist of it")
     folds.add_argument("experiment", nargs="+", help="experiments of params.yaml, of one set of labels")
     folds.add_argument("--folds", type=whole, default=5, metavar="N", help="default: %(default)s")

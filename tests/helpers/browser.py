@@ -32,7 +32,8 @@ def chromium() -> Iterator[Any]:
 def page(browser: Any, **settings: Any) -> Iterator[Any]:
     """Open a page, whose errors and messages of the console fail the test at its end."""
     context = browser.new_context(**settings)
-    opened, said = context.new_page(), []
+    opened = context.new_page()
+    opened.said = said = []  # what a test expects it removes
     opened.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
     opened.on("pageerror", lambda error: said.append(f"error: {error}"))
     try:
