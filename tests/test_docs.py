@@ -73,6 +73,10 @@ NOT_RUN = {
     "docs/own-music.md": {
         "earmark corpus check": "shows a corpus of its own: tests/decode/test_check.py runs it",
     },
+    "docs/report.md": {
+        "earmark listen": "ends by Ctrl+C: tests/listening/test_server.py asks such a server",
+        "dvc plots": "what it shows is the project's: tests/report/test_dvc_plots.py opens the page",
+    },
     "docs/team.md": {
         "dvc": "tests/test_sharing.py and tests/test_pipeline.py run the same sessions on remotes of their own",
         "git": "tests/test_sharing.py runs the same sessions",

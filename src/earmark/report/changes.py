@@ -28,7 +28,7 @@ def section(metrics: Path) -> Section:
     except EarmarkError as error:
         return Section("changes", "Since the last commit", [str(error)])
     rows = differences(committed, here)
-    told = f"Against {name}, the last commit" + ("." if rows else ", no experiment has other figures.")
+    told = f"Against the last commit, {name}" + (":" if rows else ": no experiment has other figures.")
     found = [Table("Experiments whose figures differ", COLUMNS, rows)] if rows else []
     more = "`dvc status` tells what has not run yet, `earmark compare HEAD` whether a difference is more than chance."
     return Section("changes", "Since the last commit", [told, more], found=found)
@@ -57,7 +57,7 @@ def _cells(before: Mapping[str, float], now: Mapping[str, float], key: str) -> l
 
 def _committed(folder: Path) -> tuple[Figures, str]:
     """Return the figures by experiment that the last commit holds, and how it is called for a reader."""
-    head = _git(folder, "log", "-1", "--format=%h %s").strip()
+    head = _git(folder, "log", "-1", "--format=%h (%s)").strip()
     names = [line for line in _git(folder, "ls-tree", "-z", "--name-only", "HEAD", "./").split("\0") if line]
     found = {}
     for name in names:
