@@ -46,6 +46,8 @@ def test_a_cross_validation_and_a_fusion_are_in_the_report_and_leave_with_their_
     assert "| levels " in page
     assert "| third " in page
     assert "| both, fusion of 2 " in page
+    browser = (settled.folder / "report/index.html").read_text()
+    assert all(f">{name}</th>" in browser for name in ("levels", "third", "both, fusion of 2"))
     assert "both.roc_auc" in settled.run("dvc", "metrics", "diff")
     logs = settled.folder / "data/logs"
     logs.mkdir(exist_ok=True)
@@ -53,6 +55,8 @@ def test_a_cross_validation_and_a_fusion_are_in_the_report_and_leave_with_their_
     settled.params(crossvalidations={}, experiments=TWO, fusions={})
     assert settled.repro() == ["report"]
     assert json.loads((settled.folder / "metrics/fusions.json").read_text()) == {}
+    browser = (settled.folder / "report/index.html").read_text()
+    assert not any(name in browser for name in ("levels", "third", "fusion of 2"))
     names = ("experiments/third.json", "details/third.json", "tags/third.csv", "roc/third.csv", "training/third.csv")
     names = [f"metrics/{name}" for name in (*names, "crossvalidations/levels.json", "confusion/levels.csv")]
     (line,) = [line for line in settled.output.splitlines() if line.startswith("report: removed ")]

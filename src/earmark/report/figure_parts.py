@@ -82,7 +82,9 @@ def pairs(sources: Sources) -> Section | None:
     intervals = []
     for pair, row in zip(largest, rows, strict=False):
         low, high = (pair.low, pair.high) if pair.difference >= 0 else (-pair.high, -pair.low)
-        intervals.append(Interval(f"{row[0]} - {row[1]}", abs(pair.difference), low, high, f"+{row[2]}"))
+        intervals.append(
+            Interval(" - ".join(svg.short(n, 22) for n in row[:2]), abs(pair.difference), low, high, f"+{row[2]}")
+        )
     text = [
         "The difference of two mean ROC-AUCs on the same resamples of the same songs. An interval that excludes zero "
         "says that they differ on music like this; what another seed would give is another question.",

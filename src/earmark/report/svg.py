@@ -18,6 +18,7 @@ DASHES = ("", "7 3", "2 2", "8 3 2 3")
 LEFT, RIGHT, TOP, BOTTOM = 46, 8, 10, 36  # the room around the plot of a line chart
 PLOT = 210  # its height
 LEGEND = 17  # the height of a line of the legend
+ROW = 54  # letters of a name and of what is shown beside it
 DARKEST = 0.65  # the opacity of a full cell, on which a text still has its contrast
 
 
@@ -63,6 +64,16 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     return [round(number * step, 12) for number in range(first, last + 1)]
 
 
+def short(text: str, most: int) -> str:
+    """Return a text that has at most so many letters, without its middle: names often differ at their ends.
+
+    >>> short("scat-5l-512h-gru-fused", 12)
+    'scat-5…fused'
+    """
+    kept = most - 1
+    return text if len(text) <= most else f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+
+
 def line_chart(
     title: str,
     series: Sequence[Series],
@@ -93,7 +104,7 @@ def line_chart(
     for row, one in enumerate(named):
         y = bottom + BOTTOM + LEGEND * row + 8
         _path(chart, one, [(LEFT, y), (LEFT + 28, y)])
-        _text(chart, LEFT + 35, y + 4, _short(one.name, 48))
+        _text(chart, LEFT + 35, y + 4, short(one.name, 48))
     return _written(chart)
 
 
@@ -116,7 +127,9 @@ def interval_chart(title: str, rows: Sequence[Interval], zero: float | None = No
         _line(chart, "axis", x_of(zero), 0, x_of(zero), bottom)
     for number, row in enumerate(rows):
         y = step * number + 25
-        _text(chart, 6, y - 11, _short(row.name, 38), plate=True)
+        name = _text(chart, 6, y - 11, short(row.name, ROW - len(row.shown)), plate=True)
+        if name.text != row.name:
+            ET.SubElement(name, "title").text = row.name
         _text(chart, WIDTH - 6, y - 11, row.shown, "end", plate=True)
         if math.isfinite(row.low) and math.isfinite(row.high):
             _line(chart, "s0 bar", x_of(row.low), y, x_of(row.high), y)
@@ -144,7 +157,7 @@ def dot_chart(title: str, names: Sequence[str], columns: Sequence[tuple[str, Seq
         _text(chart, x_of(value), bottom + 12, f"{value:.6g}", "middle")
     for row, name in enumerate(names):
         y = step * row + 12
-        _text(chart, left - 8, y + 4, _short(name, 17), "end")
+        _text(chart, left - 8, y + 4, short(name, 17), "end")
         _line(chart, "grid", left, y, WIDTH - 10, y)
         for style, (column, values) in enumerate(columns):
             if math.isfinite(values[row]):
@@ -153,7 +166,7 @@ def dot_chart(title: str, names: Sequence[str], columns: Sequence[tuple[str, Seq
     for style, (column, _) in enumerate(columns):
         y = bottom + foot + LEGEND * style + 4
         _mark(chart, left + 4, y, style)
-        _text(chart, left + 16, y + 4, _short(column, 36))
+        _text(chart, left + 16, y + 4, short(column, 36))
     return _written(chart)
 
 
@@ -167,8 +180,8 @@ def matrix_chart(title: str, names: Sequence[str], shares: Sequence[Sequence[flo
     chart = _chart(title, top + round(size * len(names)) + 6)
     for row, name in enumerate(names):
         y = top + size * row
-        _text(chart, left - 6, y + size / 2 + 4, _short(name, 16), "end")
-        turned = _text(chart, 0, 0, _short(name, 15))
+        _text(chart, left - 6, y + size / 2 + 4, short(name, 16), "end")
+        turned = _text(chart, 0, 0, short(name, 15))
         turned.set("transform", f"translate({_n(left + size * row + size / 2 + 4)} {top - 6}) rotate(-90)")
         for column in range(len(names)):
             share = shares[row][column]
@@ -210,10 +223,6 @@ def _n(value: float) -> str:
     ('12', '0')
     """
     return f"{round(value, 1) + 0.0:g}"
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _line(chart: ET.Element, kind: str, x1: float, y1: float, x2: float, y2: float) -> ET.Element:

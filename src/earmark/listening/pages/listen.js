@@ -267,6 +267,7 @@ document.addEventListener("keydown", (event) => {
   const target = event.target;
   if (event.ctrlKey || event.altKey || event.metaKey || target.matches("input, select, textarea, audio")) return;
   if (!(event.key in keys)) return;
+  if (event.key.startsWith("Arrow") && target.matches(".scroll")) return; // a table that is wider than its place
   if (event.key === " " && (!opened || target.matches("#more, a"))) return; // the browser's own: it presses, or scrolls
   event.preventDefault();
   keys[event.key]();
