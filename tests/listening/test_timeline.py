@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from earmark.decode.audio import RejectedError
-from earmark.features.listener import Heard
+from earmark.features.listener import Batch
 from earmark.listening.timeline import PEAKS, edges, peaks, timeline
 
 RATE, FRAMES, STEP = 16_000, 20, 0.1
@@ -27,14 +27,23 @@ def predictor(excerpt: int, segments: int = 1, exclusive: bool = False):
     """A model whose features rise from segment to segment and from frame to frame."""
     wave = np.sin(np.linspace(0, 500, int(segments * FRAMES * STEP * RATE))).astype(np.float32)
     features = torch.arange(segments * FRAMES, dtype=torch.float32).reshape(segments, FRAMES, 1) / FRAMES - 1
+
+    class Heard:
+        def __init__(self, blocks):
+            self.blocks = blocks
+
+        def __iter__(self):
+            heard = [block for block in self.blocks() if not isinstance(block, str)]
+            self.seconds = sum(map(len, heard)) / RATE
+            yield Batch(features, np.arange(segments) * FRAMES * STEP)
+
     listener = SimpleNamespace(
-        decode=lambda _path: wave,
-        of_wave=lambda found: Heard(features, len(found) / RATE),
-        starts=lambda _samples: np.arange(segments) * FRAMES * STEP,
+        blocks=lambda _path: iter([wave[:5000], wave[5000:], "ends early"]),
+        hearing=lambda _path, blocks: Heard(blocks),
         transform=SimpleNamespace(axes={"seconds_per_frame": STEP}),
     )
     saved = SimpleNamespace(exclusive=exclusive)
-    return SimpleNamespace(listener=listener, model=Level(), excerpts=(excerpt, 3), saved=saved)
+    return SimpleNamespace(listener=listener, networks=[Level()], excerpts=(excerpt, 3), saved=saved)
 
 
 def test_excerpts_overlap_by_half_and_their_parts_cover_the_clip(tmp_path):
@@ -85,6 +94,6 @@ def test_a_file_that_cannot_be_heard_is_said(tmp_path):
     def decode(_path):
         raise RejectedError("it is empty")
 
-    broken.listener.decode = decode
+    broken.listener.blocks = decode
     with pytest.raises(RejectedError):
         timeline(broken, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,23 +48,34 @@ def timeline(predictor: Predictor, path: Path) -> Timeline:
     """Return a file over time, heard as ``predict`` hears it.
 
     A part is an excerpt as long as those that the model was trained on; excerpts overlap by half, and a part reaches to
-    the middle between two of them. Of a model that hears a clip as a whole there is one part.
+    the middle between two of them. Of a model that hears a clip as a whole there is one part. Seeds are averaged.
 
     Raises RejectedError if the file cannot be decoded.
     """
-    listener, model = predictor.listener, predictor.model
-    wave = listener.decode(path)
-    heard = listener.of_wave(wave)
-    frames = heard.features.shape[1]
-    excerpt = min(predictor.excerpts[0], frames)
-    places = starts(frames, excerpt, scoring.count_excerpts(frames, excerpt))
+    listener, exclusive = predictor.listener, predictor.saved.exclusive
+    wave: list[NDArray[np.float32]] = []
+
+    def blocks() -> Iterator[NDArray[np.float32] | str]:
+        wave.clear()
+        for block in listener.blocks(path):
+            if not isinstance(block, str):  # what the file lacks
+                wave.append(block)
+            yield block
+
+    hearing = listener.hearing(path, blocks)
     step = float(listener.transform.axes["seconds_per_frame"])
     scores, centres = [], []
-    for features, begins in zip(heard.features, listener.starts(len(wave)), strict=True):
-        parts = torch.stack([features[place : place + excerpt] for place in places])
-        scores.append(scoring.score(model, parts, excerpt, 1, exclusive=predictor.saved.exclusive))
-        centres += [begins + step * (place + excerpt / 2) for place in places]
-    return Timeline(heard.seconds, peaks(wave), edges(np.array(centres), heard.seconds), np.concatenate(scores))
+    for batch in hearing:
+        frames = batch.features.shape[1]
+        excerpt = min(predictor.excerpts[0], frames)
+        places = starts(frames, excerpt, scoring.count_excerpts(frames, excerpt))
+        for features, begins in zip(batch.features, batch.starts, strict=True):
+            parts = torch.stack([features[place : place + excerpt] for place in places])
+            each = [scoring.score(network, parts, excerpt, 1, exclusive=exclusive) for network in predictor.networks]
+            scores.append(np.mean(each, axis=0))
+            centres += [begins + step * (place + excerpt / 2) for place in places]
+    seconds = hearing.seconds
+    return Timeline(seconds, peaks(np.concatenate(wave)), edges(np.array(centres), seconds), np.concatenate(scores))
 
 
 def peaks(wave: NDArray[np.float32]) -> Array:
