@@ -47,6 +47,13 @@ def test_a_wrong_number_of_frames_in_the_header_cuts_nothing(file, count):
     assert len(wave) - len(whole) in (0, 2_304 - DELAY - len(STEREO) % 1152, len(wave) - len(whole))
 
 
+def test_a_damaged_name_of_the_header_makes_no_sound_of_it(file):
+    whole, _ = heard(file, VBR)
+    wave, lacking = heard(file, flipped(VBR, 8 * VBR.index(b"Xing") + 13))
+    assert lacking == ""
+    np.testing.assert_allclose(wave, whole, atol=1e-6)
+
+
 def test_files_that_were_joined_are_heard_one_after_the_other_and_gapless(file):
     first, _ = heard(file, CBR)
     second, _ = heard(file, VBR)

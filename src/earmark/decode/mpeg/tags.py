@@ -8,6 +8,7 @@ from earmark.decode.bytes_of_file import FileBytes
 from earmark.decode.mpeg import headers
 
 DECODER_DELAY = 529  # samples that every decoder of layer III adds to those of the encoder
+_FEW_BITS = 2  # of the name that may be damaged
 _ID3V1, _APE_FOOTER = 128, 32
 
 
@@ -69,6 +70,13 @@ def end(data: FileBytes) -> int:
             return max(0, place)
 
 
+def _is_info(side: bytes, name: bytes) -> bool:
+    """Whether it is one of INFO, be it damaged: a frame of it has no side information."""
+    if name in INFO or side.strip(b"\0"):
+        return name in INFO
+    return any((int.from_bytes(name, "big") ^ int.from_bytes(one, "big")).bit_count() <= _FEW_BITS for one in INFO)
+
+
 def announced(frame: bytes, head: int) -> Announced | None:
     """Return what a frame says if it is the one with which an encoder begins; None if it holds audio."""
     if headers.layer(head) != 3:
@@ -76,7 +84,7 @@ def announced(frame: bytes, head: int) -> Announced | None:
     if frame[36:40] == b"VBRI":
         return Announced(int.from_bytes(frame[50:54], "big"), int.from_bytes(frame[46:50], "big"), vbri=True)
     place = info_place(head)
-    if frame[place : place + 4] not in INFO:
+    if not _is_info(frame[4:place], frame[place : place + 4]):
         return None
     flags, place = frame[place + 7], place + 8
     told = []
