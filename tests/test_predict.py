@@ -82,7 +82,7 @@ def test_a_broken_file_is_reported_and_the_rest_goes_on(place, tmp_path, capsys)
     rows = json.loads(shown.out)
     assert [row["file"] for row in rows] == [str(files[1]), str(files[0]), str(files[2])]
     assert {row["tag"] for row in rows[0]["tags"]} == {"high", "low", "loud"}
-    assert "no audio" in rows[1]["error"]
+    assert rows[1]["error"] == "text, no audio"
     assert rows[2]["error"] == "no such file"
     assert "broken.mp3" in shown.err
 

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 import soundfile
@@ -167,12 +166,9 @@ def test_experiments_that_cannot_be_trained_stop_before_anything_is_read(tmp_pat
     assert "stops the pipeline: experiments.classes: the system 'mirex-5l-512h-lstm'" in capsys.readouterr().out
 
 
-def test_a_file_of_unknown_length_is_measured_and_one_that_cannot_be_opened_is_a_reject(tmp_path, monkeypatch):
+def test_a_file_is_measured_and_one_that_cannot_be_opened_is_a_reject(tmp_path, monkeypatch):
     soundfile.write(tmp_path / "x.wav", tone(2.5, 440), 16_000)
-    real = soundfile.info(tmp_path / "x.wav")
-    unknown = SimpleNamespace(frames=2**63 - 1, samplerate=16_000, channels=1, format="FLAC", duration=2**63 / 16_000)
-    monkeypatch.setattr(soundfile, "info", lambda _: unknown)
-    assert header(tmp_path / "x.wav").seconds == real.duration == 2.5
+    assert header(tmp_path / "x.wav").seconds == 2.5
 
     def refused(self):
         raise PermissionError(13, "Permission denied", str(self))

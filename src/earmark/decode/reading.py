@@ -45,11 +45,14 @@ class Source(Protocol):
 
 def open_source(path: Path) -> Source:
     """Open an audio file. Raises RejectedError if it is absent, empty or not audio."""
-    if not path.is_file():
-        raise RejectedError("no such file")
-    if path.stat().st_size == 0:
-        raise RejectedError("empty file (0 bytes)")
-    file = path.open("rb")
+    try:
+        if not path.is_file():
+            raise RejectedError("no such file")
+        if path.stat().st_size == 0:
+            raise RejectedError("empty file (0 bytes)")
+        file = path.open("rb")
+    except OSError as error:
+        raise RejectedError(f"not readable: {error.strerror or error}") from None
     try:
         return _opened(path, file)
     except BaseException:

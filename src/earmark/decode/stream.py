@@ -86,6 +86,8 @@ class Stream:
                 yield resampler.of(mono(block))
             self.ended = True
             yield resampler.end()
+        except OSError as error:
+            raise RejectedError(f"not readable: {error.strerror or error}") from None
         finally:
             self._source.close()
 
