@@ -18,7 +18,7 @@ from earmark.bench.end_to_end import corpus, timings
 from earmark.bench.spectral import N_SAMPLES, RATE, summary
 from earmark.config import WaveformConfig
 from earmark.corpus.manifest import Clip
-from earmark.decode import pool
+from earmark.decode import pool, waveform_store
 from earmark.decode.audio import decode, decode_whole
 from earmark.decode.bytes_of_file import FileBytes
 from earmark.decode.corpus import decode_corpus
@@ -77,7 +77,8 @@ def _frames(path: Path) -> int:
 
 def _decode(found: list[Clip], folder: Path, cores: list[int]) -> float:
     """Return the seconds that a clip takes on those cores."""
-    before = os.sched_getaffinity(0)
+    before, named = os.sched_getaffinity(0), os.environ.pop(waveform_store.VARIABLE, None)  # the user's stays as it is
+    store = waveform_store.root(folder / "waveforms")
     os.sched_setaffinity(0, cores)
     pool.close()  # its processes run on the cores on which they were started
     try:
@@ -87,6 +88,9 @@ def _decode(found: list[Clip], folder: Path, cores: list[int]) -> float:
     finally:
         pool.close()
         os.sched_setaffinity(0, before)
+        if named is not None:
+            os.environ[waveform_store.VARIABLE] = named
+        shutil.rmtree(store)  # or the next round would find all shards there
         shutil.rmtree(folder / "waveforms")
 
 
