@@ -19,7 +19,7 @@ from earmark.storage import provenance
 
 # A folder imports only from those above it, and so does a module within its folder.
 ORDER = {
-    "errors": (), "progress": (), "environment": (), "waiting": (), "files": (), "pickles": (), "strict_yaml": (),
+    "errors": (), "environment": (), "progress": (), "waiting": (), "arguments": (), "files": (), "pickles": (), "strict_yaml": (),
     "yaml_edit": (),
     "storage": ("memory", "source", "provenance", "digests", "float16", "checksums", "makers", "shards", "store"),
     "devices": (), "sections": (), "doors": (), "experiments": (), "corpus_choices": (), "config": (),

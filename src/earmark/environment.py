@@ -7,7 +7,20 @@ import math
 import os
 import re
 
-from earmark.errors import EarmarkError
+from earmark.errors import VERBOSITY, EarmarkError
+
+LEVELS = ("quiet", "verbose", "debug")
+
+
+def verbosity() -> str:
+    """Return how much is told: one of LEVELS by EARMARK_VERBOSITY, or nothing if it is not set.
+
+    Raises EarmarkError for anything else.
+    """
+    value = os.environ.get(VERBOSITY, "")
+    if value not in ("", *LEVELS):
+        raise EarmarkError(f"{VERBOSITY} must be {', '.join(LEVELS[:-1])} or {LEVELS[-1]}, got {value!r}")
+    return value
 
 
 def count(variable: str, default: int) -> int:

@@ -23,6 +23,7 @@ _CAUSES = {
     errno.EIO: "the disk, or the share that it lies on, may be failing",
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+VERBOSITY = "EARMARK_VERBOSITY"  # quiet, verbose or debug: the last one keeps tracebacks
 
 
 class EarmarkError(ValueError):
@@ -40,7 +41,8 @@ def explained() -> Iterator[None]:
     """End the process with exit code 1 and the error's text, without a traceback, if the user can mend it.
 
     That is an EarmarkError, a file that the operating system refuses, and a disk that is full. A reader that went away
-    (``earmark predict ... | head``) needs no words. All else is a fault of the program and keeps its traceback.
+    (``earmark predict ... | head``) needs no words. All else is a fault of the program and keeps its traceback, as
+    everything does with ``--debug``.
     """
     try:
         yield
@@ -60,5 +62,10 @@ def explained() -> Iterator[None]:
 
 
 def _end(text: str) -> None:
+    """End on the error that is being handled."""
+    if os.environ.get(VERBOSITY) == "debug":
+        import traceback
+
+        traceback.print_exc()
     print(f"error: {text}", file=sys.stderr)
     raise SystemExit(1) from None

@@ -14,8 +14,7 @@ from typing import Any, TextIO
 
 from earmark import predict, progress, timeline
 from earmark.decode.audio import RejectedError
-from earmark.decode.audio_files import listed
-from earmark.doctor import why_not
+from earmark.decode.audio_files import listed, why_not
 from earmark.errors import EarmarkError, reason
 from earmark.features.ahead import DecodedAhead, ahead
 from earmark.judging import Judge

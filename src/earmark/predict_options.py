@@ -6,35 +6,35 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
+from earmark.arguments import FILES, command, project
 from earmark.environment import share, whole
-
-FILES = "an audio file, or a folder with audio files at any depth"
 
 
 def add(commands: Any) -> None:
     """Add the commands to those of ``earmark``."""
-    _predict(commands.add_parser("predict", help="tags of audio files and folders by a trained experiment or a bundle"))
-    _tag(commands.add_parser("tag", help="write predicted tags beside files, into them, or into playlists"))
-    bundle = commands.add_parser("bundle", help="one file with all that predicts by an experiment, for other machines")
+    _predict(commands)
+    _tag(commands)
+    bundle = command(
+        commands, "bundle", "one file with all that predicts by an experiment, for other machines",
+        "earmark bundle linear -o best.earmark --licence CC-BY-4.0",
+    )  # fmt: skip
     bundle.add_argument("experiment", help="a key of experiments in params.yaml")
     bundle.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="it ends in .earmark")
     bundle.add_argument("--licence", default="not stated", help="of the model, for its card (default: %(default)s)")
-    _project(bundle)
+    project(bundle)
     bundle.set_defaults(run=_bundle)
-    export = commands.add_parser("export", help="a trained experiment as a graph for runtimes without earmark")
+    export = command(
+        commands, "export", "a trained experiment as a graph for runtimes without earmark",
+        "earmark export mel-2d-cnn --onnx tagger.onnx --wave", "earmark export linear --torch tagger.pt2",
+    )  # fmt: skip
     export.add_argument("experiment", help="a key of experiments in params.yaml")
     export.add_argument("--onnx", type=Path, metavar="FILE", help="the network, from features to probabilities")
     export.add_argument("--wave", action="store_true", help="of ONNX: from the wave on; for models that hear mel")
     export.add_argument(
         "--torch", type=Path, metavar="FILE", help="all of it, from the wave on, by torch.export (.pt2)"
     )
-    _project(export)
+    project(export)
     export.set_defaults(run=_export)
-
-
-def _project(parser: ArgumentParser) -> None:
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
 
 
 def _what(parser: ArgumentParser) -> None:
@@ -50,10 +50,15 @@ def _what(parser: ArgumentParser) -> None:
         "--threshold", type=share, metavar="P",
         help="from which a tag is predicted (default: per tag, as the validation split chose it)",
     )  # fmt: skip
-    _project(parser)
+    project(parser)
 
 
-def _predict(parser: ArgumentParser) -> None:
+def _predict(commands: Any) -> None:
+    parser = command(
+        commands, "predict", "tags of audio files and folders by a trained experiment or a bundle",
+        "earmark predict song.mp3", "earmark predict music --model best.earmark --top 5 --csv tags.csv",
+        "earmark predict song.mp3 --timeline --plot pictures",
+    )  # fmt: skip
     _what(parser)
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--json", action="store_true", help="print one JSON array in place of tables")
@@ -66,7 +71,11 @@ def _predict(parser: ArgumentParser) -> None:
     parser.set_defaults(run=_run)
 
 
-def _tag(parser: ArgumentParser) -> None:
+def _tag(commands: Any) -> None:
+    parser = command(
+        commands, "tag", "write predicted tags beside files, into them, or into playlists",
+        "earmark tag music --dry-run", "earmark tag music --write m3u --out playlists", "earmark tag music --undo",
+    )  # fmt: skip
     _what(parser)
     parser.add_argument(
         "--write", choices=("sidecar", "id3", "m3u"), default="sidecar",

@@ -13,15 +13,27 @@ from typing import Any
 
 from tqdm import tqdm
 
+from earmark.environment import verbosity
+
 
 def bar(total: int, label: str, unit: str) -> tqdm[Any]:
-    """Return a progress bar on standard error that shows itself only in a terminal."""
-    return tqdm(total=total, desc=label, unit=unit, disable=None, leave=False, dynamic_ncols=True)
+    """Return a progress bar on standard error: how many of ``total``, how many per second, and the time that is left.
+
+    It shows itself only in a terminal, and not if only results are wanted.
+    """
+    hidden = True if verbosity() == "quiet" else None  # None: shown in a terminal
+    return tqdm(total=total, desc=label, unit=unit, disable=hidden, leave=False, dynamic_ncols=True)
 
 
 def in_terminal() -> bool:
-    """Tell whether somebody sees standard error: bars and lines of what goes on are for a terminal alone."""
-    return sys.stderr.isatty()
+    """Tell whether somebody wants to see on standard error what goes on: in a terminal, unless it shall be quiet."""
+    return sys.stderr.isatty() and verbosity() != "quiet"
+
+
+def detail(text: str) -> None:
+    """Print a line on standard error if more is wanted than usual: what is used, and how long something took."""
+    if verbosity() in ("verbose", "debug"):
+        line(text)
 
 
 def show(text: str) -> None:
@@ -65,9 +77,7 @@ class Stopwatch:
         """
         seconds = self.seconds()
         rate = f", {clips / seconds:.1f} clips/s" if clips and seconds > 0 else ""
-        print(
-            f"{stage}: {clips} clips in {seconds:.1f} s{rate}{'; ' + more if more else ''}", file=sys.stdout, flush=True
-        )
+        say(stage, f"{clips} clips in {seconds:.1f} s{rate}{'; ' + more if more else ''}")
         name, _, item = stage.partition(" ")
         log(name, item, seconds=round(seconds, 3), clips=clips, **facts)
 
@@ -90,5 +100,6 @@ def log(stage: str, name: str, **facts: object) -> None:
 
 
 def say(stage: str, text: str) -> None:
-    """Print one line of a stage that counts no clips."""
-    print(f"{stage}: {text}", flush=True)
+    """Print one line of a stage, unless only results are wanted."""
+    if verbosity() != "quiet":
+        print(f"{stage}: {text}", flush=True)

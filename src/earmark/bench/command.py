@@ -1,35 +1,14 @@
-"""The options of `earmark bench`, and its tables."""
+"""`earmark bench`: run a benchmark and print its table."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from pathlib import Path
 
-from earmark.bench import beside, comparing, decoding, end_to_end, spectral, training
-from earmark.environment import whole
+from earmark.bench import beside, comparing, decoding, end_to_end, spectral, start, training
+from earmark.bench.options import TRANSFORMS
 from earmark.errors import EarmarkError
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `earmark bench` to `parser`."""
-    parser.add_argument(
-        "kind", choices=(*spectral.KINDS, "decode", "extract", "compare", "train"), help="what to measure"
-    )
-    parser.add_argument("--batch", type=whole, default=16, help="clips per call of ours (default %(default)s)")
-    parser.add_argument(
-        "--rounds", type=whole, default=5, help="alternations of ours and the peer (default %(default)s)"
-    )
-    parser.add_argument(
-        "--systems", nargs="+", default=training.DEFAULT, metavar="NAME", help="of train (default %(default)s)"
-    )
-    parser.add_argument("--steps", type=whole, default=12, help="of train, per round (default %(default)s)")
-    parser.add_argument(
-        "--beside", type=whole, metavar="N", help="of a transform or train: quiet, and beside N busy processes, in turn"
-    )
-    parser.add_argument("--threads", type=whole, help="CPU threads of both (default: torch's)")
-    parser.add_argument("--json", type=Path, metavar="PATH", help="also write the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,6 +25,9 @@ def run(args: argparse.Namespace) -> int:
     elif args.kind == "decode":
         result = decoding.bench(rounds=args.rounds)
         sys.stdout.write(decoding.table(result))
+    elif args.kind == "start":
+        result = start.bench(rounds=args.rounds)
+        sys.stdout.write(start.table(result))
     elif args.kind == "train":
         result = training.bench(systems=args.systems, steps=args.steps, rounds=args.rounds, threads=args.threads)
         sys.stdout.write(training.table(result))
@@ -59,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _repeated(args: argparse.Namespace) -> list[str]:
     """Return the arguments with which a process measures the same once."""
-    if args.kind not in (*spectral.KINDS, "train"):
-        raise EarmarkError(f"--beside goes with {', '.join((*spectral.KINDS, 'train'))}, got {args.kind}")
+    if args.kind not in (*TRANSFORMS, "train"):
+        raise EarmarkError(f"--beside goes with {', '.join((*TRANSFORMS, 'train'))}, got {args.kind}")
     given = [args.kind, "--batch", str(args.batch)]
     if args.kind == "train":
         given += ["--steps", str(args.steps), "--systems", *args.systems]

@@ -17,7 +17,8 @@ import soundfile
 import torch
 
 from earmark import representations
-from earmark.bench.spectral import KINDS, N_SAMPLES, RATE, clips, make, summary, threads_set
+from earmark.bench.options import TRANSFORMS
+from earmark.bench.spectral import N_SAMPLES, RATE, clips, make, summary, threads_set
 from earmark.config import RepresentationConfig, WaveformConfig
 from earmark.corpus.manifest import Clip
 from earmark.decode.corpus import WaveformShard
@@ -47,7 +48,7 @@ class Pipeline:
     def __init__(self, found: list[Clip], audio: Path, threads: int | None) -> None:
         self.shards = [[c for c in found if c.shard == f"{k}"] for k in range(SHARDS)]
         self.audio, self.workers = audio, threads or workers()
-        configs = [RepresentationConfig(kind=kind, rate=RATE, samples=N_SAMPLES) for kind in KINDS]
+        configs = [RepresentationConfig(kind=kind, rate=RATE, samples=N_SAMPLES) for kind in TRANSFORMS]
         self.engines = {config.kind: Extractor(representations.resolve(config)) for config in configs}
 
     def run(self, out: Path) -> Seconds:
@@ -78,7 +79,7 @@ class Loop:
     """The peer, one clip after the other: librosa.load, kymatio, librosa's mel and CQT, a row of an HDF5 file each."""
 
     def __init__(self) -> None:
-        self.transforms = {kind: make(kind, RATE, N_SAMPLES)[1] for kind in KINDS}
+        self.transforms = {kind: make(kind, RATE, N_SAMPLES)[1] for kind in TRANSFORMS}
 
     def run(self, audio: Path, found: list[Clip], out: Path) -> float:
         """Write the features of the clips to `out`, and return the seconds that it took."""

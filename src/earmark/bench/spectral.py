@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from earmark.bench import peers, roofline
+from earmark.bench.options import TRANSFORMS
 from earmark.bench.peers import Clips, Peer
 from earmark.representations import build
 from earmark.representations.base import Representation
@@ -23,7 +24,6 @@ from earmark.representations.mel import Mel
 from earmark.representations.scattering.transform import ScatteringFeatures
 from earmark.storage import memory
 
-KINDS = ("scattering", "cqt", "mel")
 RATE, N_SAMPLES = 16_000, 464_000
 PEER_BATCHES = {"scattering": (1, 4), "cqt": (1, 4), "mel": (1, 16)}
 OURS_PER_ROUND = 3

@@ -85,3 +85,8 @@ def _below(folder: Path, found: Listing) -> Iterator[str]:
                 yield path
             else:
                 found.others.append(path)
+
+
+def why_not(error: Exception) -> str:
+    """Explain why a file cannot be heard; libsndfile takes UTF-8 names alone."""
+    return "its name is not UTF-8: rename it" if isinstance(error, UnicodeEncodeError) else str(error)

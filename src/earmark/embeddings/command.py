@@ -9,7 +9,6 @@ import sys
 from earmark.config import load
 from earmark.decode import audio_files
 from earmark.decode.audio import RejectedError
-from earmark.doctor import why_not
 from earmark.embeddings import run, similar, table
 from earmark.embeddings.corpus import of_corpus
 from earmark.embeddings.embedder import open_embedder
@@ -45,8 +44,8 @@ def find_similar(args: argparse.Namespace) -> int:
         try:
             found = corpus.near(path, embedder.embed(path), args.top)
         except (RejectedError, UnicodeEncodeError) as error:
-            failed.append({"file": str(path), "error": why_not(error)})
-            print(f"{path}: {why_not(error)}", file=sys.stderr)
+            failed.append({"file": str(path), "error": audio_files.why_not(error)})
+            print(f"{path}: {audio_files.why_not(error)}", file=sys.stderr)
             continue
         rows += similar.as_rows(str(path), found)
         if not (args.json or args.csv):

@@ -6,21 +6,27 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from earmark.arguments import FILES, command, project
 from earmark.environment import whole
-from earmark.predict_options import FILES
 
 
 def add(commands: Any) -> None:
     """Add both commands to those of ``earmark``."""
-    embed = commands.add_parser("embed", help="embeddings of audio files and folders by a layer of a trained network")
+    embed = command(
+        commands, "embed", "embeddings of audio files and folders by a layer of a trained network",
+        "earmark embed music --out music.h5", "earmark embed music --out music.npz --per-segment",
+    )  # fmt: skip
     embed.add_argument("file", type=Path, nargs="+", help=FILES)
     embed.add_argument("--out", type=Path, required=True, help="the table: it ends in .h5, .npz or .parquet")
     _add_network(embed)
     embed.add_argument("--per-segment", action="store_true", help="a row per segment, with its start in seconds")
     embed.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="default: %(default)s")
     embed.set_defaults(run=_embed)
-    similar = commands.add_parser("similar", help="the clips of the corpus that are nearest to an audio file")
-    similar.add_argument("file", type=Path, nargs="+")
+    similar = command(
+        commands, "similar", "the clips of the corpus that are nearest to an audio file",
+        "earmark similar song.mp3 --top 5",
+    )  # fmt: skip
+    similar.add_argument("file", type=Path, nargs="+", help="an audio file")
     _add_network(similar)
     similar.add_argument("--top", type=whole, default=10, metavar="N", help="clips per file (default: %(default)s)")
     similar.add_argument("--metric", choices=("cosine", "euclidean"), default="cosine", help="default: %(default)s")
@@ -36,8 +42,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         "--model", help="an experiment of params.yaml (default: its first one), an encoder of it, weights, or a file"
     )
     parser.add_argument("--layer", help="default: the input of the last linear layer, or what the encoder gives")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
+    project(parser)
 
 
 def _embed(args: argparse.Namespace) -> int:

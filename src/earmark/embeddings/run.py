@@ -11,7 +11,7 @@ import numpy as np
 
 from earmark import progress
 from earmark.decode.audio import RejectedError
-from earmark.doctor import why_not
+from earmark.decode.audio_files import why_not
 from earmark.embeddings.embedder import Embedder
 from earmark.embeddings.table import Entry
 from earmark.embeddings.unfinished import Unfinished

@@ -7,12 +7,17 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
+from earmark.arguments import command
+
 PORTS = range(2**16)
 
 
 def add(commands: Any) -> None:
     """Add the command to those of ``earmark``."""
-    listen = commands.add_parser("listen", help="a page for a browser: hear the test clips, see what a tagger hears")
+    listen = command(
+        commands, "listen", "a page for a browser: hear the test clips, see what a tagger hears",
+        "earmark listen", "earmark listen scat-5l-512h-gru --port 0",
+    )  # fmt: skip
     listen.add_argument("experiment", nargs="?", help="an experiment of params.yaml (default: its first one)")
     listen.add_argument("--port", type=_port, default=8765, help="of 127.0.0.1, 0 for any (default: %(default)s)")
     listen.add_argument("--params", type=Path, default=Path("params.yaml"))
