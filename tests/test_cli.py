@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 
@@ -17,25 +18,6 @@ from helpers.small_data import fill
 from earmark.cli import main
 from earmark.decode import waveform_store
 from earmark.decode.pool import workers
-
-
-def test_doctor_names_the_device_and_the_versions(capsys):
-    assert main(["doctor"]) == 0
-    shown = capsys.readouterr().out
-    assert "torch" in shown
-    assert "EARMARK_DEVICE" in shown
-
-
-def test_inspect_shows_the_file_and_every_representation_and_goes_on_after_a_broken_one(tmp_path, capsys):
-    (tmp_path / "broken.mp3").write_bytes(b"")
-    sf.write(tmp_path / "x.wav", tone(3, 440, 8000), 8000)
-    files = [str(tmp_path / "broken.mp3"), str(tmp_path / "x.wav")]
-    assert main(["inspect", "--params", str(ROOT / "params.yaml"), *files]) == 1
-    shown = capsys.readouterr()
-    assert "3.00 s, 8000 Hz, 1 channels, WAV" in shown.out
-    assert "1813 frames x 96 dims" in shown.out
-    assert "114 frames x 433 dims" in shown.out
-    assert "broken.mp3" in shown.err
 
 
 def ended(capsys, *arguments):
@@ -54,17 +36,6 @@ def test_outside_of_a_project_a_command_says_what_to_name(tmp_path, monkeypatch,
     told = ended(capsys, *command)
     assert told.startswith("error: params.yaml does not exist")
     assert "--params" in told or "--model" in told
-
-
-def test_doctor_judges_the_settings_that_are_there(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert main(["doctor"]) == 0
-    assert "settings          params.yaml does not exist: no project here" in capsys.readouterr().out
-    assert main(["doctor", "--params", str(ROOT / "params.yaml")]) == 0
-    assert "params.yaml can be used" in capsys.readouterr().out
-    (tmp_path / "params.yaml").write_text("corpus: [")
-    assert main(["doctor"]) == 1
-    assert "settings          error: params.yaml is not valid YAML" in capsys.readouterr().out
 
 
 def test_inspect_names_a_setting_that_cannot_be(tmp_path, capsys):
@@ -93,7 +64,8 @@ def test_a_number_that_cannot_be_is_refused_with_its_option(capsys, arguments, t
 @pytest.mark.parametrize("value", ["abc", "0", "-1", "1.5", "²"])
 def test_workers_are_a_whole_number_of_at_least_1(monkeypatch, capsys, value):
     monkeypatch.setenv("EARMARK_WORKERS", value)
-    assert ended(capsys, "doctor") == f"error: EARMARK_WORKERS must be a whole number of at least 1, got {value!r}\n"
+    assert main(["doctor", "--params", "absent.yaml"]) == 1
+    assert f"EARMARK_WORKERS must be a whole number of at least 1, got {value!r}" in capsys.readouterr().out
 
 
 def test_workers_are_as_many_as_asked_for(monkeypatch):
@@ -141,27 +113,35 @@ def test_waveforms_are_counted_and_those_that_no_index_names_are_pruned(tmp_path
     assert len(waveform_store.held(tmp_path / "store")) == 4
 
 
-def test_doctor_says_which_device_is_not_there_and_goes_on(capsys, monkeypatch):
-    monkeypatch.setenv("EARMARK_DEVICE", "gpu")
-    assert main(["doctor"]) == 1
-    shown = capsys.readouterr().out
-    assert "device            error: EARMARK_DEVICE must be cpu, cuda, cuda:N or mps, got 'gpu'" in shown
-    assert "demo corpus" in shown
-
-
-def test_the_command_line_is_parsed_before_anything_heavy_is_imported():
-    heavy = "{'torch', 'numpy', 'pydantic', 'yaml', 'earmark.systems'}"
+@pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["bench", "--help"]])
+def test_help_comes_before_anything_heavy_is_imported(arguments):
+    """What `earmark bench start` measures: only the standard library and a few small modules of this package."""
     code = (
-        f"import sys; from earmark.cli import command_line; command_line(['add']); print(*{heavy} & set(sys.modules))"
+        "import sys; before = set(sys.modules); from earmark.cli import main\n"
+        f"try: main({arguments})\nexcept SystemExit: print(*(set(sys.modules) - before))"
     )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert "earmark.cli" in loaded
+    foreign = {name.partition(".")[0] for name in loaded} - {"earmark"} - sys.stdlib_module_names
+    assert not foreign
+    assert not {"importlib.metadata", "earmark.config", "earmark.progress", "earmark.systems"} & set(loaded)
+
+
+def test_predict_begins_without_what_it_does_not_need():
+    heavy = "{'sklearn', 'pytorch_lightning', 'matplotlib', 'dvc', 'librosa', 'kymatio', 'scipy.stats'}"
+    code = f"import sys, earmark.predict_files; print(*{heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 
 
-@pytest.mark.parametrize("section", ["encoders", "crossvalidations"])
-def test_doctor_names_a_section_that_only_dvc_would_miss(tmp_path, capsys, section):
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    del content[section]
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
-    assert main(["doctor", "--params", str(tmp_path / "params.yaml")]) == 1
-    assert f"key {section} is missing, and dvc.yaml needs it: write `{section}: {{}}`" in capsys.readouterr().out
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_shell_can_complete_every_command_and_the_names_of_files(capsys, shell):
+    assert main(["completion", shell]) == 0
+    printed = capsys.readouterr().out
+    assert "--threshold" in printed
+    assert "crossvalidate" in printed
+    assert {"bash": "_shtab_compgen_files", "zsh": "_files"}[shell] in printed
+    checker = shutil.which(shell)
+    if checker is not None:
+        subprocess.run([checker, "-n"], input=printed, text=True, check=True)

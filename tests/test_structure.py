@@ -59,7 +59,8 @@ ORDER = {
         "changes", "leaderboard", "dvc_experiments",
     ),
     "travel": ("scorer", "graphs", "bundle", "card", "command"),
-    "prediction": (), "predict": (), "merge": (), "doctor": (), "judging": (), "timeline": (), "predict_files": (),
+    "prediction": (), "predict": (), "merge": (), "inspection": ("clip", "picture", "command"),
+    "doctor": ("lines", "machine", "space", "lock", "repository", "stale", "command"), "judging": (), "timeline": (), "predict_files": (),
     "tagging": ("provenance", "*"), "predict_options": (),
     "listening": ("clips", "audio", "timeline", "server", "command", "options"),
     "embeddings": (
@@ -67,7 +68,8 @@ ORDER = {
         "command", "options",
     ),
     "duplicates": ("fingerprint", "pairs", "command"),
-    "bench": ("peers", "roofline", "spectral", "beside", "training", "*"), "cli": (),
+    "bench": ("options", "peers", "roofline", "spectral", "beside", "training", "*"),
+    "machine_options": (), "experiment_options": (), "corpus_options": (), "cli": (),
 }  # fmt: skip
 
 

@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         started = time.perf_counter()
         code = int(args.run(args))
         if verbosity() in ("verbose", "debug"):
+            sys.stdout.flush()
             print(f"earmark: {time.perf_counter() - started:.1f} s in all", file=sys.stderr)
         return code
 

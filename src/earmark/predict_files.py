@@ -10,17 +10,19 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from earmark import predict, progress, timeline
 from earmark.decode.audio import RejectedError
 from earmark.decode.audio_files import listed, why_not
 from earmark.errors import EarmarkError, reason
 from earmark.features.ahead import DecodedAhead, ahead
-from earmark.judging import Judge
 from earmark.predict import Predictor
 from earmark.prediction import Prediction, Wish
 from earmark.sections import near
+
+if TYPE_CHECKING:
+    from earmark.judging import Judge
 
 COLUMNS = ("file", "tag", "probability", "threshold", "predicted")
 OF_SEGMENTS = ("file", "start", "end", "tag", "probability")
@@ -35,7 +37,7 @@ def run(args: Namespace) -> int:
     failed = dict(found.unread)
     with ExitStack() as stack:
         shown = _Shown(args, predictor.tags, stack)
-        judge = None if args.labels is None else Judge.of(args.labels, predictor.tags)
+        judge = _judge(args.labels, predictor.tags)
         for path, why in failed.items():
             progress.line(f"{path}: {why}")
             shown.fail(path, why)
@@ -55,6 +57,15 @@ def run(args: Namespace) -> int:
     if failed and len(found.files) > 1:
         print(f"without tags: {len(failed)} of {len(found.files) + len(found.unread)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _judge(labels: Path | None, tags: tuple[str, ...]) -> Judge | None:
+    """Return what judges predictions, None without labels. It brings scikit-learn, which takes a second to import."""
+    if labels is None:
+        return None
+    from earmark.judging import Judge
+
+    return Judge.of(labels, tags)
 
 
 class _Shown:

@@ -91,6 +91,6 @@ def test_similar_prints_what_sounds_alike(project, data, tmp_path, capsys):
 
 
 def test_the_options_are_parsed_before_anything_heavy_is_imported():
-    code = "import sys; from earmark.cli import command_line; command_line(['embed']); print('numpy' in sys.modules)"
+    code = "import sys; from earmark.cli import command_line; command_line(); print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,14 +114,17 @@ def draw(waves: dict[int, NDArray[np.float32]], config: Config, title: str, targ
     top, *rest = figure.subplots(1 + len(shown), 1, sharex=True, height_ratios=[0.7, *[1.0] * len(shown)])
     rate, wave = max(waves.items())
     _outline(top, wave, rate)
-    top.set_title(f"{title}\nwave", parse_math=False)
+    text = title.encode(errors="backslashreplace").decode()  # the name of a file need not be text
+    top.set_title(f"{text}\nwave", parse_math=False)
     meshes = [_panel(axes, panel) for axes, panel in zip(rest, shown, strict=True)]
     rest[-1].set_xlabel("seconds")
     top.set_xlim(0, len(wave) / rate)
     figure.colorbar(meshes[0], ax=rest, label="dB below the maximum of the panel", pad=0.01, aspect=60)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target, format="png")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # a name in another script
+            figure.savefig(target, format="png")
     except OSError as error:
         raise EarmarkError(f"{target} cannot be written: {reason(error)}") from None
 
