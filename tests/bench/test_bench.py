@@ -8,8 +8,10 @@ import sys
 
 import pytest
 
-from earmark.bench import beside, comparing, decoding, end_to_end
+from earmark import representations
+from earmark.bench import beside, comparing, decoding, end_to_end, options, start
 from earmark.cli import main
+from earmark.systems.published import SYSTEMS
 
 ABSENT = {"pydantic", "yaml", "soundfile", "soxr", "librosa", "kymatio", "dvc", "music21", "tqdm", "sklearn"}
 SMALL = {"experiments": 3, "clips": 60, "songs": 20, "tags": 4, "resamples": 30}
@@ -22,6 +24,22 @@ def test_a_benchmark_prints_ratios_and_errors_and_writes_them(tmp_path, capsys):
     assert "ratio" in shown
     assert written["ratio"]["n"] == 1
     assert written["error"] < 1e-4
+
+
+def test_the_benchmark_of_start_up_has_a_row_per_command_beside_its_limit(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(start, "STARTED", {"python": (("-c", "pass"), None), "help": (("-c", "import re"), 0.15)})
+    assert main(["bench", "start", "--rounds", "2", "--json", str(tmp_path / "b.json")]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[1].startswith("python ")
+    assert shown[2].endswith("0.15 s")
+    row = json.loads((tmp_path / "b.json").read_text())["rows"]["help"]
+    assert row["cpu"]["n"] == row["wall"]["n"] == 2
+    assert row["wall"]["median"] > 0
+
+
+def test_what_is_offered_is_what_is_there():
+    assert set(options.SYSTEMS) <= set(SYSTEMS)
+    assert set(options.TRANSFORMS) <= set(representations.kinds())
 
 
 def test_the_benchmark_from_mp3_to_hdf5_says_where_the_time_went(tmp_path, capsys):
