@@ -29,10 +29,11 @@ class Live(pl.Callback):
         self._bar: Any = None
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Begin a bar of the batches of the epoch, those of its validation included."""
+        """Begin a bar of the steps of the epoch, a batch each, those of its validation included."""
         self._start = self.clock()
         batches = int(trainer.num_training_batches) + sum(map(int, trainer.num_val_batches))
-        self._bar = progress.bar(batches, f"{self.name} epoch {trainer.current_epoch}", " batches")
+        epoch = trainer.current_epoch
+        self._bar = progress.bar(batches, f"{self.name} epoch {epoch} of {self.epochs}", "step")
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Move the bar on."""
