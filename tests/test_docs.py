@@ -52,6 +52,15 @@ NOT_RUN = {
         "torchrun": "needs several machines",
         "dvc commit": "follows on several machines",
     },
+    "docs/command-line.md": {
+        "earmark completion": "writes into the home folder: tests/test_cli.py prints it",
+        "earmark inspect": "names files that are not here: tests/inspection/test_command.py draws both",
+        "earmark doctor": "what it shows is one machine's: tests/doctor runs every line",
+        "earmark bench": "what it shows is one machine's: tests/bench/test_bench.py runs it",
+    },
+    "docs/container.md": {
+        "podman": "nothing is built here: tests/test_container.py judges the file",
+    },
     "docs/duplicates.md": {
         "earmark corpus check --deep": "shows a corpus of its own: tests/duplicates/test_command.py runs it",
     },

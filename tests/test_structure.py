@@ -19,8 +19,8 @@ from earmark.storage import provenance
 
 # A folder imports only from those above it, and so does a module within its folder.
 ORDER = {
-    "errors": (), "environment": (), "progress": (), "waiting": (), "arguments": (), "files": (), "pickles": (), "strict_yaml": (),
-    "yaml_edit": (),
+    "errors": (), "environment": (), "progress": (), "waiting": (), "arguments": (), "files": (), "pickles": (),
+    "strict_yaml": (), "yaml_edit": (),
     "storage": ("memory", "source", "provenance", "digests", "float16", "checksums", "makers", "shards", "store"),
     "devices": (), "sections": (), "doors": (), "experiments": (), "corpus_choices": (), "config": (),
     "corpus": (
@@ -60,7 +60,8 @@ ORDER = {
     ),
     "travel": ("scorer", "graphs", "bundle", "card", "command"),
     "prediction": (), "predict": (), "merge": (), "inspection": ("clip", "picture", "command"),
-    "doctor": ("lines", "machine", "space", "lock", "repository", "stale", "command"), "judging": (), "timeline": (), "predict_files": (),
+    "doctor": ("lines", "machine", "space", "lock", "repository", "stale", "command"),
+    "judging": (), "timeline": (), "predict_files": (),
     "tagging": ("provenance", "*"), "predict_options": (),
     "listening": ("clips", "audio", "timeline", "server", "command", "options"),
     "embeddings": (
@@ -68,7 +69,7 @@ ORDER = {
         "command", "options",
     ),
     "duplicates": ("fingerprint", "pairs", "command"),
-    "bench": ("options", "peers", "roofline", "spectral", "beside", "training", "*"),
+    "bench": ("choices", "peers", "roofline", "spectral", "beside", "training", "*"),
     "machine_options": (), "experiment_options": (), "corpus_options": (), "cli": (),
 }  # fmt: skip
 

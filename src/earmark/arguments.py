@@ -23,10 +23,10 @@ class Parser(argparse.ArgumentParser):
     examples: command lines, of 77 characters at most, so that they fit into a terminal of 80 columns.
     """
 
-    def __init__(self, *args: Any, examples: Sequence[str] = (), **options: Any) -> None:
+    def __init__(self, *, examples: Sequence[str] = (), **options: Any) -> None:
         shown = "\n".join(["examples:" if len(examples) > 1 else "example:", *(f"  {line}" for line in examples)])
         options.setdefault("epilog", shown if examples else None)
-        super().__init__(*args, formatter_class=_Help, **options)
+        super().__init__(formatter_class=_Help, **options)
         self.examples = tuple(examples)
         told = self.add_argument_group("how much is told")
         for flags, about in (
@@ -80,7 +80,7 @@ def words(text: str) -> tuple[str, ...]:
 
 @contextmanager
 def told_as(verbosity: str | None) -> Iterator[None]:
-    """Have this process, and those that it starts, tell as much as asked for; None leaves what EARMARK_VERBOSITY says."""
+    """Have this process and those that it starts tell as much as asked for; None: as EARMARK_VERBOSITY says."""
     before = os.environ.get(VERBOSITY)
     if verbosity is not None:
         os.environ[VERBOSITY] = verbosity

@@ -25,6 +25,7 @@ def command_line() -> Parser:
         description="Music tagging: features, taggers, honest metrics.",
         examples=("earmark doctor", "earmark predict song.mp3", "earmark predict --help"),
     )
+    parser.set_defaults(program=["-m", "earmark.cli"])  # for a command that runs others in processes of their own
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for module in (
         machine_options, predict_options, embedding_options, experiment_options, listening_options, corpus_options,

@@ -1,4 +1,4 @@
-"""The options of the commands about a corpus and what is fetched; nothing that takes time to import is imported here."""
+"""The options of the commands about a corpus and what is fetched; nothing slow is imported here."""
 
 from __future__ import annotations
 

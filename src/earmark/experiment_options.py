@@ -1,4 +1,4 @@
-"""The options of the commands about experiments and systems; nothing that takes time to import is imported here."""
+"""The options of the commands about experiments and systems; nothing slow is imported here."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def _run_papers(args: Namespace) -> int:
     from earmark.papers.command import train
 
     return train(
-        ["-m", "earmark.cli"], args.system, args.params, args.labels, args.recipe, args.minutes, args.data, args.metrics
+        args.program, args.system, args.params, args.labels, args.recipe, args.minutes, args.data, args.metrics
     )
 
 

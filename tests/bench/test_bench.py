@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from earmark import representations
-from earmark.bench import beside, comparing, decoding, end_to_end, options, start
+from earmark.bench import beside, choices, comparing, decoding, end_to_end, start
 from earmark.cli import main
 from earmark.systems.published import SYSTEMS
 
@@ -38,8 +38,8 @@ def test_the_benchmark_of_start_up_has_a_row_per_command_beside_its_limit(tmp_pa
 
 
 def test_what_is_offered_is_what_is_there():
-    assert set(options.SYSTEMS) <= set(SYSTEMS)
-    assert set(options.TRANSFORMS) <= set(representations.kinds())
+    assert set(choices.SYSTEMS) <= set(SYSTEMS)
+    assert set(choices.TRANSFORMS) <= set(representations.kinds())
 
 
 def test_the_benchmark_from_mp3_to_hdf5_says_where_the_time_went(tmp_path, capsys):

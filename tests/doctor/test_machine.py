@@ -26,7 +26,7 @@ def test_the_packages_are_named_with_their_versions_and_kymatio_with_scipy():
 
 
 def test_a_kymatio_that_scipy_has_left_behind_is_a_warning_with_what_to_install(monkeypatch):
-    def refuse(name):
+    def refuse(_):
         raise ImportError("cannot import name 'sph_harm' from 'scipy.special' (/somewhere)")
 
     monkeypatch.setattr(machine.importlib, "import_module", refuse)

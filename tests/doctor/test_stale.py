@@ -74,8 +74,8 @@ def test_what_is_absent_damaged_or_left_over_is_counted(place):
     shutil.copy(third, folder / "gone.h5")
     _, mel = lines(place)
     assert mel.text == (
-        "mel: 1 of 4 shards are up to date; 1 damaged; 1 not there; 1 of other waveforms; 1 of no folder of the corpus; "
-        "1 left by a killed run"
+        "mel: 1 of 4 shards are up to date; 1 damaged; 1 not there; 1 of other waveforms; "
+        "1 of no folder of the corpus; 1 left by a killed run"
     )
 
 

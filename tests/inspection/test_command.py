@@ -73,7 +73,9 @@ def test_a_clip_that_the_manifest_lacks_is_told_with_its_neighbour(place, capsys
 def test_a_file_or_a_clip_must_be_named(place, capsys, words):
     with pytest.raises(SystemExit):
         inspect(place, *words)
-    assert "name an audio file or a folder, or a clip of the corpus by --clip ID, and not both" in capsys.readouterr().err
+    assert (
+        "name an audio file or a folder, or a clip of the corpus by --clip ID, and not both" in capsys.readouterr().err
+    )
 
 
 def test_one_picture_is_of_one_file(place, tmp_path, capsys):

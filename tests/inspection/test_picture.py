@@ -87,5 +87,5 @@ def test_silence_is_drawn_at_the_floor(config, tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(config, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(EarmarkError, match="x.png cannot be written: "):
+    with pytest.raises(EarmarkError, match=r"x\.png cannot be written: "):
         picture.draw({RATE: beating()}, config, "x", tmp_path / "file/x.png")

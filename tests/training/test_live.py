@@ -63,7 +63,7 @@ def test_inside_an_epoch_a_bar_counts_the_batches_of_training_and_validation(mon
     seen = []
     monkeypatch.setattr(Live, "on_validation_batch_end", lambda self, *_: seen.append((self._bar.n, self._bar.total)))
     train()
-    assert "mel-cnn seed 5 epoch 2: " in terminal.getvalue()
+    assert "mel-cnn seed 5 epoch 2 of 4: " in terminal.getvalue()
     assert seen == [(3, 4)] * 4  # three batches of eight, and one of twice that many
 
 

@@ -7,7 +7,7 @@ import json
 import sys
 
 from earmark.bench import beside, comparing, decoding, end_to_end, spectral, start, training
-from earmark.bench.options import TRANSFORMS
+from earmark.bench.choices import TRANSFORMS
 from earmark.errors import EarmarkError
 
 

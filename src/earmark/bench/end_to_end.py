@@ -17,7 +17,7 @@ import soundfile
 import torch
 
 from earmark import representations
-from earmark.bench.options import TRANSFORMS
+from earmark.bench.choices import TRANSFORMS
 from earmark.bench.spectral import N_SAMPLES, RATE, clips, make, summary, threads_set
 from earmark.config import RepresentationConfig, WaveformConfig
 from earmark.corpus.manifest import Clip

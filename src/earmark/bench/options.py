@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from earmark.arguments import command
+from earmark.bench.choices import KINDS, SYSTEMS
 from earmark.environment import whole
-
-TRANSFORMS = ("scattering", "cqt", "mel")
-KINDS = (*TRANSFORMS, "decode", "extract", "compare", "train", "start")
-SYSTEMS = ("crnn", "musicnn", "mel-2d-cnn")
 
 
 def add(commands: Any) -> None:

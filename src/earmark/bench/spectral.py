@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from earmark.bench import peers, roofline
-from earmark.bench.options import TRANSFORMS
 from earmark.bench.peers import Clips, Peer
 from earmark.representations import build
 from earmark.representations.base import Representation

@@ -11,12 +11,13 @@ from typing import Any
 
 from earmark.bench.spectral import summary
 
+_RUN = "from earmark.cli import main; main({})"
 # What is started, and how much of the processor it may take on an idle machine of two cores, in seconds.
 STARTED: dict[str, tuple[tuple[str, ...], float | None]] = {
     "python": (("-c", "pass"), None),
     "import earmark": (("-c", "import earmark"), None),
-    "earmark --help": (("-m", "earmark.cli", "--help"), 0.15),
-    "earmark predict --help": (("-m", "earmark.cli", "predict", "--help"), 0.15),
+    "earmark --help": (("-c", _RUN.format(["--help"])), 0.15),
+    "earmark predict --help": (("-c", _RUN.format(["predict", "--help"])), 0.15),
     "what predict imports": (("-c", "import earmark.predict_files"), 2.5),
 }
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from earmark import devices, representations
-from earmark.bench import options
+from earmark.bench import choices
 from earmark.bench.spectral import summary, threads_set
 from earmark.corpus.label_table import Labelled
 from earmark.experiments import Recipe
@@ -131,7 +131,7 @@ class Plain(pl.LightningModule):
 
 
 def bench(
-    *, systems: Sequence[str] = options.SYSTEMS, steps: int = 12, rounds: int = 3, threads: int | None = None
+    *, systems: Sequence[str] = choices.SYSTEMS, steps: int = 12, rounds: int = 3, threads: int | None = None
 ) -> dict[str, Any]:
     """Measure steps of some systems and return the result as a JSON-ready dict; times are seconds per step.
 

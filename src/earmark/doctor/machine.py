@@ -57,13 +57,13 @@ def _kymatio() -> Line:
             importlib.import_module("kymatio.torch")
     except ImportError as error:
         why = str(error).partition(" (")[0]
-        text = f"{together}: `import kymatio.torch` fails ({why}); the benchmarks go round it, and nothing else needs it"
+        text = f"{together}: `import kymatio.torch` fails ({why}); the benchmarks go round it, the rest needs none"
         return Line("kymatio", "warning", text, "pip install 'scipy<1.17', if you use kymatio yourself")
     return Line("kymatio", "ok", f"{together}; only the benchmarks and tests need it")
 
 
 def device() -> Iterator[Line]:
-    """Tell what computes, how much memory it has, and whether a GPU lies idle. Raises EarmarkError as `devices` does."""
+    """Tell what computes, its memory, and whether a GPU lies idle. Raises EarmarkError as `devices` does."""
     built = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "for the CPU"
     if torch.version.cuda is None and Path("/proc/driver/nvidia/version").exists():
         text = f"{torch.__version__} {built}, but here is an NVIDIA GPU"

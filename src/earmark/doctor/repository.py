@@ -92,7 +92,8 @@ class Dvc:
             told = f"{name}{' (default)' if name == default else ''}, {_public(about['url'])}"
             wrong = self._unreachable(name)
             if wrong is not None:
-                yield Line("DVC remote", "warning", f"{told}: {wrong}", "see its address, what is mounted, and who may use it")
+                mend = "see its address, what is mounted, and who may use it"
+                yield Line("DVC remote", "warning", f"{told}: {wrong}", mend)
             elif not about.get("verify"):
                 text = f"{told}: reachable, but what comes from it is not verified"
                 yield Line("DVC remote", "warning", text, f"dvc remote modify {name} verify true")
@@ -123,5 +124,6 @@ def _answer(repo: Any, name: str) -> str | None:
         there = remote.fs.exists(remote.path)
     except Exception as error:  # whatever its protocol and library raise is why it does not answer
         return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-    absent = not there and remote.fs.protocol == "local"  # elsewhere a place may begin to exist with what is put there
-    return f"{remote.path} does not exist: no disk or share is mounted there, or nothing was pushed yet" if absent else None
+    if there or remote.fs.protocol != "local":  # elsewhere a place may begin to exist with what is put there
+        return None
+    return f"{remote.path} does not exist: no disk or share is mounted there, or nothing was pushed yet"

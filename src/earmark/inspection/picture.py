@@ -81,15 +81,12 @@ def _of_kind(kind: str, values: Floats, axes: Any) -> list[Panel]:
     slow = np.unique(axes["xi2"][second])
     by_modulation = [values[second & (axes["xi2"] == xi)].mean(0) for xi in slow]
     carriers = np.argsort(axes["xi1"][first])
+    hz = np.asarray(axes["xi1"][first])[carriers]
+    beating = "scattering, order 2: how fast the bands of order 1 beat, as a mean over them"
     return [
-        Panel(
-            "scattering, order 1", _decibels(values[first][carriers], 20), np.asarray(axes["xi1"][first])[carriers], step
-        ),
-        Panel(
-            "scattering, order 2: how fast the bands of order 1 beat, as a mean over them",
-            _decibels(np.array(by_modulation), 20), slow, step, "Hz of the beating",
-        ),
-    ]  # fmt: skip
+        Panel("scattering, order 1", _decibels(values[first][carriers], 20), hz, step),
+        Panel(beating, _decibels(np.array(by_modulation), 20), slow, step, "Hz of the beating"),
+    ]
 
 
 def _decibels(values: Floats, factor: int) -> Floats:
