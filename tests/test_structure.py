@@ -21,7 +21,9 @@ from earmark.storage import provenance
 ORDER = {
     "errors": (), "environment": (), "progress": (), "waiting": (), "arguments": (), "files": (), "pickles": (),
     "strict_yaml": (), "yaml_edit": (),
-    "storage": ("memory", "source", "provenance", "digests", "float16", "checksums", "makers", "shards", "store"),
+    "storage": (
+        "memory", "room", "source", "provenance", "digests", "float16", "checksums", "makers", "shards", "store",
+    ),
     "devices": (), "sections": (), "doors": (), "experiments": (), "corpus_choices": (), "config": (),
     "corpus": (
         "manifest", "notes", "audio_folder", "unfit_names", "splits", "text", "rows", "label_table", "labels",
@@ -38,7 +40,7 @@ ORDER = {
     "transforms": (),
     "features": (
         "cluster_worker", "cluster", "extract", "standardize", "rows", "resident", "placing", "dataset", "arrays",
-        "segments", "listener", "ahead",
+        "segments", "listener", "ahead", "room_needed",
     ),
     "models": ("layers", "networks", "*", "saved"),
     "encoders": ("windows", "choice", "layers", "onnx_graph", "*"),
@@ -61,7 +63,7 @@ ORDER = {
     "travel": ("scorer", "graphs", "bundle", "card", "command"),
     "prediction": (), "predict": (), "merge": (), "inspection": ("clip", "picture", "command"),
     "doctor": ("lines", "machine", "space", "lock", "repository", "stale", "command"),
-    "judging": (), "timeline": (), "predict_files": (),
+    "clean": (), "judging": (), "timeline": (), "predict_files": (),
     "tagging": ("provenance", "*"), "predict_options": (),
     "listening": ("clips", "audio", "timeline", "server", "command", "options"),
     "embeddings": (

@@ -107,6 +107,10 @@ class WaveformConfig(Section):
             raise ValueError(f"segments goes with policy: segments, got {self.segments} with policy {self.policy!r}")
         return self
 
+    def size(self, clips: int) -> int:
+        """Return how many bytes the waveforms of so many files take; at least, if all of their segments are kept."""
+        return clips * (self.segments or 1) * self.samples * (2 if self.dtype == "int16" else 4)
+
     def stored(self, rate: int) -> dict[str, Any]:
         """Return the settings that shards and models keep: all that change waveforms at ``rate`` Hz, ready for JSON."""
         return self.model_dump(mode="json", exclude={"max_rejected"}) | {"rate": rate}

@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from earmark.arguments import command
+from earmark.arguments import command, project
 from earmark.errors import EarmarkError
 
 
@@ -42,6 +42,14 @@ def add(commands: Any) -> None:
     waveforms.add_argument("--prune", action="store_true", help="delete those that no index of the data folder names")
     waveforms.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
     waveforms.set_defaults(run=_run_waveforms)
+    clean = command(
+        commands, "clean", "free the disk of what can be made again, and say how much that is",
+        "earmark clean --dry-run", "earmark clean",
+    )  # fmt: skip
+    clean.add_argument("--dry-run", action="store_true", help="delete nothing, and say what would be freed")
+    clean.add_argument("--unfinished", action="store_true", help="also the states of trainings that are not finished")
+    project(clean)
+    clean.set_defaults(run=_run_clean)
     weights = command(
         commands, "weights", "fetch published weights, as a model that predict takes by its name",
         "earmark weights", "earmark weights musicnn-mtt",
@@ -82,6 +90,13 @@ def _run_waveforms(args: Namespace) -> int:
     from earmark.decode import disk
 
     disk.tell(args.data, args.prune)
+    return 0
+
+
+def _run_clean(args: Namespace) -> int:
+    from earmark.clean import clean
+
+    print(clean(args.data, args.params, args.dry_run, args.unfinished), end="")
     return 0
 
 

@@ -45,13 +45,15 @@ Foresee = Callable[[Config, Labels, Usable], list[str]]
 class Check:
     """The findings: lines for a reader, remarks, and what would stop the pipeline.
 
-    labelled: the labelled clips and their tags, of each entry of ``labels`` that can be made.
+    labelled: the labelled clips and their tags, of each entry of ``labels`` that can be made. usable: the ids of the
+    clips that would be decoded, by rate; empty if the settings cannot be used.
     """
 
     lines: list[tuple[str, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     stops: list[str] = field(default_factory=list)
     labelled: Labels = field(default_factory=dict)
+    usable: Usable = field(default_factory=dict)
 
     def add(self, what: str, value: object) -> None:
         """Note a finding."""
@@ -100,6 +102,8 @@ def check(config: Config, require: Callable[[Config], None], foresee: Foresee | 
     _names(config, clips, table, found)
     for name, chosen in config.labels.items():
         _labels(config, name, chosen, undealt, table, found)
+    if settings_fit:
+        found.usable = usable
     if settings_fit and foresee is not None:
         found.stops.extend(foresee(config, found.labelled, usable))
     return found

@@ -27,7 +27,7 @@ from earmark.decode import equal, pool, waveform_store
 from earmark.decode.audio import Decoded, RejectedError, stored
 from earmark.decode.index import Entry, Index, Makers
 from earmark.files import write_csv, write_json
-from earmark.storage import memory, provenance, shards
+from earmark.storage import memory, provenance, room, shards
 from earmark.storage.makers import stale, stale_reason
 
 MENTIONED = 10  # rejects
@@ -156,7 +156,10 @@ def hashed(
 
 
 def write_shards(wanted: list[WaveformShard], rate: int) -> Iterator[tuple[WaveformShard, Entry]]:
-    """Decode shards into the store, one after the other."""
+    """Decode shards into the store, one after the other. Raises EarmarkError first if its disk has no room for them."""
+    if wanted:
+        needed = sum(shard.size - room.taken(shard.path) for shard in wanted)
+        room.require(f"decode {rate} Hz, {sum(len(s.clips) for s in wanted)} clips", wanted[0].store, needed)
     memory.keep()  # threads that map and unmap every wave's memory wait for each other
     with (
         ThreadPoolExecutor(2) as writers,  # while one shard is brought to its end the next one keeps the pool busy
@@ -195,6 +198,11 @@ class WaveformShard:
     def path(self) -> Path:
         """Where the shard lies in the store."""
         return waveform_store.place(self.store, self.fingerprint)
+
+    @property
+    def size(self) -> int:
+        """How many bytes its waveforms will take; at least, if files have as many segments as they have."""
+        return self.config.size(len(self.clips))
 
     def recall(self) -> Entry | None:
         """Return what the shard in the store says of itself; None if it is absent or damaged."""

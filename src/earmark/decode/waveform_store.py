@@ -84,11 +84,18 @@ def prepare(path: Path) -> None:
     except OSError as error:
         store = path.parent.parent
         raise EarmarkError(f"{store} takes no waveforms ({error}); {VARIABLE} may name another folder") from None
-    start = f".{path.name}.{socket.gethostname()}-"
-    for leftover in path.parent.glob(f"{start}*"):
-        process = leftover.name.removeprefix(start).partition(".")[0]
+    for leftover in abandoned(path.parent, path.name):
+        leftover.unlink(missing_ok=True)
+
+
+def abandoned(folder: Path, shard: str = "*.h5") -> list[Path]:
+    """Return what killed processes of this machine left in a folder, of one shard or of all."""
+    found = []
+    for leftover in sorted(folder.glob(f".{shard}.{socket.gethostname()}-*")):
+        process = leftover.name.rpartition(f".h5.{socket.gethostname()}-")[2].partition(".")[0]
         if process.isdecimal() and not psutil.pid_exists(int(process)):
-            leftover.unlink(missing_ok=True)
+            found.append(leftover)
+    return found
 
 
 def prune(store: Path, keep: Container[str]) -> list[Path]:

@@ -32,7 +32,7 @@ from earmark.decode.waveforms import Waveforms
 from earmark.errors import EarmarkError
 from earmark.features import cluster
 from earmark.representations.base import section_of
-from earmark.storage import memory, provenance, shards
+from earmark.storage import memory, provenance, room, shards
 from earmark.storage.makers import stale, stale_reason
 
 _LARGEST_BATCH = {"cpu": 16, "cuda": 64}  # beyond these the measured time per clip no longer falls
@@ -64,7 +64,8 @@ def extract(waveforms: Waveforms, out: Path, config: RepresentationConfig) -> di
     are needed only for shards that are not up to date. In the end all have the same makers (see ``storage.makers``).
     Another machine may compute them, so the makers of this run are known only when its first shards are done.
 
-    Raises ConfigError if the settings cannot be used, ShardError if a shard that was just written is damaged.
+    Raises ConfigError if the settings cannot be used, EarmarkError if the disk has no room for what is to be computed,
+    ShardError if a shard that was just written is damaged.
     """
     config = representations.resolve(config, out.name)
     counts = {name: shard.rows for name, shard in waveforms.shards.items()}
@@ -77,6 +78,7 @@ def extract(waveforms: Waveforms, out: Path, config: RepresentationConfig) -> di
             progress.say(f"features {out.name}", line)
         if first := [name for name in again if held[name] is None]:
             again = first  # their makers then decide about the others
+        _require_room(config, {targets[name]: counts[name] for name in again})
         sources = waveforms.ready(again, out)
         tasks = [cluster.Task(sources[name], targets[name], marks[name], counts[name]) for name in again]
         _compute(config, tasks, f"features {out.name}")
@@ -87,6 +89,14 @@ def extract(waveforms: Waveforms, out: Path, config: RepresentationConfig) -> di
         here = held[again[0]] or here
     shards.remove_others(out, set(targets))
     return {"clips": sum(counts.values()), "computed": computed}
+
+
+def _require_room(config: RepresentationConfig, wanted: dict[Path, int]) -> None:
+    """Raise EarmarkError if the disk has no room for shards with so many rows; what they replace is room, too."""
+    folder = next(iter(wanted)).parent
+    row = representations.bytes_of_a_clip(config, folder.name)
+    needed = sum(rows * row - room.taken(path) for path, rows in wanted.items())
+    room.require(f"features {folder.name}, {sum(wanted.values())} clips", folder, needed)
 
 
 def _made_by(path: Path, mark: str) -> dict[str, str] | None:

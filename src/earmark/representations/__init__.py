@@ -91,6 +91,12 @@ def of(config: RepresentationConfig, name: str | None = None) -> Representation:
         raise ConfigError(f"{where}: {doors.fault(error, 'representations', config.kind)}") from error
 
 
+def bytes_of_a_clip(config: RepresentationConfig, name: str | None = None) -> int:
+    """Return how many bytes the stored features of one clip take. Raises as ``of`` does."""
+    transform = of(config, name)
+    return transform.n_frames * transform.n_dims * (2 if config.dtype == "float16" else 4)
+
+
 def build(kind: str, *, rate: int, n_samples: int, name: str | None = None, **options: Any) -> Representation:
     """Build the representation of that kind from values that need no validation of their types.
 

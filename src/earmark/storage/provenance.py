@@ -36,6 +36,7 @@ NEUTRAL = {
     "decode.worker": "what such a process does with what it is asked for; what that is belongs to the digest",
     "decode.waveform_store": "where waveforms lie; what is in them is told by their fingerprints",
     "decode.waveforms": "brings back waveforms, which must have the fingerprints that their index tells",
+    "storage.room": "what is refused because the disk has no room for it",
     "storage.makers": "which shards are made once more; what is in them is not decided there",
     "storage.source": "reads modules for the digests: a change of it that matters changes them itself",
     "storage.provenance": "makes the digests: a change of it that matters changes them itself",
