@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+from helpers import ROOT
 from helpers.clones import SMALL, Clone, experiments, six_songs
 from helpers.music import tone, write_mp3
 
@@ -272,3 +275,17 @@ def test_an_unreachable_remote_and_wrong_credentials_are_errors_that_leave_no_fi
     assert files(tmp_path) == set()
     extracted.run("dvc", "remote", "remove", "away")
     assert os.environ.get("AWS_ACCESS_KEY_ID") is None
+
+
+def test_by_the_projects_settings_what_a_stage_writes_and_dvc_keeps_is_one_file(tmp_path):
+    clone = Clone(tmp_path / "project")
+    clone.folder.mkdir()
+    clone.run("git", "init", "--quiet")
+    clone.run("dvc", "init", "--quiet")
+    shutil.copy(ROOT / ".dvc/config", clone.folder / ".dvc/config")
+    stage = {"cmd": "mkdir mel && cp shard mel/rock.h5", "deps": ["shard"], "outs": [{"mel": {"persist": True}}]}
+    (clone.folder / "dvc.yaml").write_text(json.dumps({"stages": {"shards": stage}}))
+    (clone.folder / "shard").write_bytes(b"features" * 1000)
+    clone.run("dvc", "repro", "--quiet")
+    kept = [path for path in (clone.folder / ".dvc/cache").rglob("*") if path.is_file()]
+    assert any(path.samefile(clone.folder / "mel/rock.h5") for path in kept)

@@ -54,6 +54,28 @@ def test_a_second_run_computes_nothing_and_other_settings_compute_everything(wav
     assert extract(waveforms, tmp_path / "mel", MEL | {"hop": 128})["computed"] == 12
 
 
+@pytest.mark.parametrize("link", ["hardlink_to", "symlink_to"])
+def test_what_is_a_link_into_a_cache_is_replaced_and_never_written_through(waveforms, tmp_path, link):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    extract(waveforms, tmp_path / "mel", MEL)
+    content = {}
+    for path in [*(tmp_path / "mel").glob("*.h5"), *waveforms.folder.glob("*.*")]:
+        kept = cache / path.name
+        path.rename(kept)
+        kept.chmod(0o444)  # as DVC does
+        getattr(path, link)(kept)
+        content[kept] = kept.read_bytes()
+    assert extract(waveforms, tmp_path / "mel", MEL)["computed"] == 0
+    assert extract(waveforms, tmp_path / "mel", MEL | {"hop": 128})["computed"] == 12
+    clips = [Clip("new", "new.mp3", "new", "new", "new", "train")]
+    config = WaveformConfig(samples=30_000, max_rejected=1)
+    decode_corpus(clips, tmp_path, 16_000, config, waveforms.folder)
+    assert {kept: kept.read_bytes() for kept in content} == content
+    assert (waveforms.folder / "index.json").stat().st_nlink == 1
+    assert not (waveforms.folder / "index.json").is_symlink()
+
+
 def test_a_lost_or_damaged_shard_alone_is_computed_again_with_the_same_bytes(waveforms, tmp_path):
     extract(waveforms, tmp_path / "mel", MEL)
     before = (tmp_path / "mel" / "1.h5").read_bytes()
