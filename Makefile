@@ -1,11 +1,14 @@
 # Two commands on a fresh machine: `make repro` and `make test`. Nothing is needed but Python 3.11 or newer, git and make.
 PYTHON ?= python3
 MINUTES ?= 10
+MTAT ?= data/magnatagatune
+AUDIO ?= data/demo/audio
+REHEARSAL ?= data/rehearsal
 VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test setup check bench papers clean
+.PHONY: repro test setup check bench rehearsal papers clean
 
 repro: $(READY) ## run the pipeline and print the table of all experiments
 	dvc repro
@@ -34,6 +37,10 @@ bench: $(READY) ## speed against kymatio, librosa and what was there before, mea
 	earmark bench decode
 	earmark bench extract
 	earmark bench compare
+
+rehearsal: $(READY) ## all stages at the size of the table MTAT, with the clips of AUDIO; what they take goes into docs/scale.md
+	rm -rf $(REHEARSAL)
+	python -m earmark.bench.rehearsal tables --tables $(MTAT) --audio $(AUDIO) --to $(REHEARSAL) --into docs/scale.md
 
 $(READY): pyproject.toml constraints.txt .gitattributes
 	$(PYTHON) -m venv $(VENV)

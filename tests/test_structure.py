@@ -71,7 +71,7 @@ ORDER = {
         "command", "options",
     ),
     "duplicates": ("fingerprint", "pairs", "command"),
-    "bench": ("choices", "peers", "roofline", "spectral", "beside", "training", "*"),
+    "bench": ("choices", "peers", "roofline", "spectral", "beside", "training", "watched", "*"),
     "machine_options": (), "experiment_options": (), "corpus_options": (), "cli": (),
 }  # fmt: skip
 
