@@ -129,5 +129,5 @@ def test_the_lines_of_the_readme_run_where_the_pipeline_has_run(place, monkeypat
     test = earmark.load_features("mel", split="test")
     exec(lines, {"scores": np.random.default_rng(0).random(test.labels.shape)})
     told = capsys.readouterr().out
-    assert re.search(r"^  loud +0\.\d{3} +[TF]$", told, re.M)
+    assert re.search(r"^  loud +0\.\d{3} +0\.\d{3} +[TF]$", told, re.M)
     assert "'roc_auc': {'macro'" in told

@@ -174,7 +174,7 @@ def test_a_reject_is_a_warning_with_its_reason_unless_it_is_a_known_broken_file(
     counts = run(corpus, tmp_path / "out", expected={f"0/{first.name}"})
     assert (counts["rejected"], counts["rejected_as_known"]) == (2, 1)
     warned = capsys.readouterr().err
-    assert warned.count("warning: ") == 1
+    assert warned.count("warning: decode") == 1
     assert f"(0/{second.name}) is rejected: no such file" in warned
 
 

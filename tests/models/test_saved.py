@@ -189,6 +189,7 @@ def test_training_the_same_twice_gives_the_same_folder_byte_by_byte(tmp_path, ma
     assert kept.waveform == WaveformConfig(samples=30_000)
     assert content_of(first / FILE)[0]["waveform"] == {
         "rate": 16_000, "samples": 30_000, "policy": "pad", "segments": None, "dtype": "int16", "min_seconds": 1.0,
+        "incomplete": "warn",
     }  # fmt: skip
     assert kept.training["parameters"] == networks.count_parameters(kept.build())
 

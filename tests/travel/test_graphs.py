@@ -131,9 +131,7 @@ def test_only_mel_has_a_front_end_in_onnx(hears_mel, tmp_path):
 
 
 def test_scattering_and_a_gru_are_one_program_of_torch(hears_mel, tmp_path, monkeypatch):
-    heard = representations.resolve(
-        RepresentationConfig(kind="scattering", rate=16_000, samples=1_000, T=256, Q=[1, 1])
-    )
+    heard = representations.resolve(RepresentationConfig(kind="scattering", rate=16_000, samples=512, T=64, Q=[1, 1]))
     transform = representations.of(heard)
     network = networks.network("recurrent", 5, transform.n_frames, transform.n_dims, hears_mel.network["options"])
     dims = transform.n_dims
