@@ -24,7 +24,8 @@ ORDER = {
     "storage": (
         "memory", "room", "source", "provenance", "digests", "float16", "checksums", "makers", "shards", "store",
     ),
-    "devices": (), "sections": (), "doors": (), "experiments": (), "corpus_choices": (), "config": (),
+    "cluster": ("worker", "connection", "results", "run"), "devices": (), "sections": (), "doors": (),
+    "experiments": (), "corpus_choices": (), "config": (),
     "corpus": (
         "manifest", "notes", "audio_folder", "unfit_names", "splits", "text", "rows", "label_table", "labels",
         "published_counts", "kinds", "registry", "choose", "read",
@@ -33,13 +34,13 @@ ORDER = {
     "download": ("fetch", "archive", "magnatagatune"),
     "decode": (
         "audio_files", "reader", "bytes_of_file", "mpeg", "containers", "sound", "flac", "ogg", "foreign", "reading",
-        "stream", "kept", "audio", "inspection", "worker", "pool", "waveform_store", "equal", "index", "corpus",
-        "waveforms", "disk", "check",
+        "stream", "kept", "audio", "inspection", "worker", "pool", "waveform_store", "equal", "index", "cluster",
+        "counts", "corpus", "waveforms", "disk", "check",
     ),
     "representations": ("buffers", "base", "spectrum", "*"),
     "transforms": (),
     "features": (
-        "cluster_worker", "cluster", "extract", "standardize", "rows", "resident", "placing", "dataset", "arrays",
+        "cluster", "extract", "standardize", "rows", "resident", "placing", "dataset", "arrays",
         "segments", "listener", "ahead", "room_needed",
     ),
     "models": ("layers", "networks", "*", "saved"),

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import sys
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,18 +19,17 @@ import numpy as np
 import soundfile
 
 from earmark import progress
+from earmark.cluster import connection, results
 from earmark.config import WaveformConfig, entry, load
 from earmark.corpus import registry
-from earmark.corpus.manifest import Clip, CorpusError, read_manifest
-from earmark.decode import equal, pool, waveform_store
+from earmark.corpus.manifest import Clip, read_manifest
+from earmark.decode import cluster, equal, pool, waveform_store
 from earmark.decode.audio import Decoded, RejectedError, stored
+from earmark.decode.counts import FOUND, counted, equal_clips
 from earmark.decode.index import Entry, Index, Makers
-from earmark.files import write_csv, write_json
+from earmark.files import write_json
 from earmark.storage import memory, provenance, room, shards
 from earmark.storage.makers import stale, stale_reason
-
-MENTIONED = 10  # rejects
-FOUND = ("segments", "padded", "silent", "clipped", "incomplete")
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -55,34 +53,37 @@ def decode_corpus(
     """Decode every manifest shard into the store, write the index and what is amiss into ``out``; return the counts.
 
     What is amiss is listed in ``rejected.csv`` and ``incomplete.csv``: clips and reasons. A shard that the index or the
-    store has for these files, settings and code is not decoded, unless ``stale`` asks for it. expected: paths of files
-    that are known to be broken; every other reject is a warning.
+    store has for these files, settings and code is not decoded, unless ``stale`` asks for it. If EARMARK_CLUSTER names
+    a cluster, its workers read the music. expected: paths of files that are known to be broken; every other reject is a
+    warning.
     Raises CorpusError, naming the most frequent reasons, if more than ``max_rejected`` of the clips are rejected.
     """
     by_shard: dict[str, list[Clip]] = {}
     for clip in clips:
         by_shard.setdefault(clip.shard, []).append(clip)
-    known = _known(out, hashed(by_shard, audio, rate, config, waveform_store.root(out)))
-    lacking = _lacking(known, rate)
-    for shard, found in write_shards(lacking, rate):
+    address = connection.address()
+    known = _known(out, hashed(by_shard, audio, rate, config, waveform_store.root(out), address), address)
+    lacking = _lacking(known, rate, address)
+    for shard, found in write_shards(lacking, rate, address):
         known[shard] = found
     entries = {shard.name: entry for shard, entry in known.items() if entry is not None}
-    counts = _counts(entries, sum(map(len, by_shard.values())), rate, config, out, expected)
-    counts |= _equal({shard: entries[shard.name] for shard in known}, rate)
+    counts = counted(entries, sum(map(len, by_shard.values())), rate, config, out, expected)
+    in_order = [clip for shard in known for clip in shard.clips], [file for shard in known for file in shard.files]
+    counts |= equal_clips(*in_order, [entries[shard.name] for shard in known], rate)
     Index(config.stored(rate), provenance.digest("decode"), entries).write(out)
     return counts | {"computed": sum(len(shard.clips) for shard in lacking)}
 
 
-def _known(out: Path, made: Iterable[WaveformShard]) -> dict[WaveformShard, Entry | None]:
+def _known(out: Path, made: Iterable[WaveformShard], address: str | None) -> dict[WaveformShard, Entry | None]:
     """Return what the last index in ``out``, or else the store, says of each shard; None if it must be decoded."""
     try:
         told = {entry.fingerprint: entry for entry in Index.read(out).shards.values()}
     except shards.ShardError:  # the first run, or the first of this version
         told = {}
-    return {shard: told.get(shard.fingerprint) or shard.recall() for shard in made}
+    return {shard: told.get(shard.fingerprint) or shard.recall(address) for shard in made}
 
 
-def _lacking(known: dict[WaveformShard, Entry | None], rate: int) -> list[WaveformShard]:
+def _lacking(known: dict[WaveformShard, Entry | None], rate: int, address: str | None) -> list[WaveformShard]:
     """Return the shards that must be decoded, so that all are there and have the same makers.
 
     What ``known`` says of the others is completed from the store.
@@ -90,7 +91,7 @@ def _lacking(known: dict[WaveformShard, Entry | None], rate: int) -> list[Wavefo
     current = {shard.name: None if entry is None else entry.makers for shard, entry in known.items()}
     again = stale(current, here := makers())
     for shard in known:
-        if shard.name in again and (entry := shard.recall()) is not None and entry.makers == here:
+        if shard.name in again and (entry := shard.recall(address)) is not None and entry.makers == here:
             known[shard] = entry  # another working copy has done it, or a run that was stopped
             again.remove(shard.name)
     if line := stale_reason(current, again, here):
@@ -98,68 +99,54 @@ def _lacking(known: dict[WaveformShard, Entry | None], rate: int) -> list[Wavefo
     return [shard for shard in known if shard.name in again]
 
 
-def _counts(
-    entries: dict[str, Entry], total: int, rate: int, config: WaveformConfig, out: Path, expected: Collection[str]
-) -> dict[str, Any]:
-    """Add up what was found; list, tell and judge what was rejected."""
-    rejected = [tuple(row) for entry in entries.values() for row in entry.rejected]
-    write_csv(out / "rejected.csv", ("clip_id", "path", "reason"), rejected)
-    incomplete = [tuple(row) for entry in entries.values() for row in entry.incomplete]
-    write_csv(out / "incomplete.csv", ("clip_id", "path", "reason"), incomplete)
-    unexpected = [row for row in rejected if row[1] not in expected]
-    _mention(f"decode {rate} Hz", unexpected, "is rejected", out / "rejected.csv")
-    _mention(f"decode {rate} Hz", incomplete, "is incomplete", out / "incomplete.csv")
-    if len(rejected) > config.max_rejected * total:
-        reasons = Counter(reason.split(":")[0] for _, _, reason in rejected).most_common(3)
-        raise CorpusError(
-            f"waveforms.{rate}.max_rejected={config.max_rejected:g} of {total} clips, got {len(rejected)} rejected: "
-            + ", ".join(f"{count} x {reason}" for reason, count in reasons)
-            + f"; {out / 'rejected.csv'} lists them"
-        )
-    found = {key: sum(entry.found[key] for entry in entries.values()) for key in FOUND}
-    known = len(rejected) - len(unexpected)
-    return {"clips": total - len(rejected), "rejected": len(rejected), "rejected_as_known": known} | found
-
-
-def _mention(stage: str, clips: list[tuple[str, ...]], how: str, listed: Path) -> None:
-    """Warn of some clips by name, and say where the others are listed."""
-    for clip_id, path, reason in clips[:MENTIONED]:
-        print(f"warning: {stage}: clip {clip_id} ({path}) {how}: {reason}", file=sys.stderr)
-    if len(clips) > MENTIONED:
-        print(f"warning: {stage}: {len(clips) - MENTIONED} more, see {listed}", file=sys.stderr)
-
-
-def _equal(entries: dict[WaveformShard, Entry], rate: int) -> dict[str, int]:
-    """Count and tell the clips that are the same audio under two names."""
-    clips = [clip for shard in entries for clip in shard.clips]
-    files = [file for shard in entries for file in shard.files]
-    counts, told = equal.compared(clips, files, [sound for entry in entries.values() for sound in entry.each_sound()])
-    for line in told:
-        print(f"warning: decode {rate} Hz: {line}", file=sys.stderr)
-    return counts
-
-
 def makers() -> Makers:
     """Return the versions of the libraries that decode here."""
     return provenance.makers("numpy", "soxr", libsndfile=soundfile.__libsndfile_version__)
 
 
+def about() -> tuple[str, str]:
+    """Return the digest of the code that decodes on this machine, and its makers in one line."""
+    return provenance.digest("decode"), ", ".join(f"{name} {version}" for name, version in sorted(makers().items()))
+
+
 def hashed(
-    by_shard: dict[str, list[Clip]], audio: Path, rate: int, config: WaveformConfig, store: Path
+    by_shard: dict[str, list[Clip]],
+    audio: Path,
+    rate: int,
+    config: WaveformConfig,
+    store: Path,
+    address: str | None = None,
 ) -> Iterator[WaveformShard]:
-    """Take the fingerprint of each shard, in the order of their names, over the bytes of its clips' files."""
+    """Take the fingerprint of each shard, in the order of their names, over the bytes of its clips' files.
+
+    address: of a cluster whose workers read them.
+    """
     total = sum(map(len, by_shard.values()))
     with ThreadPoolExecutor(pool.workers()) as threads, progress.bar(total, "read the music", "clip") as bar:
+        if address is not None:
+            files = cluster.files(address, audio, by_shard, _digest, about, bar.update)
+            for name in sorted(by_shard):
+                yield WaveformShard.made_of(files[name], name, by_shard[name], audio, rate, config, store)
+            return
         for name in sorted(by_shard):
             yield WaveformShard.of(name, by_shard[name], audio, rate, config, store, threads)
             bar.update(len(by_shard[name]))
 
 
-def write_shards(wanted: list[WaveformShard], rate: int) -> Iterator[tuple[WaveformShard, Entry]]:
-    """Decode shards into the store, one after the other. Raises EarmarkError first if its disk has no room for them."""
+def write_shards(
+    wanted: list[WaveformShard], rate: int, address: str | None = None
+) -> Iterator[tuple[WaveformShard, Entry]]:
+    """Decode shards into the store, one after the other, or as the workers of a cluster finish them.
+
+    Raises EarmarkError first if its disk has no room for them.
+    """
     if wanted:
         needed = sum(shard.size - room.taken(shard.path) for shard in wanted)
         room.require(f"decode {rate} Hz, {sum(len(s.clips) for s in wanted)} clips", wanted[0].store, needed)
+    if address is not None and wanted:
+        with progress.bar(sum(len(shard.clips) for shard in wanted), f"decode {rate} Hz", "clip") as bar:
+            yield from cluster.write(address, wanted, about, bar.update)
+        return
     memory.keep()  # threads that map and unmap every wave's memory wait for each other
     with (
         ThreadPoolExecutor(2) as writers,  # while one shard is brought to its end the next one keeps the pool busy
@@ -189,6 +176,14 @@ class WaveformShard:
     ) -> WaveformShard:  # fmt: skip
         """Take the fingerprint: over the bytes of the clips' files, the settings and the digest of the code."""
         files = tuple(threads.map(_digest, [audio / clip.path for clip in clips]))
+        return cls.made_of(files, name, clips, audio, rate, config, store)
+
+    @classmethod
+    def made_of(
+        cls, files: tuple[str, ...], name: str, clips: list[Clip], audio: Path, rate: int, config: WaveformConfig,
+        store: Path,
+    ) -> WaveformShard:  # fmt: skip
+        """Take the fingerprint over the digests of the clips' files."""
         inputs = list(zip((c.clip_id for c in clips), files, strict=True))
         code = provenance.digest("decode")
         fingerprint = provenance.fingerprint(inputs=inputs, settings=config.stored(rate), code=code)
@@ -204,9 +199,13 @@ class WaveformShard:
         """How many bytes its waveforms will take; at least, if files have as many segments as they have."""
         return self.config.size(len(self.clips))
 
-    def recall(self) -> Entry | None:
+    def moved(self, store: Path | None = None) -> WaveformShard:
+        """Return the same shard in another store; None: in this one, by the full names of its folders."""
+        return replace(self, audio=self.audio.resolve(), store=self.store.resolve() if store is None else store)
+
+    def recall(self, address: str | None = None) -> Entry | None:
         """Return what the shard in the store says of itself; None if it is absent or damaged."""
-        return recall(self.store, self.fingerprint)
+        return recall(self.store, self.fingerprint, address)
 
     def write(self, threads: ThreadPoolExecutor, done: Callable[[int], object]) -> Entry:
         """Decode the shard into the store."""
@@ -249,10 +248,17 @@ class WaveformShard:
             return error
 
 
-def recall(store: Path, fingerprint: str) -> Entry | None:
-    """Return what the shard of a fingerprint says of itself; None if it is absent from the store or damaged."""
+def recall(store: Path, fingerprint: str, address: str | None = None) -> Entry | None:
+    """Return what the shard of a fingerprint says of itself; None if it is absent from the store or damaged.
+
+    address: of a cluster, if its workers are to read the shard. Whether it is damaged is left to them, and it may be in
+    their own store (EARMARK_STORE).
+    """
+    if address is not None and (told_there := cluster.recall(fingerprint)) is not None:
+        return told_there
     try:
-        with shards.open_shard(waveform_store.place(store, fingerprint)) as file:
+        open_shard = shards.open_shard if address is None else results.look_into
+        with open_shard(waveform_store.place(store, fingerprint)) as file:
             told = {key: shards.attribute(file, key) for key in ("rows", "found", "rejected", "makers", "incomplete")}
             told["sounds"] = file["axes/sounds"][:].tobytes().decode()
             return Entry(fingerprint, **told) if file.attrs["fingerprint"] == fingerprint else None
@@ -263,7 +269,7 @@ def recall(store: Path, fingerprint: str) -> Entry | None:
 def _digest(path: Path) -> str:
     try:
         if not path.is_file():
-            return "absent"
+            return cluster.ABSENT
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:  # decoding says why

@@ -72,6 +72,11 @@ def place(store: Path, fingerprint: str) -> Path:
     return store / fingerprint[:2] / f"{fingerprint}.h5"
 
 
+def name_in_store(fingerprint: str) -> str:
+    """Return the name of a shard in a store that machines exchange shards by (``storage.store``)."""
+    return f"waveforms/{fingerprint}.h5"
+
+
 def held(store: Path) -> dict[str, Path]:
     """Return the shards that are there, by their fingerprints."""
     return {path.stem: path for path in sorted(store.glob("??/*.h5"))}

@@ -44,22 +44,23 @@ class Waveforms:
         again = stale(held, here)
         return {name: here if makers is None or name in again else makers for name, makers in held.items()}
 
-    def ready(self, names: Iterable[str], wanted: Path) -> dict[str, Path]:
+    def ready(self, names: Iterable[str], wanted: Path, address: str | None = None) -> dict[str, Path]:
         """Return the files of the named shards, all made by the same makers.
 
-        What the store lacks, or has damaged, is decoded again. wanted: the features they are for.
+        What the store lacks, or has damaged, is decoded again. wanted: the features they are for. address: of a cluster
+        whose workers are to read the shards, and then decode what is lacking; it may be in their own store alone.
 
         Raises EarmarkError if the music is absent, or is no longer what the index was made of.
         """
-        held, here = self._held(names), decode.makers()
+        held, here = self._held(names, address), decode.makers()
         again = sorted(stale(held, here))
         if again:
-            lacking = self._hashed(again, wanted)
+            lacking = self._hashed(again, wanted, address)
             line = (
                 stale_reason(held, again, here) or f"decoded again, since {self.store} lacks them: {len(again)} shards"
             )
             progress.say(f"decode {self._rate} Hz", line)
-            for _ in decode.write_shards(lacking, self._rate):
+            for _ in decode.write_shards(lacking, self._rate, address):
                 pass
         return {name: self.path(name) for name in held}
 
@@ -67,19 +68,19 @@ class Waveforms:
     def _rate(self) -> int:
         return int(self.index.settings["rate"])
 
-    def _held(self, names: Iterable[str]) -> dict[str, Makers | None]:
+    def _held(self, names: Iterable[str], address: str | None = None) -> dict[str, Makers | None]:
         """Return who made each shard in the store; None of one that is absent or damaged."""
-        entries = {name: decode.recall(self.store, self.shards[name].fingerprint) for name in names}
+        entries = {name: decode.recall(self.store, self.shards[name].fingerprint, address) for name in names}
         return {name: None if entry is None else entry.makers for name, entry in entries.items()}
 
-    def _hashed(self, names: list[str], wanted: Path) -> list[WaveformShard]:
+    def _hashed(self, names: list[str], wanted: Path, address: str | None) -> list[WaveformShard]:
         """Return the named shards as the music that is here makes them. Raises EarmarkError if these are others."""
         by_shard: dict[str, list[Clip]] = {name: [] for name in names}
         for clip in self.clips:
             if clip.shard in by_shard:
                 by_shard[clip.shard].append(clip)
         config = WaveformConfig.from_stored(self.index.settings)
-        found = list(decode.hashed(by_shard, self.audio, self._rate, config, self.store))
+        found = list(decode.hashed(by_shard, self.audio, self._rate, config, self.store, address))
         for shard in found:
             if shard.fingerprint != self.shards[shard.name].fingerprint:
                 raise EarmarkError(self._differs(shard, wanted))
