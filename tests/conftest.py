@@ -8,10 +8,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a process per core: torch's own threa
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import pytest
+from helpers.dask_processes import Processes
 from helpers.music import write_songs
 
 LONGEST = (  # a minute and more each, most of it in processes of DVC: they begin, the longest first
@@ -57,3 +58,20 @@ def make_corpus(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
         return write_songs(where, songs, seconds)
 
     return make
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """Start the scheduler of a cluster."""
+    with ExitStack() as stack:
+        (tmp_path / "cluster").mkdir()
+        started = Processes(tmp_path / "cluster")
+        stack.callback(started.stop)
+        yield started
+
+
+@pytest.fixture
+def on_cluster(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> Processes:
+    """Start the scheduler of the cluster that stages then use."""
+    monkeypatch.setenv("EARMARK_CLUSTER", processes.address)
+    return processes

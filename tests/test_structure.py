@@ -40,7 +40,7 @@ ORDER = {
     "representations": ("buffers", "base", "spectrum", "*"),
     "transforms": (),
     "features": (
-        "cluster", "extract", "standardize", "rows", "resident", "placing", "dataset", "arrays",
+        "cluster", "gpus", "extract", "standardize", "rows", "resident", "placing", "dataset", "arrays",
         "segments", "listener", "ahead", "room_needed",
     ),
     "models": ("layers", "networks", "*", "saved"),

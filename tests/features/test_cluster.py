@@ -10,30 +10,22 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import ROOT
+from helpers.dask_processes import SLOW
 from helpers.features import MEL, extract
 
+from earmark.cluster import connection
+from earmark.config import WaveformConfig
+from earmark.decode.corpus import decode_corpus
+from earmark.decode.waveforms import Waveforms
 from earmark.errors import EarmarkError
-from earmark.features import cluster, cluster_worker
+from earmark.features import cluster
 from earmark.storage.shards import ShardWriter
-
-SLOW = """
-import time
-from earmark.features.extract import Extractor
-if not hasattr(Extractor, "original"):  # Dask runs this more than once
-    Extractor.original = Extractor.run
-def run(self, source, target, *arguments):
-    print("begins", target.stem, flush=True)
-    time.sleep(SECONDS)
-    self.original(source, target, *arguments)
-Extractor.run = run
-"""
-
+from earmark.storage.store import Store
 
 SICK = """
 from earmark.features.extract import Extractor
@@ -57,66 +49,6 @@ makers = extract.makers(MEL)
 print("as", makers["torch"], flush=True)
 extract.makers = lambda config: makers | {"torch": "9.9"}
 """
-
-
-class Processes:
-    """A scheduler, and workers that are added one by one; all are killed at the end."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.running = folder, []
-        self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show")
-        self.address = self._wait(self.scheduler, r"Scheduler at:\s+(tcp://\S+)")
-
-    def worker(self, *options: str, path: Path | str = ROOT / "src", preload: str = "", **more) -> subprocess.Popen:
-        if preload:
-            script = self.folder / f"preload_{len(self.running)}.py"
-            script.write_text(preload)
-            options = (*options, "--preload", str(script))
-        started = self._start(
-            "worker", self.address, "--no-nanny", "--nthreads", "1", "--no-dashboard", *options,
-            environment={"PYTHONPATH": str(path), "OMP_NUM_THREADS": "1"}, **more,
-        )  # fmt: skip
-        self._wait(started, "(Registered to)")
-        return started
-
-    def _start(self, what: str, *arguments: str, environment: dict[str, str] | None = None, **more) -> subprocess.Popen:
-        log = self.folder / f"{what}-{len(self.running)}.log"
-        command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *arguments]
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                command, cwd=self.folder, env=os.environ | (environment or {}), stdout=output, stderr=output, **more
-            )
-        process.log = log
-        self.running.append(process)
-        return process
-
-    def _wait(self, process: subprocess.Popen, pattern: str, seconds: float = 40) -> str:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and process.poll() is None:
-            if found := re.search(pattern, process.log.read_text()):
-                return found[1]
-            time.sleep(0.05)
-        raise AssertionError(f"no {pattern!r} in\n{process.log.read_text()}")
-
-    def stop(self) -> None:
-        for process in self.running:
-            process.kill()
-            process.wait()
-
-
-@pytest.fixture
-def processes(tmp_path):
-    with ExitStack() as stack:
-        (tmp_path / "cluster").mkdir()
-        started = Processes(tmp_path / "cluster")
-        stack.callback(started.stop)
-        yield started
-
-
-@pytest.fixture
-def on_cluster(processes, monkeypatch):
-    monkeypatch.setenv("EARMARK_CLUSTER", processes.address)
-    return processes
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -185,18 +117,18 @@ def test_a_worker_of_another_kind_that_joins_later_is_refused_task_by_task(
     waveforms, tmp_path, on_cluster, monkeypatch, capsys
 ):
     on_cluster.worker(preload=SLOW.replace("SECONDS", "1.5"))
-    check = cluster._check_workers
+    check = connection.choose_workers
 
     def then_another_joins(*arguments):
         found = check(*arguments)
         on_cluster.worker("--nthreads", "4", preload=OF_ANOTHER_KIND)
         return found
 
-    monkeypatch.setattr(cluster, "_check_workers", then_another_joins)
+    monkeypatch.setattr(connection, "choose_workers", then_another_joins)
     assert extract(waveforms, tmp_path / "there", MEL) == {"clips": 12, "computed": 12}
     told = capsys.readouterr().err
     assert re.search(r"it computes with .*torch 9\.9, but the run began with .*torch 2\S+:", told)
-    monkeypatch.setattr(cluster, "_check_workers", check)
+    monkeypatch.setattr(connection, "choose_workers", check)
     with pytest.raises(EarmarkError, match=r"its workers differ \(.*torch 2\S+; .*torch 9\.9\)"):
         extract(waveforms, tmp_path / "other", MEL)
 
@@ -205,7 +137,7 @@ def test_a_task_whose_chosen_workers_leave_before_they_begin_ends_in_finite_time
     waveforms, tmp_path, on_cluster, monkeypatch
 ):
     """The sick one has failed at everything, the other one dies with what it was given."""
-    monkeypatch.setattr(cluster, "LOOK", 0.5)
+    monkeypatch.setattr(connection, "LOOK", 0.5)
     on_cluster.worker(preload=SICK)
     other = on_cluster.worker(preload=SLOW.replace("SECONDS", "600"))
     killer = threading.Thread(target=lambda: (on_cluster._wait(other, "begins (.)"), other.kill()))
@@ -228,14 +160,14 @@ def test_a_late_worker_without_the_package_leaves_its_tasks_to_others(waveforms,
     (tmp_path / "other" / "earmark").mkdir(parents=True)
     (tmp_path / "other" / "earmark" / "__init__.py").write_text("")
     on_cluster.worker(preload=SLOW.replace("SECONDS", "1"))
-    check = cluster._check_workers
+    check = connection.choose_workers
 
     def then_another_joins(*arguments):
         found = check(*arguments)
         on_cluster.worker(path=tmp_path / "other")
         return found
 
-    monkeypatch.setattr(cluster, "_check_workers", then_another_joins)
+    monkeypatch.setattr(connection, "choose_workers", then_another_joins)
     assert extract(waveforms, tmp_path / "there", MEL) == {"clips": 12, "computed": 12}
 
 
@@ -286,7 +218,7 @@ def test_a_scheduler_that_goes_away_is_named_and_finished_shards_are_kept(wavefo
 
 
 def test_no_scheduler_and_no_worker_are_errors_in_finite_time(waveforms, tmp_path, processes, monkeypatch):
-    monkeypatch.setattr(cluster, "PATIENCE", 2)
+    monkeypatch.setattr(connection, "PATIENCE", 2)
     monkeypatch.setenv("EARMARK_CLUSTER", "tcp://127.0.0.1:9")
     with pytest.raises(EarmarkError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9"):
         extract(waveforms, tmp_path / "there", MEL)
@@ -319,7 +251,9 @@ def test_workers_without_a_shared_folder_go_through_a_store_and_a_full_disk_on_o
     assert extract(waveforms, tmp_path / "there", MEL) == {"clips": 12, "computed": 12}
     assert contents(tmp_path / "there") == contents(tmp_path / "here")
     assert "File too large" in full.log.read_text()
-    assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    left = [path.relative_to(tmp_path / "store") for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    marks = {entry.fingerprint for entry in waveforms.shards.values()}  # kept for the next representation
+    assert {str(path) for path in left} == {f"waveforms/{mark}.h5" for mark in marks}
 
 
 def test_a_worker_finds_the_waveforms_in_the_store_though_it_cannot_see_the_clients_folder(tmp_path):
@@ -327,26 +261,14 @@ def test_a_worker_finds_the_waveforms_in_the_store_though_it_cannot_see_the_clie
     with ShardWriter(source, "waveform", 1, (10,), np.int16) as writer:
         writer.append(["a"], np.ones((1, 10), np.int16))
         writer.attributes = {"fingerprint": "of the waveforms"}
-    store = cluster.Store(f"file://{tmp_path / 'store'}")
-    task = cluster.Task(source, tmp_path / "out" / "0.h5", "of the features", 1)
+    store = Store(f"file://{tmp_path / 'store'}")
+    task = cluster.FeatureShard(source, tmp_path / "out" / "0.h5", "of the features", 1)
     store.put(source, task.source_name)
     content = source.read_bytes()
     source.unlink()  # on another machine
-    cluster_worker.run_by_store(store, lambda there, target, _: target.write_bytes(there.read_bytes()), task)
+    cluster.compute_by_store(store, lambda there, target, _: target.write_bytes(there.read_bytes()), task)
     store.get(task.target_name, task.target)
     assert task.target.read_bytes() == content
-
-
-def test_an_error_is_told_in_one_line_and_by_its_kind_unless_it_was_written_for_users():
-    class MuteError(Exception):
-        def __str__(self) -> str:
-            raise RuntimeError
-
-    assert cluster_worker.told(EarmarkError("a: b\nc")) == "a: b\nc"
-    assert cluster_worker.told(OSError(28, "No space left")) == "[Errno 28] No space left"
-    assert cluster_worker.told(MemoryError()) == "MemoryError"
-    assert cluster_worker.told(RuntimeError("one\ntwo")) == "RuntimeError: one"
-    assert cluster_worker.told(MuteError()) == "MuteError"
 
 
 def test_without_dask_the_error_says_what_to_install(waveforms, tmp_path, monkeypatch):
@@ -356,27 +278,36 @@ def test_without_dask_the_error_says_what_to_install(waveforms, tmp_path, monkey
         extract(waveforms, tmp_path / "there", MEL)
 
 
-def test_a_store_on_s3_holds_whole_files_or_none(tmp_path, monkeypatch):
-    pytest.importorskip("moto", reason="needs moto, of earmark[test]")
-    from test_sharing import KEYS, s3_server
+def test_workers_decode_into_the_store_and_compute_from_it_and_no_waveform_comes_here(
+    waveforms, tmp_path, on_cluster, monkeypatch
+):
+    here = Waveforms(waveforms.folder, waveforms.clips, waveforms.audio)
+    monkeypatch.delenv("EARMARK_CLUSTER")
+    extract(here, tmp_path / "here" / "mel", MEL)
+    monkeypatch.setenv("EARMARK_CLUSTER", on_cluster.address)
+    monkeypatch.setenv("EARMARK_STORE", f"file://{tmp_path / 'store'}")
+    monkeypatch.setenv("EARMARK_WAVEFORMS", str(tmp_path / "nothing"))
+    on_cluster.worker()
+    config = WaveformConfig(samples=24_000)
+    assert decode_corpus(waveforms.clips, waveforms.audio, 16_000, config, tmp_path / "there")["computed"] == 12
+    assert (tmp_path / "there" / "index.json").read_bytes() == (waveforms.folder / "index.json").read_bytes()
+    there = Waveforms(tmp_path / "there", waveforms.clips, waveforms.audio)
+    assert extract(there, tmp_path / "there" / "mel", MEL)["computed"] == 12
+    assert contents(tmp_path / "there" / "mel") == contents(tmp_path / "here" / "mel")
+    assert not (tmp_path / "nothing").exists()
+    (tmp_path / "there" / "index.json").unlink()  # of another working copy: the store is asked
+    assert decode_corpus(waveforms.clips, waveforms.audio, 16_000, config, tmp_path / "there")["computed"] == 0
 
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
-    (tmp_path / "a").write_bytes(b"a shard")
-    with s3_server() as url:
-        import boto3
 
-        boto3.client("s3", endpoint_url=url).create_bucket(Bucket="shards")
-        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-        store = cluster.Store("s3://shards/earmark")
-        assert not store.has("features/x.h5")
-        store.put(tmp_path / "a", "features/x.h5")
-        assert store.has("features/x.h5")
-        assert [name.rpartition("/")[2] for name in store.files.find(store.root)] == ["x.h5"]
-        store.get("features/x.h5", tmp_path / "deep" / "b")
-        assert (tmp_path / "deep" / "b").read_bytes() == b"a shard"
-        store.remove("features/x.h5")
-        assert not store.has("features/x.h5")
-        with pytest.raises(FileNotFoundError):
-            store.get("features/x.h5", tmp_path / "deep" / "c")
-        assert [path.name for path in (tmp_path / "deep").iterdir()] == ["b"]
+def test_waveforms_that_are_damaged_are_removed_by_the_worker_and_made_again_by_a_second_run(
+    waveforms, tmp_path, on_cluster
+):
+    on_cluster.worker()
+    damaged = waveforms.path("c")
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:-3000] + bytes(100) + content[-2900:])
+    with pytest.raises(EarmarkError, match=r"/there/c\.h5: .*a second run of the stage makes it again"):
+        extract(waveforms, tmp_path / "there", MEL)
+    assert not damaged.exists()
+    assert extract(waveforms, tmp_path / "there", MEL)["clips"] == 12
+    assert damaged.read_bytes() == content

@@ -38,9 +38,10 @@ def connected(address: str) -> Iterator[Any]:
     except ImportError:
         raise EarmarkError(f"EARMARK_CLUSTER={address} needs earmark[distributed]: pip install distributed") from None
     _check_certificates(address)
-    log = logging.getLogger("distributed")
-    level = log.level
-    log.setLevel(logging.CRITICAL)  # it reports a lost connection many times; the error says it once
+    logs = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [log.level for log in logs]
+    for log in logs:  # they report a lost connection many times; the error says it once
+        log.setLevel(logging.CRITICAL)
     try:
         try:
             client = Client(address, timeout=PATIENCE, set_as_default=False)  # type: ignore[no-untyped-call]
@@ -51,7 +52,8 @@ def connected(address: str) -> Iterator[Any]:
         finally:
             client.close(timeout=5)  # type: ignore[no-untyped-call]
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
 
 
 def _check_certificates(address: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -42,7 +42,7 @@ def run(
     like: tuple[str, str] | None = None,
     keeps: bool = True,
     before: Callable[[T], object] = lambda _: None,
-) -> Iterator[tuple[T, R]]:
+) -> Generator[tuple[T, R], None, None]:
     """Have the workers of a cluster do ``work(item)`` for every task; yield items and results as they are finished.
 
     address: of the scheduler. about: returns the code and the makers of the machine that it runs on; the bytes of a
@@ -177,7 +177,9 @@ class _Tasks:
 class _LostTaskError(Exception):
     """A task that no worker can do, the error, and the reason on each worker that has tried."""
 
-    def __init__(self, task: Task[Any] | None, reason: Exception | None, failures: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, task: Task[Any] | None, reason: Exception | None, failures: dict[str, str] | None = None
+    ) -> None:
         super().__init__(task, reason, failures)
         self.task, self.reason, self.failures = task, reason, failures or {}
 

@@ -22,9 +22,9 @@ from earmark.cluster.run import Task, run
 from earmark.cluster.worker import About
 from earmark.corpus.manifest import Clip
 from earmark.decode import pool, waveform_store
-from earmark.decode.index import Entry
+from earmark.decode.index import Entry, Makers
 from earmark.errors import EarmarkError
-from earmark.storage.store import opened
+from earmark.storage.store import Store, opened
 
 
 class Shard(Protocol):
@@ -48,6 +48,9 @@ class Shard(Protocol):
 
     def moved(self, store: Path | None = None) -> Self:
         """Return the same shard in another store; None: by the full names of its folders."""
+
+    def recall(self, address: str | None = None) -> Entry | None:
+        """Return what it says of itself, if it is there already."""
 
     def write(self, threads: ThreadPoolExecutor, done: Callable[[int], object]) -> Entry:
         """Decode it."""
@@ -90,17 +93,19 @@ def _read(digest: Digest, folder: Path, item: tuple[str, Sequence[str]]) -> tupl
     return tuple(_threads().map(digest, [folder / path for path in item[1]]))
 
 
-def write(address: str, wanted: Sequence[S], about: About, done: Callable[[int], object]) -> Iterator[tuple[S, Entry]]:
+def write(
+    address: str, wanted: Sequence[S], about: About, makers: Callable[[], Makers], done: Callable[[int], object]
+) -> Iterator[tuple[S, Entry]]:
     """Have the workers decode shards; yield each with its entry as it is finished.
 
-    about: returns the digest of the code that decodes, and its makers; workers must have those of this machine, because
-    it decodes, too. done: called with the number of clips of every finished shard. Raises EarmarkError as
+    about: returns the digest of the code that decodes, and its ``makers``; workers must have those of this machine,
+    because it decodes, too. done: called with the number of clips of every finished shard. Raises EarmarkError as
     ``cluster.run.run`` does.
     """
     url = os.environ.get("EARMARK_STORE")
     here = {shard.name: shard for shard in wanted}
     tasks = [Task(f"shard {shard.name} of waveforms, {shard.path}", shard.moved()) for shard in wanted]
-    with closing(run(address, partial(_write, url), about, tasks, like=about())) as finished:
+    with closing(run(address, partial(_write, url, makers), about, tasks, like=about())) as finished:
         for shard, entry in finished:
             if not url:
                 results.check(address, shard.path, shard.fingerprint)
@@ -108,8 +113,11 @@ def write(address: str, wanted: Sequence[S], about: About, done: Callable[[int],
             yield here[shard.name], entry
 
 
-def _write(url: str | None, shard: Shard) -> Entry:
+def _write(url: str | None, makers: Callable[[], Makers], shard: Shard) -> Entry:
     """Decode a shard on a worker, into the folder that is shared, or else into the store: first it, then its entry."""
+    held = _told(opened(url), shard.fingerprint) if url else shard.recall()
+    if held is not None and held.makers == makers():  # by a worker that died before it could say so
+        return held
     if not url:
         return shard.write(_threads(), lambda _: None)
     store = opened(url)
@@ -125,10 +133,15 @@ def _write(url: str | None, shard: Shard) -> Entry:
 
 def recall(fingerprint: str) -> Entry | None:
     """Return what the store that EARMARK_STORE names says of a shard; None if it is not there, or there is no store."""
-    if not (url := os.environ.get("EARMARK_STORE")):
+    url = os.environ.get("EARMARK_STORE")
+    return _told(opened(url), fingerprint) if url else None
+
+
+def _told(store: Store, fingerprint: str) -> Entry | None:
+    told = store.read(_entry_name(fingerprint))
+    if told is None or not store.has(waveform_store.name_in_store(fingerprint)):
         return None
-    told = opened(url).read(_entry_name(fingerprint))
-    return None if told is None else Entry(**json.loads(told))
+    return Entry(**json.loads(told))
 
 
 def _entry_name(fingerprint: str) -> str:

@@ -145,7 +145,7 @@ def write_shards(
         room.require(f"decode {rate} Hz, {sum(len(s.clips) for s in wanted)} clips", wanted[0].store, needed)
     if address is not None and wanted:
         with progress.bar(sum(len(shard.clips) for shard in wanted), f"decode {rate} Hz", "clip") as bar:
-            yield from cluster.write(address, wanted, about, bar.update)
+            yield from cluster.write(address, wanted, about, makers, bar.update)
         return
     memory.keep()  # threads that map and unmap every wave's memory wait for each other
     with (

@@ -8,13 +8,11 @@ workers compute the shards.
 from __future__ import annotations
 
 import json
-import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import partial
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -24,13 +22,14 @@ import torch
 from numpy.typing import NDArray
 
 from earmark import devices, doors, progress, representations
+from earmark.cluster import connection
 from earmark.config import RepresentationConfig, entry, load
 from earmark.corpus.manifest import read_manifest
 from earmark.decode import corpus as decode
 from earmark.decode.audio import from_stored
 from earmark.decode.waveforms import Waveforms
 from earmark.errors import EarmarkError
-from earmark.features import cluster
+from earmark.features import cluster, gpus
 from earmark.representations.base import section_of
 from earmark.storage import memory, provenance, room, shards
 from earmark.storage.makers import stale, stale_reason
@@ -39,7 +38,6 @@ _LARGEST_BATCH = {"cpu": 16, "cuda": 64}  # beyond these the measured time per c
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_ONE_AT_A_TIME = threading.Lock()  # a worker may have several threads, but the transform already uses all cores
 
 
 def extract_representation(params: Path, representation: str, waveforms: Path, manifest: Path, out: Path) -> None:
@@ -72,17 +70,17 @@ def extract(waveforms: Waveforms, out: Path, config: RepresentationConfig) -> di
     marks = {name: _fingerprint(shard.fingerprint, config) for name, shard in waveforms.shards.items()}
     targets = {name: out / f"{name}.h5" for name in marks}
     held = {name: _made_by(targets[name], mark) for name, mark in marks.items()}
-    computed, here = 0, makers(config) | decode.makers()
+    computed, here, address = 0, makers(config) | decode.makers(), connection.address()
     while again := sorted(stale(held, here)):
         if line := stale_reason(held, again, here):
             progress.say(f"features {out.name}", line)
         if first := [name for name in again if held[name] is None]:
             again = first  # their makers then decide about the others
         _require_room(config, {targets[name]: counts[name] for name in again})
-        sources = waveforms.ready(again, out)
-        tasks = [cluster.Task(sources[name], targets[name], marks[name], counts[name]) for name in again]
-        _compute(config, tasks, f"features {out.name}")
-        computed += sum(task.clips for task in tasks)
+        sources = waveforms.ready(again, out, address)
+        wanted = [cluster.FeatureShard(sources[name], targets[name], marks[name], counts[name]) for name in again]
+        _compute(config, wanted, f"features {out.name}", address)
+        computed += sum(shard.clips for shard in wanted)
         held |= {name: _made_by(targets[name], marks[name]) for name in again}
         if lost := [name for name in again if held[name] is None]:
             raise shards.ShardError(f"{targets[lost[0]]} is not what was written a moment ago; its disk may be failing")
@@ -105,14 +103,14 @@ def _made_by(path: Path, mark: str) -> dict[str, str] | None:
     return json.loads(found or "{}") if fingerprint == mark else None
 
 
-def _compute(config: RepresentationConfig, tasks: list[cluster.Task], label: str) -> None:
-    """Compute shards here, or on the cluster that EARMARK_CLUSTER names."""
-    with progress.bar(sum(task.clips for task in tasks), label, "clip") as bar:
-        if address := os.environ.get("EARMARK_CLUSTER"):
-            cluster.run(address, partial(compute_shard, config), partial(about, config), tasks, bar.update)
+def _compute(config: RepresentationConfig, wanted: list[cluster.FeatureShard], label: str, address: str | None) -> None:
+    """Compute shards here, or on the cluster that has its scheduler at an address."""
+    with progress.bar(sum(shard.clips for shard in wanted), label, "clip") as bar:
+        if address is not None:
+            cluster.compute(address, partial(compute_shard, config), partial(about, config), wanted, bar.update)
             return
-        for task in tasks:
-            compute_shard(config, task.source, task.target, task.fingerprint, bar.update)
+        for shard in wanted:
+            compute_shard(config, shard.source, shard.target, shard.fingerprint, bar.update)
 
 
 def compute_shard(
@@ -124,19 +122,25 @@ def compute_shard(
 ) -> None:
     """Write the features of one waveform shard, here or on a worker of a cluster.
 
-    The folder of ``target`` has the name of the representation, which errors then name. done: called with the number of
-    clips of every batch.
+    A worker calls it in several threads, each of which has a GPU of its own. The folder of ``target`` has the name of
+    the representation, which errors then name. done: called with the number of clips of every batch.
     """
-    with _ONE_AT_A_TIME:
-        engine = _engine(config.model_dump_json(), str(devices.device()), target.parent.name)
-        engine.run(source, target, fingerprint, done)
+    with gpus.one() as device:
+        _engine(config, device, target.parent.name).run(source, target, fingerprint, done)
 
 
-@lru_cache(maxsize=1)
-def _engine(config: str, device: str, name: str) -> Extractor:  # noqa: ARG001 - another device is another engine
-    """Return the extractor of a representation, which is given as JSON; it is kept for the next shard."""
-    memory.keep()
-    return Extractor(RepresentationConfig.model_validate_json(config), name)
+_ENGINES: dict[torch.device, Extractor] = {}  # the last one of each device
+
+
+def _engine(config: RepresentationConfig, device: torch.device, name: str) -> Extractor:
+    """Return the extractor of a representation on a device, which is kept for the next shard."""
+    held = _ENGINES.get(device)
+    if held is None or (held.config, held.name) != (config, name):
+        _ENGINES.pop(device, None)
+        del held  # what it has on the device makes room
+        memory.keep()
+        _ENGINES[device] = Extractor(config, name, device)
+    return _ENGINES[device]
 
 
 def about(config: RepresentationConfig) -> tuple[str, str]:
@@ -165,14 +169,16 @@ def _fingerprint(waveforms: str, config: RepresentationConfig) -> str:
 class Extractor:
     """A transform on a device, for many shards.
 
-    name: what errors call it (default: its kind). seconds: how long it has read, transformed and written so far; these
-    overlap. Raises ConfigError if the settings cannot be used.
+    name: what errors call it (default: its kind). device: by default the one in use. seconds: how long it has read,
+    transformed and written so far; these overlap. Raises ConfigError if the settings cannot be used.
     """
 
-    def __init__(self, config: RepresentationConfig, name: str | None = None) -> None:
+    def __init__(
+        self, config: RepresentationConfig, name: str | None = None, device: torch.device | None = None
+    ) -> None:
         self.config = config
         self.seconds = dict.fromkeys(("read", "transform", "write"), 0.0)
-        self.device = devices.device()
+        self.device = device or devices.device()
         self.copies = devices.Copies(self.device)
         self.name = name or config.kind
         transform = representations.of(config, name)
