@@ -43,8 +43,9 @@ NOT_RUN = {
         "earmark crossvalidate": "minutes: tests/training/test_folds.py runs it on a small corpus",
     },
     "docs/cluster.md": {
-        "EARMARK_CLUSTER=": "needs a cluster: tests/test_cluster.py runs the same against one of its own",
-        "dask scheduler": "needs a cluster: tests/test_cluster.py starts one",
+        "EARMARK_CLUSTER=": "needs a cluster: tests/features/test_cluster.py runs the same against one of its own",
+        "dask scheduler": "needs a cluster: tests/helpers/dask_processes.py starts one",
+        "openssl": "makes files; tests/cluster/test_connection.py makes such certificates",
         "sbatch": "needs Slurm; the script itself is checked by tests/test_structure.py",
         "scancel": "needs Slurm",
         "for node in": "needs machines to reach with SSH",
@@ -104,6 +105,7 @@ NOT_RUN = {
 }
 NOT_SETTINGS = {
     "docs/cluster.md: Deployment": "needs a Kubernetes cluster",
+    "docs/cluster.md: distributed": "is Dask's own: tests/cluster/test_connection.py sets the same",
     "docs/encoders.md: waveforms": "needs the package of the encoder",
     "docs/encoders.md: encoders": "needs the file of the weights: tests/test_encoders.py runs an encoder",
 }
