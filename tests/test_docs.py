@@ -231,7 +231,7 @@ def test_a_command_is_shell_and_what_it_calls_exists(command: Command):
         assert f"`{variable}`" in (ROOT / "README.md").read_text()
     for words in simple(command.line):
         if words[0] == "earmark":
-            command_line().parse_args(words[1:])
+            command_line().parse_args(words[1 : words.index(">") if ">" in words else None])
         elif words[0] == "dvc":
             require_dvc(words[1:])
         elif words[0] == "make":

@@ -168,6 +168,15 @@ def test_a_threshold_of_ones_own_takes_the_place_of_those_that_validation_chose(
     assert not any(row["predicted"] for row in never)
 
 
+def test_verbose_tells_what_predicts_and_how_long_it_took(place, music, capsys):
+    for more, told in (([], False), (["--verbose"], True), (["--quiet"], False)):
+        assert main([*arguments(place, music / "a/low.wav"), *more]) == 0
+        shown = capsys.readouterr()
+        assert "probability" in shown.out
+        assert (": mel, 3 tags, 1 seed, on cpu" in shown.err) is told
+        assert ("earmark: " in shown.err) is told
+
+
 def test_labels_of_ones_own_judge_what_is_predicted(place, music, tmp_path, capsys):
     (tmp_path / "labels.csv").write_text("file,high,low\nlow.wav,0,1\nhigh.flac,1,0\n")
     (music / "a/broken.mp3").unlink()

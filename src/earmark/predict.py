@@ -91,6 +91,12 @@ class Predictor:
         """The names of the tags, in the order of the probabilities."""
         return self.saved.tags
 
+    def about(self) -> str:
+        """Return a line about what predicts, and on which device."""
+        kind, seeds = self.saved.representation.kind, len(self.saved_models)
+        where = devices.of(self.model)
+        return f"{self.saved.experiment}: {kind}, {len(self.tags)} tags, {seeds} seed{'s' * (seeds > 1)}, on {where}"
+
     def predict(self, path: str | Path) -> Prediction:
         """Return the probability of every tag for an audio file of any length, and which tags are predicted.
 

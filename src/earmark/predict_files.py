@@ -34,6 +34,7 @@ def run(args: Namespace) -> int:
         os.environ["EARMARK_DEVICE"] = args.device
     found = listed(args.file)
     predictor = predict.open_predictor(args.params, args.model, args.data, args.threshold)
+    progress.detail(f"predict: {len(found.files)} files by {predictor.about()}")
     failed = dict(found.unread)
     with ExitStack() as stack:
         shown = _Shown(args, predictor.tags, stack)

@@ -6,8 +6,9 @@ import argparse
 import json
 import sys
 
+from earmark import progress
 from earmark.config import load
-from earmark.decode import audio_files
+from earmark.decode import audio_files, pool
 from earmark.decode.audio import RejectedError
 from earmark.embeddings import run, similar, table
 from earmark.embeddings.corpus import of_corpus
@@ -19,6 +20,7 @@ def embed(args: argparse.Namespace) -> int:
     table.require_format(args.out)
     found = audio_files.listed(args.file)
     embedder = open_embedder(args.params, args.model, args.layer, args.data)
+    progress.detail(f"embed: {len(found.files)} files by {embedder.name}, EARMARK_WORKERS {pool.workers()}")
     done = run.embed_files(embedder, found.files, args.out, args.dtype, args.per_segment, found.unread)
     ready = done.files - done.computed
     print(f"{args.out}: {done.files} files by {embedder.name}, {done.width} dims", end="")

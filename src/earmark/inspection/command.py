@@ -45,6 +45,7 @@ def _files(config: Config, found: Listing, plot: Path | None) -> int:
     drawn = picture.settings(config) if plot is not None else {}
     wanted = [*settings.values(), *drawn.values()]
     longest = {one.rate: max(s.samples for s in wanted if s.rate == one.rate) for one in wanted}
+    progress.detail(f"inspect: {len(found.files)} files, EARMARK_WORKERS {pool.workers()}")
     failed = len(found.unread)
     for name, why in found.unread.items():
         print(f"{name}: {why}", file=sys.stderr)

@@ -25,6 +25,7 @@ def run(args: Namespace) -> int:
     if args.undo:
         return _undo(args, found.files)
     predictor = predict.open_predictor(args.params, args.model, args.data, args.threshold)
+    progress.detail(f"tag: {len(found.files)} files by {predictor.about()}")
     wish = Wish(args.top, args.min, chosen(args.tags, predictor.tags))
     model = predictor.saved.experiment
     failed = 0
