@@ -27,8 +27,8 @@ ORDER = {
     "cluster": ("worker", "connection", "results", "run"), "devices": (), "sections": (), "doors": (),
     "experiments": (), "corpus_choices": (), "config": (),
     "corpus": (
-        "manifest", "notes", "audio_folder", "unfit_names", "splits", "text", "rows", "label_table", "labels",
-        "published_counts", "kinds", "registry", "choose", "read",
+        "manifest", "notes", "audio_folder", "unfit_names", "sharding", "splits", "text", "rows", "label_table",
+        "labels", "published_counts", "kinds", "registry", "choose", "read",
     ),
     "demo": ("orchestra", "scores", "plan", "tags", "arranging", "soundfont", "studio", "render"),
     "download": ("fetch", "archive", "magnatagatune"),

@@ -41,6 +41,7 @@ class CorpusConfig(Section):
     data set's repository; for ``fma``, the folder fma_metadata; for ``mirdata``, the data set's index, or its folder.
     split: ``corpus`` takes the corpus's own splits (MagnaTagATune's folders); ``artist`` and ``song`` keep the clips of
     an artist or a song together; ``panwar-random`` deals clips in the shares of Panwar et al., whatever their songs.
+    shard_clips: the most clips of a shard. By default a folder is one, unless it is very large (``corpus.sharding``).
     """
 
     kind: str
@@ -49,6 +50,7 @@ class CorpusConfig(Section):
     annotations: Path
     split: SplitPolicy = "corpus"
     seed: Seed = 1
+    shard_clips: Annotated[int, Field(gt=1, lt=2**31)] | None = None
     jamendo: JamendoConfig = JamendoConfig()
     fma: FmaConfig = FmaConfig()
     mirdata: MirdataConfig | None = None

@@ -76,8 +76,8 @@ def test_every_stage_of_dvc_yaml_is_measured(tmp_path):
 
 
 def test_what_a_command_takes_is_measured_over_its_children(tmp_path):
-    child = "x = bytearray(150_000_000); import time; time.sleep(1)"
-    code = f"import subprocess; open('big', 'wb').write(bytes(10**6)); subprocess.run([{sys.executable!r}, '-c', {child!r}])"
+    child = [sys.executable, "-c", "x = bytearray(150_000_000); import time; time.sleep(1)"]
+    code = f"import subprocess; open('big', 'wb').write(bytes(10**6)); subprocess.run({child!r})"
     taken = watched.run([sys.executable, "-c", code], tmp_path, os.environ, tmp_path / "none")
     assert taken.rss > 150e6
     assert 1e6 <= taken.disk <= taken.peak < 2e6

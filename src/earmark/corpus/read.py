@@ -8,6 +8,7 @@ from earmark import doors, progress
 from earmark.config import CorpusConfig, load
 from earmark.corpus import registry
 from earmark.corpus.manifest import Clip, CorpusError, TagTable, described, write_manifest, write_tags
+from earmark.corpus.sharding import sharded
 from earmark.corpus.splits import deal
 from earmark.errors import EarmarkError
 
@@ -30,7 +31,7 @@ def read_corpus(params: Path, out: Path) -> None:
 
 
 def read(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
-    """Return the clips, split as ``corpus.split`` says, and their tags.
+    """Return the clips, split as ``corpus.split`` and sharded as ``corpus.shard_clips`` says, and their tags.
 
     Raises CorpusError, with the file and line, if the corpus cannot be used, or if the code of its kind fails.
     """
@@ -41,7 +42,8 @@ def read(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
         raise
     except Exception as error:
         raise CorpusError(f"corpus.kind: {config.kind}: {doors.fault(error, 'corpus.kinds', config.kind)}") from error
-    return deal(config.split, config.seed, clips, registry.broken(config.kind)), tags
+    dealt = deal(config.split, config.seed, clips, registry.broken(config.kind))
+    return sharded(dealt, config.shard_clips), tags
 
 
 def verify(config: CorpusConfig, clips: list[Clip], table: TagTable) -> list[str]:
