@@ -65,8 +65,10 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_csv(path: Path, first: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+def read_csv(path: Path, first: Sequence[str], other_width: int | None = None) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of what ``write_csv`` wrote, whose columns begin with ``first``.
+
+    other_width: how many cells a row has, if not as many as the header.
 
     Raises EarmarkError if it is absent, has other columns, or a row is cut short.
     """
@@ -79,9 +81,10 @@ def read_csv(path: Path, first: Sequence[str]) -> tuple[list[str], list[list[str
     header = rows[0] if rows else []
     if header[: len(first)] != list(first):
         raise EarmarkError(f"{path}: the columns must begin with {', '.join(first)}, got {header[:6]}; {AGAIN}")
+    width = len(header) if other_width is None else other_width
     for number, row in enumerate(rows[1:], 2):
-        if len(row) != len(header):
-            raise EarmarkError(f"{path}, row {number}: {len(header)} columns expected, got {len(row)}; {AGAIN}")
+        if len(row) != width:
+            raise EarmarkError(f"{path}, row {number}: {width} columns expected, got {len(row)}; {AGAIN}")
     return header, rows[1:]
 
 

@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 
-from earmark.corpus.manifest import Clip, TagTable, read_manifest, read_tags, write_manifest, write_tags
+from earmark.corpus.manifest import WIDE, Clip, TagTable, read_manifest, read_tags, write_manifest, write_tags
 from earmark.errors import EarmarkError
 from earmark.files import read_json, write_json, write_text
 
@@ -129,3 +129,26 @@ def test_what_cannot_be_written_is_explained_and_what_stood_there_stays(tmp_path
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("x.txt", "old")]
     with pytest.raises(EarmarkError, match=r"cannot be written: .*a file stands where a folder is expected"):
         write_text(tmp_path / "x.txt/y.txt", "new")
+
+
+def test_a_table_of_very_many_tags_holds_the_numbers_of_those_that_a_clip_has(tmp_path):
+    path, tags = tmp_path / "tags.csv", tuple(f"tag {n}" for n in range(WIDE + 1))
+    values = np.zeros((3, len(tags)), np.uint8)
+    values[0, [0, 7, WIDE]] = values[2, 3] = 1
+    write_tags(path, TagTable(("a", "b,", "c"), tags, values))
+    assert path.read_text().splitlines()[1:] == [f"a,0 7 {WIDE}", '"b,",', "c,3"]
+    read = read_tags(path)
+    assert (read.clip_ids, read.tags) == (("a", "b,", "c"), tags)
+    np.testing.assert_array_equal(read.values, values)
+    for cell in (f"{WIDE + 1}", "-1", "x", "1.0"):
+        path.write_text("clip_id,numbers of:," + ",".join(tags) + f"\na,{cell}\n")
+        with pytest.raises(EarmarkError, match=rf"row 2: numbers below {WIDE + 1} expected, got '{cell}'"):
+            read_tags(path)
+    path.write_text("clip_id,numbers of:," + ",".join(tags) + "\na\n")
+    with pytest.raises(EarmarkError, match="row 2: 2 columns expected, got 1"):
+        read_tags(path)
+
+
+def test_a_table_of_the_usual_width_is_written_as_before(tmp_path):
+    write_tags(tmp_path / "tags.csv", TagTable(("a",), ("rock", "jazz"), np.array([[0, 1]], np.uint8)))
+    assert (tmp_path / "tags.csv").read_text() == "clip_id,rock,jazz\na,0,1\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -13,6 +14,8 @@ from earmark.errors import EarmarkError
 from earmark.files import AGAIN, read_csv, write_csv
 
 SPLITS = ("train", "valid", "test")
+WIDE = 1_000  # tags of a table; above them its file holds the few that each clip has, and not all zeros
+_MARK = "numbers of:"  # the second cell of such a table
 
 
 class CorpusError(EarmarkError):
@@ -78,9 +81,21 @@ def read_manifest(path: Path) -> list[Clip]:
 
 
 def write_tags(path: Path, table: TagTable) -> None:
-    """Write one row per clip: clip_id and the 0/1 tags."""
+    """Write one row per clip: clip_id and the 0/1 tags; or, of more than WIDE tags, the numbers of those that it has.
+
+    Such a table has the header ``clip_id,numbers of:,tag,tag,...`` and rows of two cells: the id, and numbers from 0,
+    with blanks between them.
+    """
+    if len(table.tags) > WIDE:
+        sparse = ([clip_id, _numbers(row)] for clip_id, row in zip(table.clip_ids, table.values, strict=True))
+        write_csv(path, ["clip_id", _MARK, *table.tags], sparse)
+        return
     rows = ([clip_id, *values] for clip_id, values in zip(table.clip_ids, table.values.tolist(), strict=True))
     write_csv(path, ["clip_id", *table.tags], rows)
+
+
+def _numbers(row: NDArray[np.uint8]) -> str:
+    return " ".join(map(str, np.flatnonzero(row)))
 
 
 def read_tags(path: Path) -> TagTable:
@@ -88,8 +103,31 @@ def read_tags(path: Path) -> TagTable:
 
     Raises EarmarkError if the file is missing or damaged, or if a value is not 0 or 1.
     """
-    header, rows = read_csv(path, ["clip_id"])
+    header, rows = read_csv(path, ["clip_id"], other_width=2 if _is_sparse(path) else None)
+    if _is_sparse(path):
+        return _from_numbers(path, tuple(header[2:]), rows)
     return TagTable(tuple(row[0] for row in rows), tuple(header[1:]), binary(path, header[1:], [r[1:] for r in rows]))
+
+
+def _is_sparse(path: Path) -> bool:
+    """Tell whether a table holds numbers of tags."""
+    beginning = f"clip_id,{_MARK},".encode()
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(len(beginning)) == beginning
+    return False
+
+
+def _from_numbers(path: Path, tags: tuple[str, ...], rows: Sequence[Sequence[str]]) -> TagTable:
+    """Return the table of rows of two cells. Raises EarmarkError at the first that holds what is no tag's number."""
+    if len(set(tags)) < len(tags):
+        raise EarmarkError(f"{path}: a tag stands in the header more than once; {AGAIN}")
+    values = np.zeros((len(rows), len(tags)), np.uint8)
+    for row, (_, cell) in enumerate(rows):
+        numbers = cell.split()
+        if not all(number.isascii() and number.isdecimal() and int(number) < len(tags) for number in numbers):
+            raise EarmarkError(f"{path}, row {row + 2}: numbers below {len(tags)} expected, got {cell[:60]!r}; {AGAIN}")
+        values[row, [int(number) for number in numbers]] = 1
+    return TagTable(tuple(row[0] for row in rows), tags, values)
 
 
 def binary(path: Path, tags: Sequence[str], rows: Sequence[Sequence[str]]) -> NDArray[np.uint8]:
