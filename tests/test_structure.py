@@ -22,7 +22,8 @@ ORDER = {
     "errors": (), "environment": (), "progress": (), "waiting": (), "arguments": (), "files": (), "pickles": (),
     "strict_yaml": (), "yaml_edit": (),
     "storage": (
-        "memory", "room", "source", "provenance", "digests", "float16", "checksums", "makers", "shards", "store",
+        "memory", "room", "source", "provenance", "digests", "float16", "checksums", "shard_checks", "makers",
+        "shards", "store",
     ),
     "cluster": ("worker", "connection", "results", "run"), "devices": (), "sections": (), "doors": (),
     "experiments": (), "corpus_choices": (), "config": (),

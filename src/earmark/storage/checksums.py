@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -81,8 +82,11 @@ class Seal:
             found = cls(**json.loads(raw.split(b"\n")[1]))
         except (ValueError, TypeError, IndexError):
             raise DamageError("its seal is damaged") from None
-        if found.encode() != raw:
+        lengths = (found.offset, found.size, found.row)
+        if found.encode() != raw or any(type(length) is not int or length < 0 for length in lengths):
             raise DamageError("its seal is damaged")
+        if max(SEAL, found.offset) + found.size > (there := os.fstat(file.fileno()).st_size) or found.offset < SEAL:
+            raise DamageError(f"its seal says {found.size} bytes of rows from {found.offset} on, and it has {there}")
         return found
 
 

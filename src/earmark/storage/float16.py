@@ -43,7 +43,7 @@ class Float16:
 def fit(blocks: Blocks) -> Float16 | None:
     """Fit centre and scale to the rows that ``blocks`` yields anew at every call; None if float16 loses too much."""
     count, total, squares = 0, 0.0, 0.0
-    with np.errstate(invalid="ignore", over="ignore"):  # of what is not finite; it makes the error so
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # a deviation may be 0 in float32
         for block in blocks():
             count += block.shape[0] * block.shape[1]
             total = total + block.sum(axis=(0, 1), dtype=np.float64)

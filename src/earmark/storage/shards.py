@@ -28,6 +28,7 @@ from earmark.errors import EarmarkError
 from earmark.storage import float16
 from earmark.storage.checksums import SEAL, DamageError, RowSums, seal, verify_rest, verify_rows
 from earmark.storage.float16 import Float16
+from earmark.storage.shard_checks import not_finite, require_plain, require_rows
 
 LONGEST_NAME = 255  # bytes, in the usual file systems
 
@@ -89,13 +90,17 @@ class ShardWriter:
         )
 
     def append(self, clip_ids: Sequence[str], rows: NDArray[Any]) -> None:
-        """Write the next rows; ``rows`` is (len(clip_ids), *shape)."""
+        """Write the next rows; ``rows`` is (len(clip_ids), *shape). Raises ShardError if a value is not finite."""
         start = len(self._ids)
         if self.capacity is None:
             self._data.resize(start + len(clip_ids), axis=0)
         elif start + len(clip_ids) > self.capacity:
             raise ShardError(f"{self.path}: {self.capacity} rows are its limit, got {start + len(clip_ids)}")
         stored = np.ascontiguousarray(rows, self._data.dtype)
+        if bad := not_finite(clip_ids, stored):
+            raise ShardError(
+                f"{self.path}: {bad}; what computes them has a fault, or the clip is no music: leave it out"
+            )
         self._data[start : start + len(clip_ids)] = stored
         self._sums.add(stored)
         self._ids.extend(clip_ids)
@@ -243,12 +248,14 @@ def open_shard(path: Path) -> h5py.File:
         raise ShardError(f"{path} does not exist; run the stage that makes it, or `dvc pull` it") from None
     except PermissionError as error:
         raise ShardError(f"{path} cannot be read: {error.strerror}") from None
-    except (DamageError, OSError) as error:
+    except _DAMAGED as error:
         raise ShardError(
             f"{path} cannot be used ({error}); run the stage that makes it again: it replaces what is damaged"
         ) from None
 
 
+# What h5py raises for tables of HDF5 that contradict each other is all of these.
+_DAMAGED = (DamageError, OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, MemoryError)
 _VERIFIED: dict[Path, tuple[int, int, int]] = {}
 
 
@@ -261,6 +268,8 @@ def _verify(path: Path) -> None:
     """Compare all of a file with its checksums. Raises DamageError if they differ."""
     found = verify_rest(path)
     with h5py.File(path, "r") as file:
+        require_plain(file, path.stat().st_size)
+        require_rows(file, found)
         sums = file["crc32"][:]
     verify_rows(path, found, sums)
 
