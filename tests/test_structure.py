@@ -65,7 +65,7 @@ ORDER = {
     "travel": ("scorer", "graphs", "bundle", "card", "command"),
     "prediction": (), "predict": (), "merge": (), "inspection": ("clip", "picture", "command"),
     "doctor": ("lines", "machine", "space", "lock", "repository", "stale", "command"),
-    "clean": (), "judging": (), "timeline": (), "predict_files": (),
+    "clean": (), "verify": (), "judging": (), "timeline": (), "predict_files": (),
     "tagging": ("provenance", "*"), "predict_options": (),
     "listening": ("clips", "audio", "timeline", "server", "command", "options"),
     "embeddings": (

@@ -50,6 +50,16 @@ def add(commands: Any) -> None:
     clean.add_argument("--unfinished", action="store_true", help="also the states of trainings that are not finished")
     project(clean)
     clean.set_defaults(run=_run_clean)
+    verify = command(
+        commands, "verify", "whether what is cached in data/ is still what the pipeline made",
+        "earmark verify", "earmark verify --deep --repair",
+    )  # fmt: skip
+    verify.add_argument("--deep", action="store_true", help="read every byte, and not only sizes")
+    verify.add_argument(
+        "--repair", action="store_true", help="bring back what is not: from DVC's cache, remote or stage"
+    )
+    verify.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
+    verify.set_defaults(run=_run_verify)
     weights = command(
         commands, "weights", "fetch published weights, as a model that predict takes by its name",
         "earmark weights", "earmark weights musicnn-mtt",
@@ -98,6 +108,12 @@ def _run_clean(args: Namespace) -> int:
 
     print(clean(args.data, args.params, args.dry_run, args.unfinished), end="")
     return 0
+
+
+def _run_verify(args: Namespace) -> int:
+    from earmark.verify import verify
+
+    return verify(args.data, args.deep, args.repair)
 
 
 def _run_weights(args: Namespace) -> int:

@@ -37,10 +37,10 @@ def root(folder: Path) -> Path:
         return path
     inside = folder.absolute()
     repository = next((parent for parent in inside.parents if (parent / ".dvc").is_dir()), None)
-    return inside.with_name(f".{FOLDER}") if repository is None else _cache(repository / ".dvc").parent / FOLDER
+    return inside.with_name(f".{FOLDER}") if repository is None else dvc_cache(repository / ".dvc").parent / FOLDER
 
 
-def _cache(dvc: Path) -> Path:
+def dvc_cache(dvc: Path) -> Path:
     """Return the folder of DVC's cache by DVC's own rules: the first setting found, relative to the file it is in.
 
     In the copy of a repository in which DVC runs a queued experiment ``config.local`` names the repository's own cache.

@@ -90,7 +90,7 @@ def find(folder: Path, fits: Callable[[bool, Mapping[str, Any]], str]) -> Found 
 def _read(path: Path) -> Mapping[str, Any]:
     if path.stem.partition("-")[2] != _digest(path):
         raise ValueError("the file is damaged")
-    return torch.load(path, map_location="cpu", weights_only=False)
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _digest(path: Path) -> str:

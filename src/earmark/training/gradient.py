@@ -145,7 +145,7 @@ def _run(tagger: Tagger, callbacks: list[pl.Callback], logs: list[Logger], found
         )
         resume = None if found is None else str(found.path)
         valid = Batches(tagger.valid, 2 * recipe.batch)
-        trainer.fit(tagger, tagger.batches, valid, ckpt_path=resume, weights_only=False)
+        trainer.fit(tagger, tagger.batches, valid, ckpt_path=resume, weights_only=True)
 
 
 def _misfit(tagger: Tagger, best: BestWeights, finished: bool, state: Mapping[str, Any]) -> str:

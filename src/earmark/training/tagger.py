@@ -149,7 +149,7 @@ class Tagger(pl.LightningModule):
         self._require_finite("training", train_loss)
         self._require_finite("validation", valid_loss)
         valid, means = self.valid.by_clip(scores.numpy())
-        return Judgement(train_loss, valid_loss, macro_roc_auc(means, valid.targets.numpy()))
+        return Judgement(train_loss, valid_loss, float(macro_roc_auc(means, valid.targets.numpy())))
 
     def _require_finite(self, what: str, loss: float) -> None:
         if not math.isfinite(loss):
