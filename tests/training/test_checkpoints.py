@@ -194,7 +194,7 @@ def replaced(path, state):
 
 
 def loaded(path):
-    return torch.load(path, weights_only=False)
+    return torch.load(path, weights_only=True)
 
 
 def other_shape(path):

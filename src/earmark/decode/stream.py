@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from earmark.decode.reader import RejectedError
 from earmark.decode.reading import open_source
 
+LOUDEST = 2.0**32  # full scale of integers that somebody has written as floating point numbers, with some room
+
 
 class Stream:
     """Mono float32 blocks of a file at ``rate`` Hz: an iterator, to be gone through once.
@@ -77,8 +79,7 @@ class Stream:
         resampler = Resampler(self.source_rate, self.rate)
         try:
             for source_rate, block in self._source.blocks():
-                if not np.isfinite(block).all():
-                    raise RejectedError("samples that are not finite")
+                _require_music(block)
                 self._samples[source_rate] += len(block)
                 if source_rate != resampler.source_rate:
                     yield resampler.end()
@@ -90,6 +91,14 @@ class Stream:
             raise RejectedError(f"not readable: {error.strerror or error}") from None
         finally:
             self._source.close()
+
+
+def _require_music(block: NDArray[np.float32]) -> None:
+    """Raise RejectedError for samples that are not finite, or would not be once they are resampled and squared."""
+    if not (block.max(initial=0) <= LOUDEST and block.min(initial=0) >= -LOUDEST):
+        if not np.isfinite(block).all():
+            raise RejectedError("samples that are not finite")
+        raise RejectedError(f"samples of {np.abs(block).max():.2g}, where full scale is 1 and {LOUDEST:.2g} the limit")
 
 
 class Resampler:
