@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from earmark import strict_yaml
 from earmark.corpus_choices import FmaConfig, JamendoConfig, MirdataConfig
@@ -22,6 +22,16 @@ T = TypeVar("T")
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 SplitPolicy = Literal["corpus", "artist", "song", "panwar-random"]
 Rate = Annotated[int, Field(ge=1_000, le=192_000, description="samples per second")]
+
+
+def _digits(key: object) -> object:
+    """Return the key of an entry of ``waveforms``, which stands in commands as it is written."""
+    if isinstance(key, str) and not (key.isascii() and key.isdecimal()):
+        raise ValueError(f"must be a sampling rate in digits, got {key!r}")
+    return key
+
+
+RateKey = Annotated[Rate, BeforeValidator(_digits)]
 
 
 class DemoConfig(Section):
@@ -97,7 +107,7 @@ class WaveformConfig(Section):
 
     samples: Positive
     policy: Literal["pad", "center", "segments"] = "pad"
-    segments: Positive | None = None
+    segments: Annotated[int, Field(gt=0, le=10_000)] | None = None
     dtype: Literal["int16", "float32"] = "int16"
     min_seconds: float = Field(default=1.0, ge=0)
     max_rejected: float = Field(default=0.02, ge=0, le=1)
@@ -161,7 +171,7 @@ class RepresentationConfig(Section):
 class EvaluationConfig(Section):
     """The bootstrap over songs: the number of resamples, and their seed."""
 
-    resamples: Positive
+    resamples: Annotated[int, Field(gt=0, le=100_000)]
     seed: Seed
 
 
@@ -170,7 +180,7 @@ class Config(Section):
 
     corpus: CorpusConfig
     labels: dict[Name, LabelsConfig]
-    waveforms: dict[Rate, WaveformConfig]
+    waveforms: dict[RateKey, WaveformConfig]
     representations: dict[Name, RepresentationConfig]
     encoders: dict[Name, RepresentationConfig] = {}  # noqa: RUF012 - pydantic copies defaults
     recipes: dict[Name, Recipe] = {}  # noqa: RUF012 - pydantic copies defaults

@@ -67,7 +67,7 @@ class Recipe(Section):
     sgd_learning_rate: Positive | None = None
     cut_every: Count | None = None
     excerpt: Positive = 1.0
-    excerpts: Count | None = None
+    excerpts: Annotated[int, Field(gt=0, le=10_000)] | None = None
     places: Literal["random", "fixed"] = "random"
     mixup: NotNegative = 0.0
     jitter: NotNegative = 0.0
@@ -141,7 +141,7 @@ class ExperimentConfig(Section):
     model: str
     network: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies defaults
     recipe: str | None = None
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (1,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1_000)] = (1,)
     system: str | None = None
 
     @model_validator(mode="before")
@@ -191,7 +191,7 @@ class CrossValidationConfig(ExperimentConfig):
     """
 
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
-    folds: int = Field(default=3, ge=2)
+    folds: int = Field(default=3, ge=2, le=1_000)
     groups: Groups = "artist"
 
     @field_validator("seeds")

@@ -52,6 +52,15 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
     write_text(path, text.getvalue())
 
 
+def spreadsheet_cell(text: str) -> str:
+    """Return a cell that a spreadsheet shows as it is: one that begins like a formula would be computed.
+
+    >>> spreadsheet_cell("=1+1"), spreadsheet_cell("piano")
+    ("'=1+1", 'piano')
+    """
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read what ``write_json`` wrote. Raises EarmarkError if it is absent or something else."""
     try:

@@ -17,6 +17,7 @@ from earmark.decode.audio import RejectedError
 from earmark.decode.audio_files import listed, why_not
 from earmark.errors import EarmarkError, reason
 from earmark.features.ahead import DecodedAhead, ahead
+from earmark.files import spreadsheet_cell
 from earmark.predict import Predictor
 from earmark.prediction import Prediction, Wish
 from earmark.sections import near
@@ -118,17 +119,12 @@ class _Shown:
         if not self.args.timeline:
             for row in found.rows(self.wish):
                 values = (f"{row['probability']:.6f}", f"{row['threshold']:.6f}", int(row["predicted"]))
-                self.csv.writerow((_cell(found.file), _cell(row["tag"]), *values))
+                self.csv.writerow((spreadsheet_cell(found.file), spreadsheet_cell(row["tag"]), *values))
             return
         for part in found.timeline(self.wish):
             for tag, value in part["tags"].items():
                 times = (f"{part['start']:.3f}", f"{part['end']:.3f}")
-                self.csv.writerow((_cell(found.file), *times, _cell(tag), f"{value:.6f}"))
-
-
-def _cell(text: str) -> str:
-    """Return a cell that a spreadsheet shows as it is: one that begins like a formula would be computed."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+                self.csv.writerow((spreadsheet_cell(found.file), *times, spreadsheet_cell(tag), f"{value:.6f}"))
 
 
 def chosen(text: str | None, tags: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -13,7 +13,7 @@ from earmark.errors import EarmarkError
 from earmark.storage import provenance
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # every random generator takes these
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)]  # part of commands and of files' names
 
 
 class ConfigError(EarmarkError):
@@ -24,7 +24,7 @@ def one_of(folder: str, kind: str) -> str:
     """Return a kind that is a file of that folder. Raises ValueError with the kinds that are there."""
     if kind not in (kinds := provenance.plugins(folder)):
         door = provenance.DOORS[folder]
-        file = provenance.PACKAGE / folder.replace(".", "/") / f"{kind}.py"
+        file = provenance.PACKAGE / folder.replace(".", "/") / f"{kind[:100] if kind.isidentifier() else ''}.py"
         lacking = f": {file.name} is there, but has no `{door}` at its top level" if file.is_file() else ""
         raise ValueError(f"must be one of {', '.join(kinds)}, got {kind!r}{lacking or near(kind, kinds)}")
     return kind

@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import EarmarkError, reason
+from earmark.storage.checksums import DamageError
+from earmark.storage.shard_checks import require_plain
 
 SUFFIXES = (".h5", ".npz", ".parquet")
 _BLOCK = 1024  # rows that are written at one time
@@ -173,10 +175,11 @@ def mark_of(path: Path) -> dict[str, str] | None:
         return None
     try:
         with h5py.File(path, "r") as file:
+            require_plain(file, path.stat().st_size)
             found = {key: str(value) for key, value in file.attrs.items()}
             if found.pop("kind", None) == _KIND and {"path", "source", "embedding"} <= set(file):
                 return found
-    except OSError:
+    except (DamageError, OSError):
         pass
     raise EarmarkError(f"{path} is there already, and is no table of embeddings; delete it, or name another file")
 
@@ -188,11 +191,12 @@ def read(path: Path) -> Iterator[Entry]:
     """
     try:
         with h5py.File(path, "r") as file:
+            require_plain(file, path.stat().st_size)
             paths, sources = file["path"][:], file["source"][:]
             starts = file["start"][:] if "start" in file else np.zeros(len(paths))
             edges = [0, *(np.flatnonzero(paths[1:] != paths[:-1]) + 1).tolist(), len(paths)]
             for first, last in pairwise(edges):
                 embedding = file["embedding"][first:last].astype(np.float32)
                 yield Entry(paths[first].decode(), sources[first].decode(), starts[first:last], embedding)
-    except OSError as error:
+    except (DamageError, OSError, KeyError) as error:
         raise EarmarkError(f"{path} is damaged ({error}); delete it, and it is made again") from None

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from earmark.storage import provenance
+from earmark.storage import memory, provenance
 
 if TYPE_CHECKING:
     from earmark.config import RepresentationConfig
@@ -81,7 +81,7 @@ def of(config: RepresentationConfig, name: str | None = None) -> Representation:
 
     config = resolve(config, name)
     try:
-        return build(config.kind, rate=config.rate, n_samples=config.samples, name=name, **config.options())
+        found = build(config.kind, rate=config.rate, n_samples=config.samples, name=name, **config.options())
     except ValueError as error:
         raise ConfigError(str(error)) from None
     except MemoryError:
@@ -89,6 +89,12 @@ def of(config: RepresentationConfig, name: str | None = None) -> Representation:
     except Exception as error:
         where = f"{section_of(config.kind)}.{name or config.kind}"
         raise ConfigError(f"{where}: {doors.fault(error, 'representations', config.kind)}") from error
+    if found.bytes_per_clip > (free := memory.available()):
+        raise ConfigError(
+            f"{section_of(config.kind)}.{name or config.kind}: one clip takes {found.bytes_per_clip / 1e9:.1f} GB, and "
+            f"{free / 1e9:.1f} GB of memory are free: fewer samples, frames or dims"
+        )
+    return found
 
 
 def bytes_of_a_clip(config: RepresentationConfig, name: str | None = None) -> int:

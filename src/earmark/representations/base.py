@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from earmark.storage import memory
+
 T = TypeVar("T")
 RARE = "rare"
 # The type of an option that shards and fingerprints name only if it does not have its default.
@@ -116,6 +118,13 @@ def require(condition: bool, kind: str, key: str, limit: str, value: object, cau
     if not condition:
         hint = f" ({cause})" if cause else ""
         raise OptionError(kind, key, f"must {limit}, got {value!r}{hint}")
+
+
+def require_memory(size: float, kind: str, key: str, value: object) -> None:
+    """Raise an OptionError if what an option makes, ``size`` bytes, is more than the memory that is free."""
+    free = memory.available()
+    limit = f"leave what it makes within the free memory of {free / 1e9:.1f} GB"
+    require(size <= free, kind, key, limit, value, f"it would take {size / 1e9:.1f} GB")
 
 
 def check_wave(wave: Tensor, n_samples: int) -> None:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.representations.base import Rare, Representation, require, unseen
+from earmark.representations.base import Rare, Representation, require, require_memory, unseen
 from earmark.representations.buffers import BufferPool, Buffers, suits_cpu
 from earmark.representations.spectrum import Floats, fold, good_length, modulus, window
 
@@ -100,6 +100,7 @@ class CQT(Representation):
             require(value >= 1, "cqt", key, "be at least 1", value)
         require(fmin > 0, "cqt", "fmin", "be above 0 Hz", fmin)
         require(filter_scale > 0, "cqt", "filter_scale", "be positive", filter_scale)
+        require_memory(8 * 64 * bins, "cqt", "bins", bins)
         hz, Q = centres(bins, bins_per_octave, fmin), quality(bins_per_octave, filter_scale)
         edge = float(hz[-1] * (1 + 0.5 * HANN_BANDWIDTH / Q))
         require(
@@ -110,6 +111,8 @@ class CQT(Representation):
         self.n_frames, self.n_dims = 1 + n_samples // hop, bins
         self.axes = {"hz": hz, "seconds_per_frame": hop / rate}
         self.unseen = unseen(n_samples, self.n_frames, hop, *span(float(Q * rate / hz[0])))
+        # what evaluates filters of these lengths, complex and in double precision
+        require_memory(3 * 16 * float((Q * rate / hz).max()) * min(bins, bins_per_octave), "cqt", "fmin", fmin)
         self._build(2 * np.pi * hz / rate, Q * rate / hz, bins_per_octave)
         self.bytes_per_clip = 4 * (4 * self.total + 5 * len(self.starts) * self.L + 6 * bins * self.n_frames)
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.representations.base import Rare, Representation, require, unseen
+from earmark.representations.base import Rare, Representation, require, require_memory, unseen
 from earmark.representations.buffers import BufferPool, Buffers, suits_cpu
 from earmark.representations.spectrum import modulus
 
@@ -99,6 +99,9 @@ class Mel(Representation):
             log_amplitude or compression == "db", "mel", "compression", "be left out if log_amplitude is off",
             compression, "power is not compressed then",
         )  # fmt: skip
+        bins = 1 + n_fft // 2
+        require(n_mels <= bins, "mel", "n_mels", f"be at most {bins}, the bins of n_fft={n_fft}", n_mels, "raise n_fft")
+        require_memory(3 * 8 * n_mels * bins, "mel", "n_fft", n_fft)
         edges = mel_edges(n_mels, fmin, fmax, htk=htk)
         filters = mel_filters(rate, n_fft, edges)
         empty = np.flatnonzero(filters.max(axis=1) == 0)

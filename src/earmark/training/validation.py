@@ -18,6 +18,7 @@ from earmark.config import Config, ConfigError, LabelsConfig, RepresentationConf
 from earmark.experiments import ExperimentConfig
 from earmark.files import write_json, write_text
 from earmark.representations.base import Representation
+from earmark.storage import memory
 from earmark.systems.claims import changes, claimed
 from earmark.training.plan import Plan, plan_of
 
@@ -153,8 +154,19 @@ def _require_one(config: Config, section: Section, name: str, experiment: Experi
         )
     if isinstance(heard, Representation):
         network = network_of(plan, heard)
+        _require_memory(plan.where, network)
         if plan.recipe is not None:
             require_batches(plan.where, network, plan.recipe.batch)
+
+
+def _require_memory(where: str, network: nn.Module) -> None:
+    """Refuse a network whose weights, with their gradients and what an optimizer keeps, are more than is free."""
+    weights = sum(weight.numel() for weight in network.parameters())
+    if 16 * weights > (free := memory.available()):
+        raise ConfigError(
+            f"{where}.network has {weights:,} weights, which take {16 * weights / 1e9:.1f} GB to train, and "
+            f"{free / 1e9:.1f} GB of memory are free; is a number of units or layers too large?"
+        )
 
 
 def network_of(plan: Plan, heard: Representation) -> nn.Module:

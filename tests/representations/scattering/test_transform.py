@@ -278,7 +278,7 @@ def test_broken_input_names_the_clip():
         ({"T": 30_000}, r"scattering.T must be at most n_samples=20000, got 30000"),
         ({"T": 8}, r"scattering.T must be at least 32 at Q=\(8, 1\), got 8"),
         ({"Q": (0, 1)}, r"scattering.Q must be at least 1"),
-        ({"oversampling": -1}, "scattering.oversampling must be at least 0, got -1"),
+        ({"oversampling": -1}, r"scattering.oversampling must be in \[0, 16\], got -1"),
         ({"bank": "gammatone"}, "scattering.bank must be scatnet or kymatio, got 'gammatone'"),
         ({"padding": "zero"}, "scattering.padding must be fast or exact"),
         ({"max_order": 3}, "scattering.max_order must be 1 or 2, got 3"),

@@ -25,6 +25,8 @@ from earmark.representations.spectrum import long_rfft, window
 EPSILON = 2.0**-20  # of the true average; ScatNet's coefficients are 2^(log2(hop) / 2) times it
 RENORM_BOUND = 24.0  # of S2 / S1; music reaches 22 just before or after silence
 NORMALIZATIONS = ("none", "renorm", "log", "renorm-log", "song")
+FINEST = 16  # steps of oversampling: frames are then 2^16 times as many
+NARROWEST = 256  # wavelets per octave
 SONG_ORDERS = (0, 1)  # those that Song et al. 2018 bring to zero mean and unit variance
 TILE = 2**19  # complex samples that one operator processes on a CPU: the caches hold them
 CHUNK = 8  # clips that one CPU thread takes at a time
@@ -180,8 +182,8 @@ def validate(
     require(bank in ("scatnet", "kymatio"), kind, "bank", "be scatnet or kymatio", bank)
     require(padding in ("fast", "exact"), kind, "padding", "be fast or exact", padding)
     require(order in (1, 2), kind, "max_order", "be 1 or 2", order)
-    require(min(Q) >= 1, kind, "Q", "be at least 1 in either order", Q)
-    require(oversampling >= 0, kind, "oversampling", "be at least 0", oversampling)
+    require(1 <= min(Q) <= max(Q) <= NARROWEST, kind, "Q", f"be at least 1 and at most {NARROWEST} in either order", Q)
+    require(0 <= oversampling <= FINEST, kind, "oversampling", f"be in [0, {FINEST}]", oversampling, "an exponent of 2")
     require(n_samples >= T, kind, "T", f"be at most n_samples={n_samples}", T, "clips shorter than the average")
     if bank == "scatnet":
         least = max(4 * q // (2 if q == 1 else 1) for q in Q)
