@@ -66,7 +66,7 @@ class Recipe(Section):
     switch: Count | None = None
     sgd_learning_rate: Positive | None = None
     cut_every: Count | None = None
-    excerpt: Positive = 1.0
+    excerpt: Annotated[float, Field(gt=0, lt=2**31)] = 1.0
     excerpts: Annotated[int, Field(gt=0, le=10_000)] | None = None
     places: Literal["random", "fixed"] = "random"
     mixup: NotNegative = 0.0

@@ -64,7 +64,7 @@ def spreadsheet_cell(text: str) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """Read what ``write_json`` wrote. Raises EarmarkError if it is absent or something else."""
     try:
-        content = json.loads(_own_text(path))
+        content = json.loads(_own_text(path), object_pairs_hook=_once_each, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         if isinstance(error, EarmarkError):
             raise
@@ -72,6 +72,19 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise EarmarkError(f"{path} must hold a JSON object, got {type(content).__name__}; {AGAIN}")
     return content
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the mapping of a JSON object; of a key that stands in it twice one value would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands in it twice")
+    return found
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"it holds {text}, which is no number")
 
 
 def read_csv(path: Path, first: Sequence[str], other_width: int | None = None) -> tuple[list[str], list[list[str]]]:
@@ -110,6 +123,8 @@ def _own_text(path: Path) -> str:
         ) from None
     except UnicodeDecodeError as error:
         raise EarmarkError(f"{path} is not UTF-8 at byte {error.start}; {AGAIN}") from None
+    except OSError as error:
+        raise EarmarkError(f"{path} cannot be read: {reason(error)}") from None
 
 
 def markdown_table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from earmark.errors import EarmarkError
 from earmark.storage import provenance
@@ -44,6 +45,18 @@ class Section(BaseModel):
     """Base of all sections: they are immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _values_are_what_they_seem(cls, values: Any) -> Any:
+        for key, value in values.items() if isinstance(values, dict) else ():
+            field = cls.model_fields.get(str(key))
+            taken = {"bool", "Any"} if field is None else set(re.findall(r"\w+", str(field.annotation)))
+            if isinstance(value, bool) and not taken & {"bool", "Any"}:
+                raise ValueError(f"{key} must not be true or false, got {value!r} (YAML reads yes, no, on, off so)")
+            if isinstance(value, str) and "\0" in value:
+                raise ValueError(f"{key} must hold no NUL character, got {value!r}")
+        return values
 
 
 def in_one_line(error: ValidationError) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from helpers.scores import random_problem
 from sklearn.metrics import accuracy_score, average_precision_score, log_loss, roc_auc_score
 
-from earmark.evaluation.bootstrap import bootstrap_macro_roc_auc, resample
+from earmark.evaluation.bootstrap import bootstrap_macro_roc_auc, resample, weighted_roc_auc
 from earmark.evaluation.evaluate import evaluate
 from earmark.evaluation.metrics import (
     EvaluationError,
@@ -108,3 +110,40 @@ def test_scores_that_are_no_numbers_are_refused_with_the_tag_and_how_many(value)
     for measure, more in everything.items():
         with pytest.raises(EvaluationError, match="3 of 60 of tag number 3 are NaN or infinite"):
             measure(scores, targets, *more)
+
+
+CASES = 10_000 if os.environ.get("EARMARK_TORTURE") else 1_000
+
+
+def test_rates_per_tag_are_scikit_learns_in_random_cases_with_ties_and_absent_tags():
+    chance = np.random.default_rng(19)
+    for case in range(CASES // 10):  # ten tags each
+        clips, levels = int(chance.integers(1, 30)), int(chance.integers(1, 9))
+        scores = chance.integers(0, levels, (clips, 10)) / levels  # ties; all equal where there is one level
+        targets = (chance.random((clips, 10)) < chance.random(10)).astype(np.float64)
+        both = (targets.min(axis=0) == 0) & (targets.max(axis=0) == 1)
+        found = dict(zip(("roc", "pr"), per_tag(scores, targets), strict=True))
+        theirs = {"roc": roc_auc_score, "pr": average_precision_score}
+        for name, values in found.items():
+            np.testing.assert_array_equal(np.isfinite(values), both, err_msg=f"case {case}")
+            for tag in np.flatnonzero(both):
+                assert values[tag] == pytest.approx(theirs[name](targets[:, tag], scores[:, tag]), abs=1e-12)
+
+
+def test_weighted_rates_are_scikit_learns():
+    """The bootstrap counts every clip as often as its song is drawn: these are weights."""
+    chance = np.random.default_rng(20)
+    for _ in range(CASES // 50):  # fifty resamples each
+        clips = int(chance.integers(2, 30))
+        songs = chance.integers(0, clips, clips)
+        scores, targets = chance.integers(0, 5, clips) / 5, chance.integers(0, 2, clips)
+        if not 0 < targets.sum() < clips:
+            continue
+        drawn = resample(songs, 50, int(chance.integers(2**31)))
+        ours = weighted_roc_auc(scores, targets, drawn)
+        for number, weights in enumerate(drawn.counts.T[:, drawn.songs]):
+            if not 0 < (weights * targets).sum() < weights.sum():
+                assert np.isnan(ours[number])
+                continue
+            expected = roc_auc_score(targets, scores, sample_weight=weights)
+            assert ours[number] == pytest.approx(expected, abs=1e-12)

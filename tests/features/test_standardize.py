@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -105,3 +107,59 @@ def test_an_axis_that_is_not_one_value_per_dim_is_named(tmp_path, axis):
         fit(folder, {"1"})
     with pytest.raises(ShardError, match=r"its axis `standardized` must be 3 values"):
         standardized_dims(folder)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"inverse_std": [1.0]}, r"inverse_std must be 2 values, one per mean"),
+        ({"inverse_std": [1.0, -1.0]}, r"none below 0, got 2, the least -1"),
+        ({"inverse_std": [1.0, 1e39]}, r"inverse_std must be below 1e\+30, got 1e\+39"),
+        ({"mean": [1.0, "2"]}, r"mean must be a list of numbers, got \[1\.0, '2'\]"),
+        ({"mean": 3}, r"mean must be a list of numbers, got 3"),
+        ({"mean": [True, 1.0]}, r"mean must be a list of numbers"),
+        ({"mean": [float("nan"), 1.0]}, r"is no JSON: it holds NaN"),
+        ({"mean": [], "inverse_std": []}, r"mean must be a list of numbers, got \[\]"),
+        ({"clips": "3"}, r"clips must be a number above 0, got '3'"),
+    ],
+)
+def test_moments_that_cannot_be_are_named(tmp_path, changed, told):
+    content = {"clips": 3, "mean": [1.0, 2.0], "inverse_std": [1.0, 0.0]} | changed
+    (tmp_path / "mel.json").write_text(json.dumps(content))
+    with pytest.raises(EarmarkError, match=rf"mel\.json.* {told}"):
+        Standardizer.load(tmp_path / "mel.json")
+
+
+def test_a_key_that_stands_twice_is_no_other_value_in_silence(tmp_path):
+    (tmp_path / "mel.json").write_text('{"clips": 3, "mean": [1.0], "inverse_std": [1.0], "mean": [2.0]}')
+    with pytest.raises(EarmarkError, match=r"mel\.json is no JSON: the key 'mean' stands in it twice"):
+        Standardizer.load(tmp_path / "mel.json")
+
+
+def test_moments_of_other_features_are_refused(features):
+    fitted = Standardizer(np.zeros(2, np.float32), np.ones(2, np.float32), 1)
+    with pytest.raises(EarmarkError, match="has features of 3 dims, but their mean and deviation are of 2"):
+        read_features(features[0], ["1"], fitted)
+
+
+def test_a_clip_that_is_not_finite_is_named_by_whoever_reads_it(features, monkeypatch):
+    monkeypatch.setattr("earmark.storage.shards.not_finite", lambda *_: "")  # as an earlier version wrote it
+    rows = np.ones((2, 7, 3), np.float32)
+    rows[1, 2, 1] = np.nan
+    with ShardWriter(features[0] / "2.h5", "features", 2, (7, 3), np.float32) as writer:
+        writer.append(["x", "y"], rows)
+    monkeypatch.undo()
+    with pytest.raises(ShardError, match=r"2\.h5: 1 of the 21 values of clip y are NaN or infinite"):
+        fit(features[0], {"y", "1"})
+
+
+def test_a_clip_in_two_shards_is_named(features):
+    with ShardWriter(features[0] / "2.h5", "features", 1, (7, 3), np.float32) as writer:
+        writer.append(["1"], np.ones((1, 7, 3), np.float32))
+    with pytest.raises(ShardError, match=r"2\.h5: clip 1 is in another shard, too"):
+        read_features(features[0], ["1"])
+
+
+def test_silence_and_equal_values_in_all_clips_leave_nothing_and_no_infinity():
+    fitted = fit_array(np.zeros((3, 4, 2), np.float32))
+    assert fitted.mean.tolist() == fitted.inverse_std.tolist() == [0.0, 0.0]

@@ -170,12 +170,18 @@ def find(
     places: list[int] = []
     of_shard: list[int] = []
     at: list[int] = []
+    seen: set[int] = set()
     shape: tuple[int, ...] = (0, 0)
     for file in shards.open_all(folder):
         here = [(i, wanted[c.decode()]) for i, c in enumerate(file["clip_id"][:]) if c.decode() in wanted]
         if not here:
             continue
         data, path = file["features"], Path(file.filename)
+        if again := seen & {place for _, place in here}:
+            raise shards.ShardError(
+                f"{path}: clip {clip_ids[min(again)]} is in another shard, too; run the features stage again"
+            )
+        seen |= {place for _, place in here}
         shape = data.shape[1:]
         half = Float16(file["centre"][:], file["scale"][:]) if "centre" in file else None
         sums = file["crc32"][:].tobytes().hex()
@@ -184,6 +190,8 @@ def find(
         places += [place for _, place in here]
         of_shard += [len(stored)] * len(here)
         stored.append(Stored(path, int(data.id.get_offset()), data.dtype, state, half, sums))
+    if standardizer is not None and at:
+        standardizer.require_dims(shape[1], folder)
     order = np.argsort(places, kind="stable")  # segments stay in the order of time
     found = sorted(places)
     names = tuple(clip_ids[place] for place in found)

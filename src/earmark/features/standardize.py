@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -39,7 +41,36 @@ class Standardizer:
         content = read_json(path)
         if missing := {"mean", "inverse_std", "clips"} - set(content):
             raise EarmarkError(f"{path} lacks {', '.join(sorted(missing))}; run the standardize stage again")
-        return cls(_float32(content["mean"]), _float32(content["inverse_std"]), content["clips"])
+        found = cls(_vector(path, content, "mean"), _vector(path, content, "inverse_std"), content["clips"])
+        if found.mean.shape != found.inverse_std.shape or (found.inverse_std < 0).any():
+            raise EarmarkError(
+                f"{path}: inverse_std must be {len(found.mean)} values, one per mean, and none below 0, got "
+                f"{len(found.inverse_std)}, the least {found.inverse_std.min(initial=0):g}; {_AGAIN}"
+            )
+        if type(found.clips) is not int or found.clips < 1:
+            raise EarmarkError(f"{path}: clips must be a number above 0, got {found.clips!r}; {_AGAIN}")
+        return found
+
+    def require_dims(self, dims: int, features: Path) -> None:
+        """Raise EarmarkError if it is not of features with so many dims."""
+        if len(self.mean) != dims:
+            raise EarmarkError(
+                f"{features} has features of {dims} dims, but their mean and deviation are of {len(self.mean)}; {_AGAIN}"
+            )
+
+
+_AGAIN = "run the standardize stage again"
+_LARGEST = 1e30  # of a deviation's inverse; features that hardly vary count as constant long before
+
+
+def _vector(path: Path, content: dict[str, Any], name: str) -> NDArray[np.float32]:
+    """Return one of the two vectors of a file. Raises EarmarkError unless it is a list of finite numbers."""
+    values = content[name]
+    if not isinstance(values, list) or not values or any(type(value) not in (int, float) for value in values):
+        raise EarmarkError(f"{path}: {name} must be a list of numbers, got {reprlib.repr(values)}; {_AGAIN}")
+    if bad := [value for value in values if not abs(value) < _LARGEST]:
+        raise EarmarkError(f"{path}: {name} must be below {_LARGEST:g}, got {bad[0]:g}; {_AGAIN}")
+    return _float32(values)
 
 
 def fit_training_split(features: Path, labels: Path, out: Path) -> None:
@@ -108,6 +139,7 @@ def fit(features: Path, train_ids: Collection[str]) -> Standardizer:
             rows = [row for row, clip_id in enumerate(file["clip_id"][:]) if clip_id.decode() in wanted]
             for start in range(0, len(rows), 16):
                 batch = shards.read_rows(file, rows[start : start + 16]).astype(np.float64)
+                _require_finite(file, rows[start : start + 16], batch)
                 values = batch.reshape(-1, batch.shape[-1])
                 new_mean = values.mean(axis=0)
                 delta = new_mean - mean
@@ -120,6 +152,13 @@ def fit(features: Path, train_ids: Collection[str]) -> Standardizer:
         raise shards.ShardError(f"{features}: none of the {len(wanted)} training clips has features")
     std = np.sqrt(np.asarray(squares) / count)
     return _standardizer(np.asarray(mean), std, clips, standardized)
+
+
+def _require_finite(file: h5py.File, rows: list[int], batch: NDArray[np.float64]) -> None:
+    """Raise ShardError, which names the clip, for features that an earlier version or another program wrote."""
+    ids = [file["clip_id"][row].decode() for row in rows] if not np.isfinite(batch).all() else []
+    if bad := shards.not_finite(ids, batch) if ids else "":
+        raise shards.ShardError(f"{file.filename}: {bad}; run the features stage again")
 
 
 def _standardizer(

@@ -100,7 +100,7 @@ class Mel(Representation):
             compression, "power is not compressed then",
         )  # fmt: skip
         bins = 1 + n_fft // 2
-        require(n_mels <= bins, "mel", "n_mels", f"be at most {bins}, the bins of n_fft={n_fft}", n_mels, "raise n_fft")
+        require(n_mels <= n_fft, "mel", "n_mels", f"be at most n_fft={n_fft}", n_mels, "raise n_fft")
         require_memory(3 * 8 * n_mels * bins, "mel", "n_fft", n_fft)
         edges = mel_edges(n_mels, fmin, fmax, htk=htk)
         filters = mel_filters(rate, n_fft, edges)
