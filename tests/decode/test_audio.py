@@ -208,3 +208,18 @@ def test_no_more_is_decoded_than_is_kept(tmp_path):
     assert decode(path, 16_000, 16_000, 9).padded == 0
     with pytest.raises(RejectedError, match=r"too short: 9\.\d\d s, at least 15 s are needed \(ends at 10"):
         decode(path, 16_000, 16_000, 15)
+
+
+@pytest.mark.parametrize("value", [3e38, -3e38, 1e30])
+@pytest.mark.parametrize("rate", [16_000, 22_050])
+def test_samples_that_would_not_stay_finite_are_rejected_before_they_are_resampled(tmp_path, value, rate):
+    wave = np.zeros((rate * 2, 2), np.float32)
+    wave[100:200] = value
+    soundfile.write(tmp_path / "loud.wav", wave, rate, subtype="FLOAT")
+    with pytest.raises(RejectedError, match=r"samples of .*, where full scale is 1 and 4\.3e\+09 the limit"):
+        decode(tmp_path / "loud.wav", 16_000, 20_000, 1.0)
+
+
+def test_a_wave_in_integers_of_32_bits_stays_music(tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.full(32_000, 2.0**31, np.float32), 16_000, subtype="FLOAT")
+    assert decode(tmp_path / "x.wav", 16_000, 20_000, 1.0).waves.max() == 2.0**31

@@ -188,3 +188,23 @@ def test_what_a_folder_of_the_target_cannot_take_is_told(tmp_path):
     (tmp_path / "audio").touch()
     with pytest.raises(SystemExit), explained():
         unpack(parts(tmp_path, packed()), tmp_path / "audio")
+
+
+@pytest.mark.parametrize("link", ["0", "0/a.mp3"])
+def test_no_member_is_written_through_a_link_that_lies_in_the_target(tmp_path, link):
+    outside, target = tmp_path / "outside", tmp_path / "audio"
+    outside.mkdir()
+    (target / link).parent.mkdir(parents=True)
+    (target / link).symlink_to(outside if link == "0" else outside / "a.mp3")
+    (tmp_path / "x.zip").write_bytes(packed({"b.mp3": b"first", "0/a.mp3": b"written"}))
+    with pytest.raises(ArchiveError, match=r"'0/a\.mp3' would be written through the link .*; nothing was unpacked"):
+        unpack([tmp_path / "x.zip"], target)
+    assert not list(outside.iterdir())
+    assert not (target / "b.mp3").exists()
+
+
+def test_a_target_that_is_itself_a_link_is_the_users_choice(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "audio").symlink_to(tmp_path / "disk")
+    (tmp_path / "x.zip").write_bytes(packed({"0/a.mp3": b"written"}))
+    assert unpack([tmp_path / "x.zip"], tmp_path / "audio")["written"] == 1

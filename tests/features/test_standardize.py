@@ -138,7 +138,7 @@ def test_a_key_that_stands_twice_is_no_other_value_in_silence(tmp_path):
 
 def test_moments_of_other_features_are_refused(features):
     fitted = Standardizer(np.zeros(2, np.float32), np.ones(2, np.float32), 1)
-    with pytest.raises(EarmarkError, match="has features of 3 dims, but their mean and deviation are of 2"):
+    with pytest.raises(EarmarkError, match="has features of 3 dims, but their mean and deviation have 2"):
         read_features(features[0], ["1"], fitted)
 
 

@@ -238,3 +238,19 @@ def test_features_of_other_settings_than_those_of_params_yaml_are_refused(tmp_pa
     ):
         place.train("linear", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_neither_written_nor_read(tmp_path, file, value):
+    text, tensors = content_of(file)
+    name = next(name for name in tensors if name.startswith("network.") and tensors[name].is_floating_point())
+    tensors[name].view(-1)[0] = value
+    told = rf"1 of the \d+ values of {name} are NaN or infinite"
+    bad = {key.removeprefix("network."): value for key, value in tensors.items() if key.startswith("network.")}
+    with pytest.raises(ModelError, match=told):
+        model(weights=bad).save(tmp_path / FILE)
+    assert not (tmp_path / FILE).exists()
+    text["checksum"] = saved._checksum(text, tensors)
+    (tmp_path / FILE).write_bytes(to_bytes(tensors, {"earmark": saved._canonical(text)}))
+    with pytest.raises(ModelError, match=told):
+        SavedModel.load(tmp_path / FILE)

@@ -113,6 +113,7 @@ def unpack(parts: Sequence[Path], target: Path) -> dict[str, int]:
             if member.filename in seen:
                 raise ArchiveError(f"{name}: {member.filename!r} is in it twice; nothing was unpacked")
             seen.add(member.filename)
+            _require_no_link(member, target, name)
         target.mkdir(parents=True, exist_ok=True)
         wanted = [m for m in members if not _is_there(m, target)]
         _require_space(wanted, target, name)
@@ -158,6 +159,17 @@ def _require_safe(member: zipfile.ZipInfo, name: str) -> None:
             f"{name}: {member.filename!r} would unpack to {member.file_size} bytes from {member.compress_size}, over "
             f"the limit of {MAX_RATIO} times; nothing was unpacked"
         )
+
+
+def _require_no_link(member: zipfile.ZipInfo, target: Path, name: str) -> None:
+    """Raise ArchiveError if a link that lies in the target already would lead a member to another place."""
+    path = target / member.filename
+    for place in (path, *path.parents[: len(PurePosixPath(member.filename).parts) - 1]):
+        if place.is_symlink():
+            raise ArchiveError(
+                f"{name}: {member.filename!r} would be written through the link {place} -> {place.readlink()}; nothing "
+                "was unpacked: remove the link, or name another target"
+            )
 
 
 def _require_space(members: Sequence[zipfile.ZipInfo], target: Path, name: str) -> None:

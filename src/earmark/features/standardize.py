@@ -55,7 +55,7 @@ class Standardizer:
         """Raise EarmarkError if it is not of features with so many dims."""
         if len(self.mean) != dims:
             raise EarmarkError(
-                f"{features} has features of {dims} dims, but their mean and deviation are of {len(self.mean)}; {_AGAIN}"
+                f"{features} has features of {dims} dims, but their mean and deviation have {len(self.mean)}; {_AGAIN}"
             )
 
 

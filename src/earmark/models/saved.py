@@ -93,6 +93,7 @@ class SavedModel:
             "clips": self.standardizer.clips,
         }
         content["checksum"] = _checksum(content, tensors)
+        _require_finite(path, tensors)
         write_bytes(path, to_bytes(tensors, {_KEY: _canonical(content)}))
 
     @classmethod
@@ -143,6 +144,17 @@ _OTHERS = ("representation", "waveform", "standardizer", "weights")  # fields th
 _PLAIN = tuple(name for name in SavedModel.__dataclass_fields__ if name not in _OTHERS)
 
 
+def _require_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Raise ModelError, which names the tensor, if a weight is NaN or infinite."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            bad = int((~torch.isfinite(tensor)).sum())
+            raise ModelError(
+                f"{path}: {bad} of the {tensor.numel()} values of {name} are NaN or infinite, and no score would be a "
+                "number; train it again, with a smaller learning_rate if it diverged"
+            )
+
+
 def _arrays(standardizer: Standardizer) -> dict[str, NDArray[np.float32]]:
     return {"mean": standardizer.mean, "inverse_std": standardizer.inverse_std}
 
@@ -177,6 +189,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ModelError(f"{path} has format {version!r}, and this version of earmark reads {FORMAT}; train it again")
     if _canonical(content) != text or _checksum(content, tensors) != expected:
         raise ModelError(f"{path} is damaged: its checksum is not that of its content; {_AGAIN}")
+    _require_finite(path, tensors)
     return content, tensors
 
 
