@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+import soundfile
 import soundfile as sf
 import soxr
 from helpers.music import music, tone, write_mp3

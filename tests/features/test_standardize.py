@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from earmark.errors import EarmarkError
 from earmark.features.dataset import read_features
 from earmark.features.standardize import Standardizer, fit, fit_array, standardized_dims
+from earmark.storage import provenance
 from earmark.storage.shards import ShardError, ShardWriter
 
 
@@ -59,7 +61,7 @@ def test_no_training_clip_is_an_error(features):
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(b"{", "is no JSON"), (b"{}", "lacks clips, inverse_std, mean"), (None, "does not exist; run the stage")],
+    [(b"{", "is no JSON"), (b"{}", "lacks clips, inverse_std, mean, sha256"), (None, "does not exist; run the stage")],
 )
 def test_moments_that_no_stage_wrote_are_named(tmp_path, content, told):
     if content is not None:
@@ -125,7 +127,7 @@ def test_an_axis_that_is_not_one_value_per_dim_is_named(tmp_path, axis):
 )
 def test_moments_that_cannot_be_are_named(tmp_path, changed, told):
     content = {"clips": 3, "mean": [1.0, 2.0], "inverse_std": [1.0, 0.0]} | changed
-    (tmp_path / "mel.json").write_text(json.dumps(content))
+    (tmp_path / "mel.json").write_text(json.dumps(content | {"sha256": provenance.fingerprint(**content)}))
     with pytest.raises(EarmarkError, match=rf"mel\.json.* {told}"):
         Standardizer.load(tmp_path / "mel.json")
 
@@ -163,3 +165,22 @@ def test_a_clip_in_two_shards_is_named(features):
 def test_silence_and_equal_values_in_all_clips_leave_nothing_and_no_infinity():
     fitted = fit_array(np.zeros((3, 4, 2), np.float32))
     assert fitted.mean.tolist() == fitted.inverse_std.tolist() == [0.0, 0.0]
+
+
+def test_moments_with_a_flipped_bit_are_never_others_in_silence(tmp_path):
+    Standardizer(np.linspace(-1, 9, 20, dtype=np.float32), np.ones(20, np.float32), 7).save(tmp_path / "s.json")
+    content, chance, again = (
+        (tmp_path / "s.json").read_bytes(),
+        random.Random(3),
+        Standardizer.load(tmp_path / "s.json"),
+    )
+    for _ in range(300):
+        damaged = bytearray(content)
+        damaged[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        (tmp_path / "s.json").write_bytes(damaged)
+        try:
+            found = Standardizer.load(tmp_path / "s.json")
+        except EarmarkError as error:
+            assert "s.json" in str(error)
+        else:  # a blank has become another
+            np.testing.assert_array_equal([found.mean, found.inverse_std], [again.mean, again.inverse_std])

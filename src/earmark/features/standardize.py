@@ -16,7 +16,8 @@ from earmark import progress
 from earmark.corpus.label_table import read_labels
 from earmark.errors import EarmarkError
 from earmark.files import read_json, write_json
-from earmark.storage import shards
+from earmark.storage import provenance, shards
+from earmark.storage.shard_checks import not_finite
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,17 @@ class Standardizer:
 
     def save(self, path: Path) -> None:
         """Write it as JSON, from which every float32 comes back exactly."""
-        write_json(path, {"clips": self.clips, "mean": self.mean.tolist(), "inverse_std": self.inverse_std.tolist()})
+        content = {"clips": self.clips, "mean": self.mean.tolist(), "inverse_std": self.inverse_std.tolist()}
+        write_json(path, content | {"sha256": provenance.fingerprint(**content)})
 
     @classmethod
     def load(cls, path: Path) -> Standardizer:
         """Read what ``save`` wrote. Raises EarmarkError if the file is absent or something else."""
         content = read_json(path)
-        if missing := {"mean", "inverse_std", "clips"} - set(content):
-            raise EarmarkError(f"{path} lacks {', '.join(sorted(missing))}; run the standardize stage again")
+        if missing := {"mean", "inverse_std", "clips", "sha256"} - set(content):
+            raise EarmarkError(f"{path} lacks {', '.join(sorted(missing))}; {_AGAIN}")
+        if content.pop("sha256") != provenance.fingerprint(**content):
+            raise EarmarkError(f"{path} is damaged: its checksum is not that of its content; {_AGAIN}")
         found = cls(_vector(path, content, "mean"), _vector(path, content, "inverse_std"), content["clips"])
         if found.mean.shape != found.inverse_std.shape or (found.inverse_std < 0).any():
             raise EarmarkError(
@@ -157,7 +161,7 @@ def fit(features: Path, train_ids: Collection[str]) -> Standardizer:
 def _require_finite(file: h5py.File, rows: list[int], batch: NDArray[np.float64]) -> None:
     """Raise ShardError, which names the clip, for features that an earlier version or another program wrote."""
     ids = [file["clip_id"][row].decode() for row in rows] if not np.isfinite(batch).all() else []
-    if bad := shards.not_finite(ids, batch) if ids else "":
+    if bad := not_finite(ids, batch) if ids else "":
         raise shards.ShardError(f"{file.filename}: {bad}; run the features stage again")
 
 

@@ -28,8 +28,7 @@ from earmark.errors import EarmarkError
 from earmark.storage import float16
 from earmark.storage.checksums import SEAL, DamageError, RowSums, seal, verify_rest, verify_rows
 from earmark.storage.float16 import Float16
-from earmark.storage.shard_checks import not_finite as not_finite
-from earmark.storage.shard_checks import require_plain, require_rows
+from earmark.storage.shard_checks import not_finite, require_plain, require_rows
 
 LONGEST_NAME = 255  # bytes, in the usual file systems
 
