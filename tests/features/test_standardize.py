@@ -174,6 +174,7 @@ def test_moments_with_a_flipped_bit_are_never_others_in_silence(tmp_path):
         random.Random(3),
         Standardizer.load(tmp_path / "s.json"),
     )
+    named = []
     for _ in range(300):
         damaged = bytearray(content)
         damaged[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
@@ -181,6 +182,8 @@ def test_moments_with_a_flipped_bit_are_never_others_in_silence(tmp_path):
         try:
             found = Standardizer.load(tmp_path / "s.json")
         except EarmarkError as error:
-            assert "s.json" in str(error)
+            named.append("s.json" in str(error))
         else:  # a blank has become another
             np.testing.assert_array_equal([found.mean, found.inverse_std], [again.mean, again.inverse_std])
+    assert named
+    assert all(named)
