@@ -1,4 +1,4 @@
-"""`earmark doctor`: look at everything, say what is amiss and how to mend it. Without --mend it changes nothing."""
+"""`earmark doctor`: look at everything, say what is amiss and how to mend it; results and settings stay as they are."""
 
 from __future__ import annotations
 
