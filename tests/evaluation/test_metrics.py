@@ -112,7 +112,7 @@ def test_scores_that_are_no_numbers_are_refused_with_the_tag_and_how_many(value)
             measure(scores, targets, *more)
 
 
-CASES = 10_000 if os.environ.get("EARMARK_TORTURE") else 1_000
+CASES = 10_000 if os.environ.get("TORTURE") else 1_000
 
 
 def test_rates_per_tag_are_scikit_learns_in_random_cases_with_ties_and_absent_tags():
@@ -147,3 +147,14 @@ def test_weighted_rates_are_scikit_learns():
                 continue
             expected = roc_auc_score(targets, scores, sample_weight=weights)
             assert ours[number] == pytest.approx(expected, abs=1e-12)
+
+
+def test_equal_scores_tell_nothing_and_are_defined():
+    targets = np.array([[1.0], [0.0], [0.0], [0.0]])
+    roc, pr = per_tag(np.full((4, 1), 0.3), targets)
+    assert (roc.tolist(), pr.tolist()) == ([0.5], [0.25])
+
+
+def test_one_clip_defines_no_tag():
+    with pytest.raises(EvaluationError, match="no tag can be evaluated"):
+        macro_roc_auc(np.array([[0.2, 0.9]]), np.array([[0.0, 1.0]]))
