@@ -8,7 +8,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test setup check bench rehearsal papers clean
+.PHONY: repro test torture setup check bench rehearsal papers clean
 
 repro: $(READY) ## run the pipeline and print the table of all experiments
 	dvc repro
@@ -16,6 +16,9 @@ repro: $(READY) ## run the pipeline and print the table of all experiments
 
 test: $(READY) ## run the tests, a file at a time on each core
 	python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+torture: $(READY) ## the tests of docs/reliability.md at ten times their length
+	TORTURE=1 python -m pytest tests/storage tests/features/test_standardize.py tests/models/test_saved.py tests/evaluation/test_metrics.py tests/test_trust.py tests/test_verify.py
 
 setup: $(READY) ## the environment, and in this clone git's drivers for merging what the pipeline writes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
 import subprocess
 import sys
@@ -162,7 +163,10 @@ def test_any_flipped_bit_of_a_shard_is_found(sealed, tmp_path):
     with h5py.File(sealed, "r") as file:
         rows = file["features"].id.get_offset()
     places = [0, 511, 512, rows, rows + 150 * 5 * 3 * 2 - 1, len(content) - 1]
-    for byte in [*places, *(chance.randrange(len(content)) for _ in range(300))]:
+    for byte in [
+        *places,
+        *(chance.randrange(len(content)) for _ in range(2_000 if os.environ.get("TORTURE") else 200)),
+    ]:
         damaged = bytearray(content)
         damaged[byte] ^= 1 << chance.randrange(8)
         (tmp_path / "0.h5").write_bytes(damaged)
