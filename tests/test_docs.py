@@ -95,6 +95,9 @@ NOT_RUN = {
         "earmark leaderboard": "what it shows is the queue's: tests/test_sweeps.py runs it",
         "#": "a remark",
     },
+    "docs/scale.md": {
+        "make rehearsal": "hours: tests/bench/test_rehearsal.py builds its layouts",
+    },
     "docs/watching.md": {
         "dvc repro": "minutes: tests/training/test_live.py trains in a terminal of its own",
         "EARMARK_LOGGER=": "minutes: tests/training/test_loggers.py trains with every logger",
