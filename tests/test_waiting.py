@@ -17,7 +17,7 @@ STILL = {0: [10, 0, 0, 90, 0], 1: [10, 0, 0, 90, 0]}
 @pytest.fixture
 def machine(monkeypatch):
     """Two cores, no torch yet, nothing chosen; a function says how many of ten ticks each core was busy."""
-    for name in (*waiting.OWN, "OMP_NUM_THREADS"):
+    for name in (*waiting.OWN, *waiting.STEADY, "OMP_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
@@ -42,6 +42,17 @@ def test_a_busy_machine_lets_threads_sleep_and_says_so(machine, capsys):
     )
 
 
+def test_the_number_of_threads_does_not_follow_the_load(machine, monkeypatch):
+    monkeypatch.delenv("MKL_DYNAMIC", raising=False)
+    machine(1, 3)
+    waiting.choose("train")
+    assert os.environ["MKL_DYNAMIC"] == "FALSE"
+    monkeypatch.setenv("MKL_DYNAMIC", "TRUE")
+    machine(1, 3)
+    waiting.choose("train")
+    assert os.environ["MKL_DYNAMIC"] == "TRUE"
+
+
 def test_an_idle_machine_stays_as_it_is(machine, capsys):
     machine(1, 3)
     assert waiting.choose("train") is None
@@ -55,7 +66,7 @@ def test_who_has_chosen_is_not_overruled(machine, monkeypatch, given):
     monkeypatch.setenv(*given)
     before = dict(os.environ)
     assert waiting.choose("train") is None
-    assert dict(os.environ) == before
+    assert dict(os.environ) == before | waiting.STEADY
 
 
 def test_it_is_too_late_once_torch_is_loaded(machine, monkeypatch):

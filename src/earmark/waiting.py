@@ -17,6 +17,9 @@ from pathlib import Path
 from earmark import progress
 
 VARIABLE = "OMP_WAIT_POLICY"
+# MKL takes fewer threads on a busy machine, unless it is told not to; then it adds in another order, and the last bits
+# of a training are others.
+STEADY = {"MKL_DYNAMIC": "FALSE"}
 OWN = (VARIABLE, "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # whoever sets one of these has chosen
 BUSY = 0.5  # cores
 SAMPLE = 0.1  # seconds
@@ -30,6 +33,8 @@ def choose(stage: str) -> str | None:
     Return the policy, or None if the choice is torch's own: the machine is idle, torch is loaded already, it has one
     thread, the user has chosen, or the system does not tell how busy it is.
     """
+    for name, value in STEADY.items():
+        os.environ.setdefault(name, value)
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
     alone = os.environ.get("OMP_NUM_THREADS") == "1" or len(cores) == 1
     if alone or "torch" in sys.modules or any(name in os.environ for name in OWN) or not _TIMES.is_file():
