@@ -70,7 +70,6 @@ NOT_RUN = {
         "earmark tag": "needs music: tests/tagging/test_command.py runs each line",
         "earmark bundle": "needs a trained experiment: tests/test_predict_files.py and tests/test_wheel.py run it",
         "earmark export": "needs a trained experiment: tests/travel/test_graphs.py writes every family",
-        "import earmark": "needs a bundle: tests/test_predict_files.py",
     },
     "docs/encoders.md": {
         "earmark weights": "needs a registry of packages: tests/weights/test_command.py runs it on drawn weights",

@@ -308,7 +308,7 @@ def test_two_processes_train_an_experiment_and_its_metrics_are_written_once(smal
     small.environment |= {"EARMARK_DEVICES": "2", "OMP_NUM_THREADS": "1"}
     small.repro("--force", "--single-item", "train@cnn")
     del small.environment["EARMARK_DEVICES"]
-    assert len(re.findall(r"^train cnn: ", small.output, re.M)) == 1
+    assert len(re.findall(r"^train cnn: \d+ clips in", small.output, re.M)) == 1
     assert sorted(path.name for path in (small.folder / "data/models/cnn").iterdir()) == [
         "curves.csv", "model.safetensors",
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from earmark.representations.scattering import filters
 from earmark.representations.scattering.transform import Scattering
 
 TESTS = Path(__file__).parent
-UNSAMPLED = 30  # an oversampling that keeps every sample of every signal
+UNSAMPLED = 16  # an oversampling that keeps every sample of every signal
 
 
 def noise(n):

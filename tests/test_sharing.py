@@ -203,6 +203,7 @@ def test_clips_that_are_added_to_one_folder_push_one_shard_per_representation(ex
     grown = Clone(folder)
     grown.run("cp", "-r", str(extracted.folder / "corpus"), str(folder / "corpus"))
     grown.run("cp", "-r", str(extracted.folder / "data"), str(folder / "data"))
+    grown.run("cp", "-r", str(extracted.folder / "report"), str(folder / "report"))
     place = tmp_path / "remote"
     grown.run("dvc", "remote", "add", "--default", "--force", "team", str(place))
     grown.run("dvc", "commit", "--force", "--quiet")

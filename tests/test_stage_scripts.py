@@ -112,7 +112,7 @@ def refused(project: Path, capsys: Any, changes: dict[str, Any], stage: str, ite
 
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
 def test_a_script_parses_its_arguments_and_calls_one_function_of_the_package(script):
-    """Two names of earmark are imported: what tells errors, and the function, which gets paths and arguments alone."""
+    """Two names of earmark are called: what tells errors, and the function, which gets paths and arguments alone."""
     tree = ast.parse(script.read_text(encoding="utf-8"))
     (main,) = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     imported = [
@@ -130,7 +130,7 @@ def test_a_script_parses_its_arguments_and_calls_one_function_of_the_package(scr
     assert isinstance(call, ast.Expr)
     assert isinstance(call.value, ast.Call)
     function = ast.unparse(call.value.func)
-    assert {"explained", function.partition(".")[0]} == set(imported)
+    assert {"explained", function.partition(".")[0]} == set(imported) - {"waiting"}  # which acts where it is imported
     called = [ast.unparse(node.func) for node in ast.walk(call) if isinstance(node, ast.Call)]
     assert [name for name in called if name not in ("Path", "vars")] == [function]
 

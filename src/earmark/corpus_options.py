@@ -75,12 +75,16 @@ def add(commands: Any) -> None:
 def _run_check(args: Namespace) -> int:
     from earmark.config import load
     from earmark.decode.check import check
+    from earmark.features import room_needed
     from earmark.training import foreseen, validation
 
     if args.csv is not None and not args.deep:
         raise EarmarkError(f"--csv {args.csv} goes with --deep, which finds the pairs")
     config = load(args.params)
     found = check(config, validation.require, foreseen.stops)
+    needs = room_needed.needs(config, found.usable, Path("data"))
+    found.lines.extend(room_needed.lines(needs))
+    found.stops.extend(room_needed.stops(needs))
     print(found.text(), end="")
     if args.deep:
         from earmark.duplicates import command as duplicates

@@ -70,7 +70,7 @@ def of(stages: set[str], *names: str) -> set[str]:
 
 IDLE = {
     "a comment": ("src/earmark/systems/published.py", "\nSONG_2018 = ", "\n# a comment\nSONG_2018 = "),
-    "a comment behind code": ("src/earmark/decode/corpus.py", "TIONED = 10  # rejects", "TIONED = 10  # of rejects"),
+    "a comment behind code": ("src/earmark/decode/counts.py", "TIONED = 10  # rejects", "TIONED = 10  # of rejects"),
     "a docstring": ("src/earmark/storage/shards.py", '"""HDF5 shards: contiguous', '"""Shards in HDF5: contiguous'),
     "no docstring": ("src/earmark/models/crnn.py", '    """', '    """More. '),
     "a blank line": ("src/earmark/corpus/label_table.py", "\n_COLUMNS = ", "\n\n\n\n_COLUMNS = "),
@@ -96,7 +96,7 @@ def test_a_network_runs_the_experiments_of_its_family(clone):
 
 
 def test_decoding_runs_the_decoding(clone):
-    edit(clone, "src/earmark/decode/corpus.py", "MENTIONED = 10", "MENTIONED = 11")
+    edit(clone, "src/earmark/decode/counts.py", "MENTIONED = 10", "MENTIONED = 11")
     found = rerun(clone)
     assert "decode@16000" in found
     assert not of(found, "demo", "corpus", "labels")

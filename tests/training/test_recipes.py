@@ -84,8 +84,8 @@ CURVES = {
         (4, 5, 0): 5e-4,
         (7, 9, 0): 5.0345e-7,
     },
-    # forty epochs: from 1/25 up to step 119, then down to 1/250,000 at step 399
-    "earmark-best": {(0, 0, 0): 1.2e-4, (11, 9, 0): 3e-3, (39, 9, 0): 1.2e-8},
+    # sixty epochs: from 1/25 up to step 179, then down to 1/250,000 at step 599
+    "earmark-best": {(0, 0, 0): 1.2e-4, (17, 9, 0): 3e-3, (59, 9, 0): 1.2e-8},
     # six epochs: ten steps up, fifty down
     "quick-recurrent": {(0, 0, 0): 5e-5, (1, 0, 0): 5e-4, (3, 5, 0): 2.5e-4, (5, 9, 0): 4.9331e-7},
 }

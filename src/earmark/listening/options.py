@@ -7,7 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from earmark.arguments import command
+from earmark.arguments import command, project
 
 PORTS = range(2**16)
 
@@ -20,9 +20,8 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     listen.add_argument("experiment", nargs="?", help="an experiment of params.yaml (default: its first one)")
     listen.add_argument("--port", type=_port, default=8765, help="of 127.0.0.1, 0 for any (default: %(default)s)")
-    listen.add_argument("--params", type=Path, default=Path("params.yaml"))
-    listen.add_argument("--data", type=Path, default=Path("data"), help="the folder that the pipeline fills")
-    listen.add_argument("--metrics", type=Path, default=Path("metrics"))
+    project(listen)
+    listen.add_argument("--metrics", type=Path, default=Path("metrics"), help="what the pipeline measured")
     listen.add_argument("--report", type=Path, default=Path("report/index.html"), help="what the stage report writes")
     listen.set_defaults(run=_listen)
 
