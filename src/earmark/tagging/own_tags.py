@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from earmark.errors import EarmarkError, reason
-from earmark.tagging.provenance import Written, version
+from earmark.tagging.provenance import Written
+from earmark.travel.bundle import version
 
 FIELDS = ("EARMARK_TAGS", "EARMARK_MODEL", "EARMARK_VERSION", "EARMARK_DETAILS")
 _ATOM = "----:com.earmark:"

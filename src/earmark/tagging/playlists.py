@@ -9,7 +9,8 @@ from pathlib import Path
 
 from earmark.errors import EarmarkError
 from earmark.files import write_text
-from earmark.tagging.provenance import Written, version
+from earmark.tagging.provenance import Written
+from earmark.travel.bundle import version
 
 SUFFIX = ".m3u8"
 _MARK = "# written by earmark "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 from earmark.prediction import Prediction, Wish
+from earmark.travel.bundle import version
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,3 @@ class Written:
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
         return {"earmark": version(), "model": self.model, "tags": list(self.tags)}
-
-
-def version() -> str:
-    """Return the version of the package."""
-    return str(import_module("earmark").__version__)

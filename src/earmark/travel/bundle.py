@@ -12,7 +12,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ def write(path: Path, models: Mapping[str, Path], about: Mapping[str, Any], card
         for carried in _files(SavedModel.load(file).representation):
             members[_member_of(carried)] = _carried(carried)
     listed = {name: {"size": len(content), "sha256": _sha256(content)} for name, content in sorted(members.items())}
-    told = {"format": FORMAT, "earmark": _version(), "models": sorted(models), "members": listed, "about": dict(about)}
+    told = {"format": FORMAT, "earmark": version(), "models": sorted(models), "members": listed, "about": dict(about)}
     content = json.dumps(told, sort_keys=True, indent=1, allow_nan=False) + "\n"
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", zipfile.ZIP_STORED) as archive:
@@ -106,14 +106,14 @@ def _verified(path: Path, archive: zipfile.ZipFile) -> tuple[dict[str, Any], dic
             raise BundleError(f"{path} is no bundle of earmark: {name!r} is compressed, or larger than the file")
     try:
         told = json.loads(archive.read(ABOUT))
-        version, made_by = told["format"], told["earmark"]
+        form, made_by = told["format"], told["earmark"]
         listed = {name: (row["size"], row["sha256"]) for name, row in told["members"].items()}
         models, about = [str(name) for name in told["models"]], dict(told["about"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BundleError(f"{path} is no bundle of earmark, or damaged: {ABOUT} cannot be read ({error})") from None
-    if version != FORMAT:
+    if form != FORMAT:
         raise BundleError(
-            f"{path} has format {version!r} (earmark {made_by}), and earmark {_version()} reads {FORMAT}; install the "
+            f"{path} has format {form!r} (earmark {made_by}), and earmark {version()} reads {FORMAT}; install the "
             "version that wrote it, or bundle the experiment again"
         )
     if set(infos) != {ABOUT, *listed} or not {CARD, *models} <= set(listed):
@@ -159,8 +159,6 @@ def _member_of(file: Path) -> str:
 
 def _with_files(saved: SavedModel, folder: Path) -> SavedModel:
     """Return a model whose representation finds its files in the folder of a bundle."""
-    from dataclasses import replace
-
     options = saved.representation.options()
 
     def moved(part: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,7 +171,7 @@ def _with_files(saved: SavedModel, folder: Path) -> SavedModel:
     return replace(saved, representation=saved.representation.with_options(options))
 
 
-def _version() -> str:
+def version() -> str:
     """Return the version of the package, which imports this module."""
     return str(import_module("earmark").__version__)
 
