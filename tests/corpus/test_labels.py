@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 from helpers import ROOT
+from helpers.magnatagatune import MERGED, TABLES, one_clip
 
 from earmark.corpus.kinds import magnatagatune
 from earmark.corpus.label_table import read_labels, write_labels
@@ -16,8 +17,7 @@ from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
 from earmark.corpus.rows import Row, tabulate
 from earmark.corpus.splits import deal
 
-MTAT = ROOT.parent / "shared" / "mtat"
-needs_mtat = pytest.mark.skipif(not MTAT.is_dir(), reason="MagnaTagATune's tables are not at hand")
+needs_mtat = pytest.mark.skipif(not TABLES.is_dir(), reason="MagnaTagATune's tables are not at hand")
 SHIPPED = ROOT / "src/earmark/corpus/synonyms"
 
 
@@ -120,20 +120,18 @@ def test_the_shipped_groups_are_29_and_nothing_is_merged_by_default():
 
 @needs_mtat
 def test_the_shipped_groups_hold_tags_of_magnatagatune_and_leave_the_merged_vocabulary():
-    columns = json.loads((MTAT / "tag_columns_188.json").read_text())
+    columns = json.loads((TABLES / "tag_columns_188.json").read_text())
     groups = read_synonyms(SHIPPED / "magnatagatune.yaml")
     merged = merge(TagTable(("1",), tuple(columns), np.zeros((1, 188), np.uint8)), groups)
     assert len(merged.tags) == 188 - sum(len(group) - 1 for group in groups)
-    with (MTAT / "annotations_merged50.csv").open(encoding="utf-8", newline="") as file:
+    with MERGED.open(encoding="utf-8", newline="") as file:
         wanted = next(csv.reader(file, delimiter="\t"))[1:-1]
     assert set(wanted) <= set(merged.tags)
 
 
 @needs_mtat
 def test_the_merged_corpus_has_its_published_counts(tmp_path):
-    (tmp_path / "0").mkdir()
-    (tmp_path / "0/x.mp3").touch()
-    everything, tags = magnatagatune.read(tmp_path, MTAT / "annotations_merged50.csv")
+    everything, tags = magnatagatune.read(one_clip(tmp_path), MERGED)
     kept, chosen = select(everything, tags, 50, clean=True)
     assert len(everything) == 25_863
     assert len(kept) == 21_358
@@ -144,7 +142,7 @@ def test_the_merged_corpus_has_its_published_counts(tmp_path):
 
 @needs_mtat
 def test_the_raw_top_50_of_valid_and_test_has_its_published_counts_and_merges_into_the_merged_one():
-    with (MTAT / "top50_valid_test.csv").open(encoding="utf-8", newline="") as file:
+    with (TABLES / "top50_valid_test.csv").open(encoding="utf-8", newline="") as file:
         header, *rows = list(csv.reader(file))
     tags, values = header[2:-1], np.array([row[2:-1] for row in rows], np.uint8)
     assert len(tags) == 50
@@ -158,7 +156,7 @@ def test_the_raw_top_50_of_valid_and_test_has_its_published_counts_and_merges_in
     groups = [[t for t in g if t in tags] for g in read_synonyms(SHIPPED / "magnatagatune.yaml")]
     raw = TagTable(tuple(row[0] for row in rows), tuple(tags), values)
     merged = merge(raw, [group for group in groups if len(group) > 1])
-    with (MTAT / "annotations_merged50.csv").open(encoding="utf-8", newline="") as file:
+    with MERGED.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file, delimiter="\t")
         full = {row["clip_id"]: row for row in reader}
     first = {tag: group[0] for group in read_synonyms(SHIPPED / "magnatagatune.yaml") for tag in group}

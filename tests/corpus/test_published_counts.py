@@ -8,23 +8,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import ROOT
+from helpers.magnatagatune import MERGED, TABLES, one_clip
 
 from earmark.corpus import published_counts
 from earmark.corpus.kinds import magnatagatune
 from earmark.corpus.manifest import Clip, CorpusError, TagTable
 from earmark.corpus.published_counts import EXPECTED, counts, verify
 
-MTAT = ROOT.parent / "shared" / "mtat"
-needs_mtat = pytest.mark.skipif(not MTAT.is_dir(), reason="MagnaTagATune's tables are not at hand")
+needs_mtat = pytest.mark.skipif(not TABLES.is_dir(), reason="MagnaTagATune's tables are not at hand")
 
 
 @pytest.fixture(scope="module")
 def merged(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("audio")
-    (folder / "0").mkdir()
-    (folder / "0/x.mp3").touch()
-    return magnatagatune.read(folder, MTAT / "annotations_merged50.csv")
+    return magnatagatune.read(one_clip(tmp_path_factory.mktemp("audio")), MERGED)
 
 
 def small(clips: int, tags: list[str]) -> tuple[list[Clip], TagTable]:
@@ -65,9 +61,9 @@ def test_a_table_that_was_edited_is_refused_with_the_count(merged):
 
 @needs_mtat
 def test_the_raw_top_50_is_counted_where_all_188_tags_are_there():
-    with (MTAT / "top50_valid_test.csv").open(encoding="utf-8", newline="") as file:
+    with (TABLES / "top50_valid_test.csv").open(encoding="utf-8", newline="") as file:
         header, *rows = list(csv.reader(file))
-    columns = json.loads((MTAT / "tag_columns_188.json").read_text())
+    columns = json.loads((TABLES / "tag_columns_188.json").read_text())
     values = np.zeros((len(rows), 188), np.uint8)
     values[:, [columns.index(tag) for tag in header[2:-1]]] = np.array([row[2:-1] for row in rows], np.uint8)
     clips = [Clip(row[0], row[-1], "", "", "", row[1]) for row in rows]

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from helpers import ROOT
+from helpers.magnatagatune import MERGED, one_clip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earmark.corpus.kinds import magnatagatune
 from earmark.corpus.manifest import SPLITS, Clip, described, leaks
 from earmark.corpus.splits import PANWAR, grouped, hashed, random_clips
-
-ANNOTATIONS = ROOT.parent / "shared" / "mtat" / "annotations_merged50.csv"
 
 
 def corpus(songs: list[int]) -> list[Clip]:
@@ -38,11 +36,9 @@ def test_a_random_split_has_the_published_sizes_and_leaks_songs():
     assert leaks(split)["test_clips_whose_song_trains"] > 4_000
 
 
-@pytest.mark.skipif(not ANNOTATIONS.is_file(), reason="MagnaTagATune's tables are not at hand")
+@pytest.mark.skipif(not MERGED.is_file(), reason="MagnaTagATune's tables are not at hand")
 def test_panwars_split_of_magnatagatune_has_the_published_sizes_without_the_broken_files(tmp_path):
-    (tmp_path / "0").mkdir()
-    (tmp_path / "0/x.mp3").touch()
-    clips = random_clips(magnatagatune.read(tmp_path, ANNOTATIONS)[0], 1, aside=magnatagatune.BROKEN)
+    clips = random_clips(magnatagatune.read(one_clip(tmp_path), MERGED)[0], 1, aside=magnatagatune.BROKEN)
     broken = [clip for clip in clips if clip.path in magnatagatune.BROKEN]
     assert [(clip.clip_id, clip.split) for clip in broken] == [
         ("35644", "train"),
@@ -73,11 +69,9 @@ def test_a_hashed_split_depends_on_the_name_alone_and_has_its_shares():
         assert counts[split] == pytest.approx(share, rel=0.1)
 
 
-@pytest.mark.skipif(not ANNOTATIONS.is_file(), reason="MagnaTagATune's tables are not at hand")
+@pytest.mark.skipif(not MERGED.is_file(), reason="MagnaTagATune's tables are not at hand")
 def test_the_leaks_of_magnatagatunes_folders_are_the_published_ones(tmp_path):
-    (tmp_path / "0").mkdir()
-    (tmp_path / "0/x.mp3").touch()
-    clips, _ = magnatagatune.read(tmp_path, ANNOTATIONS)
+    clips, _ = magnatagatune.read(one_clip(tmp_path), MERGED)
     found = leaks(clips)
     assert found["songs_in_several_splits"] == 0
     assert found["artists_in_several_splits"] == 56

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import ROOT
+from helpers.magnatagatune import MERGED
 from helpers.music import write_annotations
 
 from earmark.corpus.kinds.magnatagatune import folder_split, read
@@ -88,10 +88,9 @@ def test_missing_places_are_named(audio, tmp_path):
 
 
 def test_the_full_size_annotations_are_read_with_their_published_counts(audio):
-    annotations = ROOT.parent / "shared" / "mtat" / "annotations_merged50.csv"
-    if not annotations.is_file():
+    if not MERGED.is_file():
         pytest.skip("MagnaTagATune's metadata is not beside the project")
-    clips, table = read(audio, annotations)
+    clips, table = read(audio, MERGED)
     assert len(clips) == 25_863
     assert len(table.tags) == 50
     tagged = table.values.any(axis=1)
