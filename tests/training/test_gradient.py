@@ -49,6 +49,17 @@ def test_there_is_one_row_of_curves_per_epoch_and_the_best_weights_are_kept():
     assert macro_roc_auc(scores, valid.targets.numpy()) == pytest.approx(max(aucs), abs=1e-6)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_halves_of_numbers_suffice_for_every_optimizer_and_a_gradient_that_is_clipped(optimizer):
+    clipped = RECIPE.model_copy(update={"optimizer": optimizer, "precision": "bfloat16", "clip_norm": 0.1})
+    model, learnt = train(clipped)
+    again = train(clipped)[0]
+    assert states_equal(model, again)
+    assert not states_equal(model, train(clipped.model_copy(update={"precision": "float32"}))[0])
+    assert {weights.dtype for weights in model.state_dict().values()} == {torch.float32}
+    assert len(learnt.curves) == 4
+
+
 def test_training_stops_when_nothing_gets_better():
     frozen = Recipe(optimizer="sgd", learning_rate=1e-12, batch=8, epochs=50, patience=3)
     assert len(train(frozen)[1].curves) == 4  # the first epoch, and three in vain

@@ -36,9 +36,9 @@ SHARDS, TAGS, VALID = 4, 50, 4
 
 
 class Problem:
-    """Made-up features of a published system on disk, as many clips as ``steps`` batches of its quick recipe hold."""
+    """Made-up features of a published system on disk, at least as many clips as ``steps`` of its quick recipe hear."""
 
-    def __init__(self, name: str, folder: Path, steps: int) -> None:
+    def __init__(self, name: str, folder: Path, steps: int = 1, clips: int = 0) -> None:
         system = SYSTEMS[name]
         recipe = system.recipe_of(published=False)
         if recipe is None:
@@ -50,7 +50,7 @@ class Problem:
         self.frames = self.recipe.frames(heard.n_frames)
         self.family, self.options = system.family, networks.resolve(system.family, dict(system.options), name)
         passes = max(1, round(heard.n_frames / self.frames))
-        self.clips = max(2 * VALID, -(-steps // passes) * self.recipe.batch)
+        self.clips = max(2 * VALID, clips, -(-steps // passes) * self.recipe.batch)
         self.folder = folder / name
         draws = np.random.default_rng(1)
         each = -(-self.clips // SHARDS)

@@ -78,7 +78,7 @@ def decode(
                 kept.add(block)
                 if kept.full and blocks.seconds >= min_seconds:
                     break
-            waves, length = cut(kept.wave(), samples, policy), kept.length
+            waves, length = kept.padded[None], kept.length
         else:
             waves, length = _placed(path, blocks, levels, samples, policy, segments)
         _require_seconds(blocks, min_seconds)
@@ -169,7 +169,8 @@ def to_stored(waves: NDArray[np.float32], dtype: Literal["int16", "float32"]) ->
     """Waves, nominally in [-1, 1], as a shard stores them: int16 rounds, and clips what is beyond full scale."""
     if dtype == "float32":
         return waves
-    return np.rint(np.clip(waves, -1, (_STEPS - 1) / _STEPS) * _STEPS).astype(np.int16)
+    steps = waves * np.float32(_STEPS)
+    return np.clip(np.rint(steps, out=steps), -_STEPS, _STEPS - 1, out=steps).astype(np.int16)
 
 
 def stored(path: Path, dtype: Literal["int16", "float32"], *settings: Any) -> Decoded:

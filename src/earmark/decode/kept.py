@@ -9,27 +9,27 @@ from numpy.typing import NDArray
 
 
 class Beginning:
-    """The first ``samples`` samples. length: how many samples have passed."""
+    """The first ``samples`` samples. padded: (samples,), zeros where none has come. length: how many have passed."""
 
     def __init__(self, samples: int) -> None:
-        self._samples = samples
-        self._blocks: list[NDArray[np.float32]] = []
+        self.padded = np.zeros(samples, np.float32)
         self.length = 0
 
     @property
     def full(self) -> bool:
         """Whether nothing more will be kept."""
-        return self.length >= self._samples
+        return self.length >= len(self.padded)
 
     def add(self, block: NDArray[np.float32]) -> None:
         """Take the next block."""
         if not self.full:
-            self._blocks.append(block)
+            part = block[: len(self.padded) - self.length]
+            self.padded[self.length : self.length + len(part)] = part
         self.length += len(block)
 
     def wave(self) -> NDArray[np.float32]:
         """Return what is kept, (up to ``samples`` samples,)."""
-        return np.concatenate([np.zeros(0, np.float32), *self._blocks])[: self._samples]
+        return self.padded[: self.length]
 
 
 class Windows:

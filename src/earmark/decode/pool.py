@@ -8,6 +8,7 @@ process, however it ends.
 from __future__ import annotations
 
 import atexit
+import mmap
 import os
 import signal
 import socket
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from earmark.decode.audio import RejectedError
-from earmark.decode.worker import END, FAILED, ITEM, LAST, MEMORY, REJECTED, receive, send
+from earmark.decode.worker import END, FAILED, ITEM, LAST, MEMORY, REJECTED, SHARED, receive, send, shared_file
 from earmark.environment import count
 from earmark.errors import EarmarkError
 from earmark.storage import memory
@@ -37,7 +38,7 @@ START = 300.0  # seconds that a process may take to start
 LEAST = 4 << 30  # bytes of address space that a decoding process may have at least
 _LOOKS = 10  # at the clock, in equal parts: one part alone counts if all processes were stopped for an hour (Ctrl-Z)
 _START = "import sys; sys.path[:] = {path!r}; import earmark; earmark.__path__ = {package!r}; {serve}"
-_SERVE = "from earmark.decode.worker import serve; serve({descriptor}, {memory})"
+_SERVE = "from earmark.decode.worker import serve; serve({descriptor}, {memory}, {shared})"
 
 
 def workers() -> int:
@@ -146,16 +147,19 @@ class _Process:
         self.memory = max(LEAST, memory.available() // workers())
         self._lock = threading.Lock()
         self._channel, theirs = socket.socketpair()
-        serve = _SERVE.format(descriptor=theirs.fileno(), memory=self.memory)
+        file = shared_file()
+        self._shared = mmap.mmap(file, SHARED)
+        serve = _SERVE.format(descriptor=theirs.fileno(), memory=self.memory, shared=file)
         path = [os.path.abspath(folder) for folder in sys.path]  # noqa: PTH100 - it is a list of texts
         package = [os.path.abspath(folder) for folder in sys.modules["earmark"].__path__]  # noqa: PTH100
         with theirs, tempfile.TemporaryFile() as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _START.format(path=path, package=package, serve=serve)],
-                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, pass_fds=[theirs.fileno()],
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, pass_fds=[theirs.fileno(), file],
                 cwd="/", env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
             theirs.close()  # so that its end is seen here
+            os.close(file)  # what is mapped stays
             self._channel.settimeout(START)
             try:
                 receive(self._channel)
@@ -179,7 +183,7 @@ class _Process:
             send(self._channel, (function, arguments, seconds))
             while True:
                 self._wait(by_the_clock)
-                kind, content = receive(self._channel)
+                kind, content = receive(self._channel, self._shared)
                 if kind == ITEM:
                     yield content
                 elif kind == LAST:

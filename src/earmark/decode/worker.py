@@ -7,13 +7,16 @@ ready in a tenth of a second.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
+import mmap
 import os
 import pickle
 import resource
 import signal
 import socket
 import struct
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -27,20 +30,23 @@ from earmark.storage import memory
 
 READY, ITEM, LAST, END = "ready", "item", "last", "end"
 REJECTED, MEMORY, FAILED = "rejected", "memory", "failed"
-_SIZES = struct.Struct("<QQ")  # of the pickle, and how many arrays follow it
+_SIZES = struct.Struct("<QQ?")  # of the pickle, how many arrays there are, and whether they lie in shared memory
+SHARED = 4 << 20  # bytes of memory that both ends share: two clips of half a minute
 
 
-def serve(descriptor: int, most: int) -> None:
+def serve(descriptor: int, most: int, memory_file: int) -> None:
     """Decode what is asked for, one file after the other, until standard input ends, as the process behind it does.
 
     A request is (function, arguments, CPU seconds). The answers are READY once, and then for each request an ITEM per
     value that the function yields, and END; or LAST for what it returns; or why there is no more. most: bytes that this
-    process may take. More CPU seconds than were allowed end the process by SIGXCPU.
+    process may take. memory_file: SHARED bytes in which the arrays of a LAST value lie, if they fit; the next request
+    says that they have been taken. More CPU seconds than were allowed end the process by SIGXCPU.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process at the other end, which ends this one
     _limit(most)
     memory.keep()  # the next file takes as much
     channel = socket.socket(fileno=descriptor)
+    shared = mmap.mmap(memory_file, SHARED)
     threading.Thread(target=_end_with_input, daemon=True).start()
     send(channel, (READY, None))
     silence = os.open(os.devnull, os.O_WRONLY)
@@ -51,7 +57,7 @@ def serve(descriptor: int, most: int) -> None:
         with contextlib.suppress(ValueError, OSError):  # the user's own limit is lower
             resource.setrlimit(resource.RLIMIT_CPU, (allowed, resource.getrlimit(resource.RLIMIT_CPU)[1]))
         for answer in _answers(function, arguments):
-            send(channel, answer)
+            send(channel, answer, shared if answer[0] == LAST else None)
 
 
 def _end_with_input() -> None:
@@ -88,23 +94,44 @@ def _limit(most: int) -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def send(channel: socket.socket, content: object) -> None:
-    """Send a value; its arrays are sent as they lie in memory."""
+def shared_file() -> int:
+    """Return the descriptor of SHARED bytes that two processes may map into their memory."""
+    if hasattr(os, "memfd_create"):
+        number = os.memfd_create("decoded")
+    else:  # macOS
+        with tempfile.TemporaryFile() as file:
+            number = os.dup(file.fileno())
+    os.truncate(number, SHARED)
+    return number
+
+
+def send(channel: socket.socket, content: object, shared: mmap.mmap | None = None) -> None:
+    """Send a value; its arrays are put into shared memory, if there is any and they fit, or sent as they lie."""
     buffers: list[pickle.PickleBuffer] = []
     body = pickle.dumps(content, protocol=5, buffer_callback=buffers.append)
     arrays = [buffer.raw() for buffer in buffers]
     sizes = struct.pack(f"<{len(arrays)}Q", *(array.nbytes for array in arrays))
-    channel.sendall(_SIZES.pack(len(body), len(arrays)) + sizes + body)
-    for array in arrays:
+    within = shared is not None and sum(array.nbytes for array in arrays) <= SHARED
+    if within and shared is not None:
+        shared.seek(0)
+        for array in arrays:
+            shared.write(array)
+    channel.sendall(_SIZES.pack(len(body), len(arrays), within) + sizes + body)
+    for array in [] if within else arrays:
         channel.sendall(array)
 
 
-def receive(channel: socket.socket) -> Any:
-    """Return the value that ``send`` has sent. Raises EOFError if the other end is gone."""
-    length, count = _SIZES.unpack(_read(channel, _SIZES.size))
+def receive(channel: socket.socket, shared: mmap.mmap | None = None) -> Any:
+    """Return the value that ``send`` has sent; what lies in shared memory is copied. EOFError if nobody is there."""
+    length, count, within = _SIZES.unpack(_read(channel, _SIZES.size))
     sizes = struct.unpack(f"<{count}Q", _read(channel, 8 * count))
     body = _read(channel, length)
-    return pickle.loads(body, buffers=[_read(channel, size) for size in sizes])
+    if within and shared is not None:
+        there, ends = np.frombuffer(shared, np.uint8), itertools.accumulate(sizes)
+        buffers = [there[end - size : end].copy().data for size, end in zip(sizes, ends, strict=True)]
+    else:
+        buffers = [_read(channel, size) for size in sizes]
+    return pickle.loads(body, buffers=buffers)
 
 
 def _read(channel: socket.socket, size: int) -> memoryview:

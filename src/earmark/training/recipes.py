@@ -22,15 +22,16 @@ def optimizer(recipe: Recipe, model: nn.Module, switched: bool = False) -> torch
     switched: whether an ``adam-then-sgd`` schedule has come to SGD.
     """
     rate, decay = recipe.learning_rate, recipe.weight_decay
+    fused = recipe.precision == "float32"  # else Lightning refuses to clip the gradient of such a one
     if switched:
         assert recipe.sgd_learning_rate is not None
         return torch.optim.SGD(
             model.parameters(), recipe.sgd_learning_rate, recipe.momentum, weight_decay=decay, nesterov=True
         )
     if recipe.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), rate, weight_decay=decay, fused=True)
+        return torch.optim.Adam(model.parameters(), rate, weight_decay=decay, fused=fused)
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(model.parameters(), rate, weight_decay=decay, fused=True)
+        return torch.optim.AdamW(model.parameters(), rate, weight_decay=decay, fused=fused)
     return torch.optim.SGD(model.parameters(), rate, recipe.momentum, weight_decay=decay)
 
 

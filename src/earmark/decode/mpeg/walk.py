@@ -11,6 +11,7 @@ from earmark.decode.mpeg.damage import Damage
 from earmark.decode.mpeg.frames import Found, Frames
 
 _CONFIRMED = {True: 2, False: 4}  # frames in a row by which a place is known, by whether they are of the stream's kind
+_FEW = 8  # frames that are found as fast one by one
 _FREE_FORMAT = 8192  # bytes: no frame of a stream in free format is larger
 
 
@@ -28,7 +29,9 @@ class _Walk:
         ones, second, table = 0xFF, self.kind >> 16 & 0xFF | 1, headers.sizes(self.kind, self.damage.free)
         while place < self.end:
             piece = self.data.at(place, CHUNK + tags.INFO_WITHIN)
-            at, found, sizes, last = 0, list[int](), list[int](), min(CHUNK, len(piece) - 4)
+            last = min(CHUNK, len(piece) - 4)
+            found, size = self.steady(piece, last, self.end - place)
+            at, sizes = len(found) * size, [size] * len(found)
             while at <= last and piece[at] == ones and piece[at + 1] | 1 == second and (size := table[piece[at + 2]]):
                 if place + at + size > self.end:
                     break
@@ -44,12 +47,27 @@ class _Walk:
             place += at
         return place
 
+    def steady(self, piece: bytes, last: int, left: int) -> tuple[list[int], int]:
+        """Return where frames of one size follow each other from the beginning of a piece, and this size.
+
+        What ``follow`` finds one by one, of a constant bit rate in one go. last: where a frame may begin at most; left:
+        bytes in front of the tags. Empty for a few, and where the first one is not of the stream's kind.
+        """
+        table, second = headers.sizes_array(self.kind, self.damage.free), self.kind >> 16 & 0xFF | 1
+        size = int(table[piece[2]]) if last >= 0 else 0
+        if not size:
+            return [], 0
+        raw, places = np.frombuffer(piece, np.uint8), np.arange(0, min(last, left - size) + 1, size)
+        same = (raw[places] == 0xFF) & (raw[places + 1] | 1 == second) & (table[raw[places + 2]] == size)
+        count = len(same) if same.all() else int(same.argmin())
+        return (places[:count].tolist(), size) if count > _FEW else ([], 0)
+
     def take(
         self, raw: NDArray[np.uint8], where: NDArray[np.int64], size: NDArray[np.int64], head: NDArray[np.int64],
         place: int,
     ) -> None:  # fmt: skip
         """Take frames at ``where`` in a piece of the file that begins at ``place``; and those that some swallowed."""
-        table, second, done = np.array(headers.sizes(self.kind, self.damage.free)), self.kind >> 16 & 0xFF | 1, 0
+        table, second, done = headers.sizes_array(self.kind, self.damage.free), self.kind >> 16 & 0xFF | 1, 0
         suspect = np.zeros(len(where), bool)
         for bit in (0x10, 0x20, 0x40, 0x80):
             small = table[raw[where + 2] ^ bit]
@@ -68,12 +86,14 @@ class _Walk:
 
     def begin_tracks(self, piece: bytes, where: NDArray[np.int64], head: NDArray[np.int64]) -> None:
         """Note the frames among those at ``where`` that say what follows: there, another file begins."""
-        for name in tags.INFO:
-            at = -1
-            while (at := piece.find(name, at + 1)) >= 0:
-                number = int(np.searchsorted(where, at)) - 1
-                if number >= 0 and at - where[number] == tags.info_place(int(head[number])):
-                    self.found.starts.append(self.found.count + number)
+        sides = np.where(
+            head & headers.MODE == headers.MONO, *(tags.info_place(self.kind | mode) for mode in (headers.MONO, 0))
+        )
+        raw, names = np.frombuffer(piece, np.uint8), where + sides
+        initials = raw[np.minimum(names, len(raw) - 1)]
+        for number in np.flatnonzero(np.isin(initials, [name[0] for name in tags.INFO])):
+            if piece[names[number] : names[number] + 4] in tags.INFO:
+                self.found.starts.append(self.found.count + int(number))
 
     def confirmed(self, place: int) -> int:
         """Return the kind of the frames that begin at ``place``; 0 if too few follow each other to be sure."""
