@@ -318,3 +318,22 @@ def test_frozen_biases_stay_zero() -> None:
 def test_an_unknown_cell_is_refused() -> None:
     with pytest.raises(ValueError, match=r"cell must be one of gru, gru-paper, .*, got 'rnn'"):
         small("rnn")  # type: ignore[arg-type]
+
+
+def test_a_step_norm_asks_no_tensor_for_its_value_but_once_after_it_was_loaded(monkeypatch):
+    asked = []
+    plain = torch.Tensor.__int__
+    monkeypatch.setattr(torch.Tensor, "__int__", lambda tensor: asked.append(1) or plain(tensor))
+    norm, other = StepNorm(2, 10, shifted=False), StepNorm(2, 10, shifted=False)
+    sequence = torch.randn(10, 4, 2)
+    for _ in range(3):
+        norm.train().all_steps(sequence)
+        norm.eval().all_steps(sequence)
+    assert len(asked) == 1
+    other.load_state_dict(norm.state_dict())
+    assert torch.equal(other.train().all_steps(sequence), norm.train().all_steps(sequence))
+    assert torch.equal(other.running_mean, norm.running_mean)  # the fourth batch of both weighs a quarter
+    assert len(asked) == 2
+    norm.load_state_dict(StepNorm(2, 10, shifted=False).state_dict())
+    norm.all_steps(sequence)
+    assert torch.allclose(norm.running_mean, sequence.mean(1))  # the first batch again, which weighs all

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +39,7 @@ class StepNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(frames, channels))
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))
+        self._counted: int | None = None  # `batches`, of which a GPU would have to be asked, and waited for
 
     def all_steps(self, sequence: Tensor) -> Tensor:
         """Normalise a sequence (frames, batch, channels), each time step by its own statistics."""
@@ -69,9 +71,14 @@ class StepNorm(nn.Module):
         """Count a training batch; return the weight of its statistics in the running ones."""
         if batch < 2:
             raise ValueError(f"batch must be at least 2 in training, got {batch}: one clip has no variance")
+        self._counted = 1 + (int(self.batches) if self._counted is None else self._counted)
         self.batches += 1
         self.seen.clamp_(min=min(frames, len(self.running_mean)))
-        return max(self.momentum, 1.0 / int(self.batches))
+        return max(self.momentum, 1.0 / self._counted)
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        self._counted = None
+        super()._load_from_state_dict(*arguments)
 
     def _batch_norm(self, x: Tensor, rows: slice | None, momentum: float, repeats: int = 1) -> Tensor:
         """Normalise (batch, repeats * channels) by the batch, and update the statistics of the time steps ``rows``."""
@@ -84,8 +91,8 @@ class StepNorm(nn.Module):
 
     def _affine(self, frames: int) -> tuple[Tensor, Tensor]:
         """Return the scale and the shift, (frames, channels) each, that apply the running statistics."""
-        last = max(int(self.seen), 1) - 1
-        steps = torch.arange(frames, device=self.running_mean.device).clamp_(max=last)
+        last = self.seen.clamp(min=1) - 1
+        steps = torch.arange(frames, device=last.device).clamp(max=last)
         scale = self.weight * torch.rsqrt(self.running_var[steps] + self.eps)
         shift = -self.running_mean[steps] * scale
         return scale, shift if self.bias is None else shift + self.bias
