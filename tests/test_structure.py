@@ -22,8 +22,8 @@ ORDER = {
     "errors": (), "environment": (), "progress": (), "waiting": (), "arguments": (), "files": (), "pickles": (),
     "strict_yaml": (), "yaml_edit": (),
     "storage": (
-        "memory", "room", "source", "provenance", "digests", "float16", "checksums", "shard_checks", "makers",
-        "shards", "store",
+        "memory", "room", "source", "provenance", "digests", "remembered", "float16", "checksums", "shard_checks",
+        "makers", "shards", "store",
     ),
     "cluster": ("worker", "connection", "results", "run"), "devices": (), "sections": (), "doors": (),
     "experiments": (), "corpus_choices": (), "config": (),
@@ -44,7 +44,7 @@ ORDER = {
         "cluster", "gpus", "extract", "standardize", "rows", "resident", "placing", "dataset", "arrays",
         "segments", "listener", "ahead", "room_needed",
     ),
-    "models": ("layers", "networks", "*", "saved"),
+    "models": ("layers", "networks", "*", "saved", "restored"),
     "encoders": ("windows", "choice", "layers", "onnx_graph", "*"),
     "evaluation": (
         "metrics", "bootstrap", "evaluate", "scoring", "details", "experiment", "fusion", "comparison", "overlap",

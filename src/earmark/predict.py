@@ -28,10 +28,11 @@ from earmark.corpus.manifest import read_manifest
 from earmark.evaluation import scoring
 from earmark.features.listener import Listener
 from earmark.features.segments import Decoded
+from earmark.models.restored import restored
 from earmark.models.saved import FILE, ModelError, SavedModel
 from earmark.prediction import Prediction
 from earmark.sections import near
-from earmark.storage import provenance
+from earmark.storage import remembered
 from earmark.travel import bundle
 from earmark.weights import registry
 
@@ -69,12 +70,12 @@ class Predictor:
         window = saved.training["excerpt_frames"] if saved.training.get("whole_file") else None
         self.listener = Listener(saved.representation, saved.waveform, saved.standardizer, window)
         where = devices.device()
-        self.networks = [one.build().to(where) for one in self.saved_models]
+        self.networks = [restored(one).to(where) for one in self.saved_models]
         each = np.stack([one.decisive for one in self.saved_models])
         self.thresholds = each.mean(axis=0) if threshold is None else np.full(len(saved.tags), threshold)
         kind = saved.representation.kind
         code = saved.code.get("features")  # weights that were not trained here have none
-        if code is not None and code != provenance.digest(representations.consumer(saved.representation)):
+        if code is not None and code != remembered.digest(representations.consumer(saved.representation)):
             print(
                 f"warning: the code of {kind} has changed since {saved.experiment!r} was trained: features, and so "
                 "probabilities, may differ from the pipeline's",
