@@ -27,14 +27,25 @@ def test_a_benchmark_prints_ratios_and_errors_and_writes_them(tmp_path, capsys):
 
 
 def test_the_benchmark_of_start_up_has_a_row_per_command_beside_its_limit(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(start, "STARTED", {"python": (("-c", "pass"), None), "help": (("-c", "import re"), 0.15)})
-    assert main(["bench", "start", "--rounds", "2", "--json", str(tmp_path / "b.json")]) == 0
+    monkeypatch.setattr(start, "SECONDS", 6)
+    honest = start.started
+
+    def few(model, song):
+        every = honest(model, song)
+        quick = ("-c", "import re")
+        return {"python": every["python"], "earmark --help": quick, start.OPENED: quick, start.SONG: every[start.SONG]}
+
+    monkeypatch.setattr(start, "started", few)
+    assert main(["bench", "start", "--rounds", "1", "--json", str(tmp_path / "b.json")]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert shown[1].startswith("python ")
-    assert shown[2].endswith("0.15 s")
-    row = json.loads((tmp_path / "b.json").read_text())["rows"]["help"]
-    assert row["cpu"]["n"] == row["wall"]["n"] == 2
-    assert row["wall"]["median"] > 0
+    assert shown[2].endswith("0.15 s of CPU")
+    rows = json.loads((tmp_path / "b.json").read_text())["rows"]
+    assert set(start.LIMITS) - set(rows) == {"earmark predict --help", "what predict imports"}
+    assert rows["earmark --help"]["cpu"]["n"] == rows["earmark --help"]["wall"]["n"] == 1
+    song, opened, alone = (rows[name]["wall"]["median"] for name in (start.SONG, start.OPENED, start.AFTER))
+    assert alone == pytest.approx(song - opened)
+    assert song > opened > 0
 
 
 def test_what_is_offered_is_what_is_there():
