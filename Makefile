@@ -8,7 +8,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test torture setup check bench rehearsal papers clean
+.PHONY: repro test torture setup check docs pictures lock sbom bench rehearsal papers clean
 
 repro: $(READY) ## run the pipeline and print the table of all experiments
 	dvc repro
@@ -27,6 +27,12 @@ check: $(READY) ## style, types, import order, true dependencies of the stages
 	ruff format --check .
 	mypy
 	python -m pytest tests/test_structure.py
+
+docs: $(READY) ## the documentation as a site, in build/site
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
+
+pictures: $(READY) ## the pictures of README.md and the documentation
+	python tools/pictures.py
 
 papers: $(READY) ## train every published system on the configured corpus, ten minutes each; goes on where it was
 	dvc repro labels decode
@@ -47,7 +53,7 @@ rehearsal: $(READY) ## all stages at the size of the table MTAT, with the clips 
 
 $(READY): pyproject.toml constraints.txt .gitattributes
 	$(PYTHON) -m venv $(VENV)
-	python -m pip install --quiet --constraint constraints.txt --editable '.[demo,test,s3,ssh,distributed,onnx,parquet,tags,plot]'
+	python -m pip install --quiet --constraint constraints.txt --editable '.[demo,test,docs,s3,ssh,distributed,onnx,parquet,tags,plot]'
 	python -m earmark.merge install
 	touch $@
 

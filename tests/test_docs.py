@@ -89,6 +89,16 @@ NOT_RUN = {
         "earmark listen": "ends by Ctrl+C: tests/listening/test_server.py asks such a server",
         "dvc plots": "what it shows is the project's: tests/report/test_dvc_plots.py opens the page",
     },
+    "docs/start.md": {
+        "make": "minutes: .ci/run and every other test run what it does",
+        "dvc repro": "minutes: tests/test_guide.py follows the guide of a network, which is the same step",
+        "earmark predict": "needs music: the session of README.md runs the same",
+    },
+    "docs/gpu.md": {
+        "make": "minutes: .ci/run and every other test run what it does",
+        "EARMARK_DEVICE=": "needs GPUs: tests/test_devices.py chooses devices",
+        "earmark predict": "needs music: tests/test_predict_files.py runs each option",
+    },
     "docs/team.md": {
         "dvc": "tests/test_sharing.py and tests/test_pipeline.py run the same sessions on remotes of their own",
         "git": "tests/test_sharing.py runs the same sessions",

@@ -20,14 +20,5 @@ class Examples(Extension):
 
 
 def fenced(text: str) -> str:
-    """Return a docstring with its examples in fences.
-
-    >>> print(fenced("What it does.\\n\\n>>> 1 + 1\\n2"))
-    What it does.
-    <BLANKLINE>
-    ```pycon
-    >>> 1 + 1
-    2
-    ```
-    """
+    """Return a docstring with its examples in fences."""
     return EXAMPLE.sub(lambda found: f"```pycon\n{found[0].rstrip()}\n```\n", text).rstrip()

@@ -76,7 +76,9 @@ def stages(pipeline: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, 
     found: dict[str, set[str]] = {}
     for name, body in bodies.items():
         deps = [plain(dep) for dep in body.get("deps", ())]
-        above = {_once(other) for out, other in made for dep in deps if dep and (_within(dep, out) or _within(out, dep))}
+        above = {
+            _once(other) for out, other in made for dep in deps if dep and (_within(dep, out) or _within(out, dep))
+        }
         found[_once(name)] = found.get(_once(name), set()) | above - {_once(name)}
     return found
 
@@ -194,7 +196,9 @@ def clip_picture(audio: Path, params: Path) -> str:
     for number, (title, panel) in enumerate(chosen):
         parts += _panel(panel, title, 30 + number * (HIGH + GAP))
     height = 30 + len(chosen) * (HIGH + GAP) + 4
-    told = f"{audio.name}: {', '.join(title for title, _ in chosen)}; time from left to right, pitch from below to above"
+    told = (
+        f"{audio.name}: {', '.join(title for title, _ in chosen)}; time from left to right, pitch from below to above"
+    )
     return svg(height, "A clip in three representations", told, parts)
 
 

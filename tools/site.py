@@ -1,4 +1,4 @@
-"""What mkdocs.yml asks for beyond docs/: the pages that lie at the root of the project, and links that lead out of docs.
+"""What mkdocs.yml asks for beyond docs/: the pages at the root of the project, and links that lead out of docs.
 
 On a forge of git and on the site the same links must lead to the same things. Here they are rewritten: README.md,
 CONTRIBUTING.md and CHANGELOG.md become pages, any other file that a page names is put beside them, under files/.
