@@ -39,6 +39,16 @@ papers: $(READY) ## train every published system on the configured corpus, ten m
 	earmark papers --minutes $(MINUTES)
 	dvc repro report
 
+lock: ## requirements.lock: the versions of constraints.txt with the hashes of their files
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet pip-tools
+	build/lock/bin/python tools/lock.py
+
+sbom: $(READY) ## build/sbom.json: all that is installed, as CycloneDX
+	$(PYTHON) -m venv build/sbom
+	build/sbom/bin/python -m pip install --quiet cyclonedx-bom
+	build/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json $(VENV)
+
 bench: $(READY) ## speed against kymatio, librosa and what was there before, measured in the same run
 	earmark bench scattering
 	earmark bench cqt
