@@ -77,3 +77,11 @@ def test_silence_that_unpacks_to_much_needs_little_memory(file):
     assert found.silent
     assert file.stat().st_size < 300_000
     assert peak < 30e6  # at once it would be 123 MB
+
+
+def test_a_header_with_another_size_of_frames_changes_nothing(file):
+    data = bytearray(FLAC)
+    data[8:12] = b"\xff\0\xff\0"  # libFLAC would fill up every frame of 4096 samples to 65,280
+    wave, lacking = heard(file, bytes(data), 16_000)
+    assert lacking == ""
+    np.testing.assert_allclose(wave, WAVE, atol=2**-15)

@@ -115,3 +115,45 @@ def test_channels_are_averaged_whatever_their_number(file):
     many = np.stack([tone(1, 440), np.zeros(16_000, np.float32)] * 4, axis=1)
     wave, _ = heard(file, encoded(many, 16_000, "WAV", subtype="FLOAT"), 16_000)
     np.testing.assert_allclose(wave, tone(1, 440) / 2, atol=1e-7)
+
+
+def test_samples_of_which_the_size_is_unknown_are_lacking_if_the_whole_file_is_too_short(file):
+    wave, lacking = heard(file, with_field(WAV, b"data", 4, "<I", 0)[:20_000], 16_000)
+    assert len(wave) == 9_978
+    assert lacking == "its header says 32044 bytes, and the file has 20000: it is damaged or cut off"
+
+
+def test_an_au_that_skips_some_of_its_samples_says_so(file):
+    data = bytearray(encoded(WAVE, 16_000, "AU", subtype="PCM_16"))
+    data[4:12] = struct.pack(">II", 20_000, 1_000)  # where the samples begin, and their bytes
+    assert heard(file, bytes(data), 16_000)[1] == "its header says 1000 bytes of samples, and 12024 follow it"
+    data[4:12] = struct.pack(">II", 2, 0xFFFFFFFF)
+    assert heard(file, bytes(data), 16_000)[1]
+
+
+def test_chunks_that_lead_past_the_samples_are_told(file):
+    data = encoded(WAVE, 16_000, "W64", subtype="PCM_16")
+    place = data.index(b"fmt ") + 16
+    wave, lacking = heard(file, data[:place] + struct.pack("<Q", 0xFFFF << 32 | 40) + data[place + 8 :], 16_000)
+    assert len(wave) == 16_000
+    assert lacking == "its header is damaged: it says of no samples where they stand"
+
+
+def test_an_aiff_whose_rate_is_beyond_all_numbers_is_rejected(file):
+    data = encoded(WAVE, 16_000, "AIFF", subtype="PCM_16")
+    place = data.index(b"COMM") + 16
+    with pytest.raises(RejectedError, match="a sampling rate of inf Hz"):
+        heard(file, data[:place] + b"\x7f\xfe" + data[place + 2 :], 16_000)
+
+
+def test_a_packet_of_apple_lossless_that_cannot_be_decoded_is_told(file):
+    wave = np.tile(WAVE, 3)
+    data = bytearray(encoded(wave, 16_000, "CAF", subtype="ALAC_16"))
+    assert heard(file, bytes(data), 16_000)[1] == ""
+    place = data.index(b"data") + 16
+    data[place + 15_000 : place + 15_000] = bytes([255] * 4)  # from here on nothing is where it should be
+    found, lacking = heard(file, bytes(data), 16_000)
+    assert not found[20_000:].any()
+    assert lacking == "damaged at 0.8 s, 2.30 s are silent in all"
+    quiet = encoded(np.concatenate([wave, np.zeros(30_000, np.float32)]), 16_000, "CAF", subtype="ALAC_16")
+    assert heard(file, quiet, 16_000)[1] == ""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from earmark.decode.bytes_of_file import FileBytes
 
 _PLACEHOLDERS = (1 << 31, 1 << 32)  # what programs write as a size that they do not know yet, or almost
 _NEAR = 4096
+_PACKETS = 1 << 22  # bytes of a table of packets: days of music
 _BEHIND = (b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"cue ", b"smpl", b"PEAK", b"APPL", b"MARK", b"COMT")
 _EXTENSIBLE, _MP3 = 0xFFFE, 0x55
+_NOTHING = "its header is damaged: it says of no samples where they stand"
 _LINEAR = (1, 3, 6, 7, _EXTENSIBLE)  # WAV formats with as many bytes for every sample: PCM, float, A-law, mu-law
 
 
@@ -21,7 +24,7 @@ class Told:
 
     rate: Hz. samples: of each channel. size: bytes of the samples. data: where they stand in the file: to its end,
     unless something else stands behind them. doubt: a contradiction within the header. mpeg: the samples are MPEG
-    audio. big: big endian.
+    audio. big: big endian. packets: their bytes, of a form in which each holds ``of_packet`` samples.
     """
 
     rate: float = 0
@@ -32,6 +35,8 @@ class Told:
     doubt: str = ""
     mpeg: bool = False
     big: bool = False
+    packets: tuple[int, ...] = ()
+    of_packet: int = 0
 
 
 def told(data: FileBytes) -> Told | None:
@@ -69,6 +74,18 @@ def _known(size: int, rest: int) -> int | None:
     return None if size == 0 or (size > rest and placeholder) else size
 
 
+def _cut(data: FileBytes, all_bytes: int, held: int, size: int | None) -> str:
+    """Return that a file is cut off if only the size of all of it tells so; else nothing.
+
+    all_bytes: of the file, as its header says. held, size: bytes of samples that there are, and that the header says,
+    which is used if it is neither unknown nor too small.
+    """
+    whole = _known(all_bytes, data.size)
+    if whole is None or whole <= data.size + 8 or (size is not None and size >= held):
+        return ""
+    return f"its header says {whole} bytes, and the file has {data.size}: it is damaged or cut off"
+
+
 def _extent(data: FileBytes, place: int, size: int | None, order: str) -> tuple[int, int]:
     """Return where samples that begin at ``place`` end: where chunks follow, or else at the end of the file.
 
@@ -88,10 +105,10 @@ def _extent(data: FileBytes, place: int, size: int | None, order: str) -> tuple[
 
 def _wav(data: FileBytes, big: bool) -> Told:
     order = ">" if big else "<"
-    form, wide = None, None
+    form, wide, whole = None, None, struct.unpack(f"{order}I", data.at(4, 4))[0]
     for name, place, size in _chunks(data, 12, order):
         if name == b"ds64":
-            wide = struct.unpack("<QQQ", data.at(place, 24))[1]
+            whole, wide, _ = struct.unpack("<QQQ", data.at(place, 24))
         if name == b"fmt ":
             form = struct.unpack(f"{order}HHIIHH", data.at(place, 16))
         if name == b"data" and form is not None:
@@ -101,8 +118,9 @@ def _wav(data: FileBytes, big: bool) -> Told:
             doubt = _doubt(rate, per_second, align) if linear else ""
             samples = known // align if linear and known is not None else None
             where = _extent(data, place, known, order)
+            doubt = doubt or _cut(data, whole + 8, where[1] - where[0], known)
             return Told(rate, channels, samples, known, where, doubt, kind == _MP3, big)
-    return Told() if form is None else Told(form[2], form[1])
+    return Told(doubt=_NOTHING) if form is None else Told(form[2], form[1], doubt=_NOTHING)
 
 
 def _doubt(rate: int, per_second: int, align: int) -> str:
@@ -113,43 +131,62 @@ def _doubt(rate: int, per_second: int, align: int) -> str:
 
 
 def _aiff(data: FileBytes) -> Told:
-    rate, channels, samples, where, size, big = 0.0, 0, None, None, None, True
+    rate, channels, samples, where, size, doubt, big = 0.0, 0, None, None, None, _NOTHING, True
     for name, place, length in _chunks(data, 12, ">"):
         if name == b"COMM":
             content = data.at(place, 22)
             channels, samples, _, exponent, mantissa = struct.unpack(">hIhHQ", content[:18])
-            rate = mantissa * 2.0 ** ((exponent & 0x7FFF) - 16383 - 63) if exponent & 0x7FFF != 0x7FFF else 0.0
+            power = (exponent & 0x7FFF) - 16383 - 63
+            rate = mantissa * 2.0**power if power < 0 else math.inf  # beyond 10^19 Hz
             big = content[18:22] not in (b"sowt", b"SOWT")
         if name == b"SSND":
             begin = place + 8 + struct.unpack(">I", data.at(place, 4))[0]
             known = _known(length, data.size - place)
             size = None if known is None else known - 8
             where = _extent(data, begin, size, ">")
-    return Told(rate, channels, samples, size, where, big=big)
+            doubt = _cut(data, struct.unpack(">I", data.at(4, 4))[0] + 8, where[1] - where[0], size)
+    return Told(rate, channels, samples, size, where, doubt, big=big)
 
 
 def _au(data: FileBytes, big: bool) -> Told:
     place, size, _, rate, channels = struct.unpack(">IIIII" if big else "<IIIII", data.at(4, 20))
     known = None if size == 0xFFFFFFFF else size
-    return Told(rate, channels, None, known, (place, data.size), big=big)
+    doubt = "" if place >= 24 else _NOTHING
+    if known is not None and 8 < known + 8 < data.size - place:
+        doubt = f"its header says {known} bytes of samples, and {data.size - place} follow it"
+    return Told(rate, channels, None, known, (place, data.size), doubt, big=big)
 
 
 def _caf(data: FileBytes) -> Told:
-    place, found = 8, Told()
+    place, found = 8, Told(doubt=_NOTHING)
     while len(head := data.at(place, 12)) == 12:
         name, size = struct.unpack(">4sq", head)
         if name == b"desc":
-            rate, form, flags, _, _, channels, _ = struct.unpack(">d4sIIIII", data.at(place + 12, 32))
-            found = Told(rate, channels, big=form == b"lpcm" and not flags & 2)
+            rate, form, flags, _, each, channels, _ = struct.unpack(">d4sIIIII", data.at(place + 12, 32))
+            found = replace(found, rate=rate, channels=channels, of_packet=each, big=form == b"lpcm" and not flags & 2)
+        if name == b"pakt" and 24 <= size <= _PACKETS:
+            about = data.at(place + 12, size)
+            found = replace(found, samples=struct.unpack(">qqii", about[:24])[1], packets=_numbers(about[24:]))
         if name == b"data":
             known = None if size < 0 else size - 4
             begin = place + 16
             stop = data.size if known is None else min(data.size, begin + known)
-            return Told(found.rate, found.channels, None, known, (begin, stop), big=found.big)
+            found = replace(found, size=known, data=(begin, stop), doubt="")
         if size < 0:
             break
         place += 12 + size
     return found
+
+
+def _numbers(content: bytes) -> tuple[int, ...]:
+    """Return the numbers of a table of packets: seven bits a byte, of which all but the last have the eighth set."""
+    found, number = [], 0
+    for byte in content:
+        number = number << 7 | byte & 0x7F
+        if byte < 0x80:
+            found.append(number)
+            number = 0
+    return tuple(found)
 
 
 def _w64(data: FileBytes) -> Told:
@@ -166,7 +203,7 @@ def _w64(data: FileBytes) -> Told:
         if size < 24:
             break
         place += -(-size // 8) * 8
-    return Told(rate, channels)
+    return Told(rate, channels, doubt=_NOTHING)
 
 
 def _flac(data: FileBytes) -> Told:

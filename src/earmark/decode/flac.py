@@ -38,10 +38,11 @@ class FlacSource:
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self._path, self._file, self._data = path, file, FileBytes(file)
+        self._usual = _usual(self._data)
         told = containers.told(self._data) or containers.Told()
-        self.rate, self.channels = _rate(self._data) or int(told.rate), told.channels
+        self.rate, self.channels = _rate(self._data, self._usual) or int(told.rate), told.channels
         require_limits(self.rate, self.channels)
-        self._announced, held = told.samples or 0, _samples(self._data)
+        self._announced, held = told.samples or 0, _samples(self._data, self._usual)
         self._samples, self._wanted = held or self._announced, max(held, self._announced)
         self._lost: list[tuple[int, int]] = []
 
@@ -69,7 +70,7 @@ class FlacSource:
                 done += len(block)
             if done >= self._samples > 0:
                 break
-            place, sample = _next(self._data, place + 1, done)
+            place, sample = _next(self._data, place + 1, done, self._usual)
             if sample < done:
                 break
             if sample > done:
@@ -85,7 +86,7 @@ class FlacSource:
         """Yield what is decoded from a frame on, or from the beginning of the file: as far as it is undamaged."""
         number = -1
         try:
-            if place or self._announced < self._samples:
+            if place or self._announced < self._samples or self._usual != _told_size(self._data):
                 reader = Reader(Spliced(self._data, [self._head(), (place or self._frames(), self._data.size)]))
             else:
                 # By its number: libsndfile would look for a resource fork beside a file that it knows by name.
@@ -102,21 +103,23 @@ class FlacSource:
     def _head(self) -> bytes:
         """Return the beginning of a file of this kind that leaves open how many samples follow."""
         head = self._data.at(0, _STREAMINFO)
-        return head[:4] + bytes([_LAST_BLOCK]) + head[5:21] + bytes([head[21] & 0xF0]) + bytes(4) + head[26:]
+        size = head[8:12] if self._usual == _told_size(self._data) else 2 * self._usual.to_bytes(2, "big")
+        rest = head[12:21] + bytes([head[21] & 0xF0]) + bytes(4) + head[26:]
+        return head[:4] + bytes([_LAST_BLOCK]) + head[5:8] + size + rest
 
     def _frames(self) -> int:
         """Return where the first frame begins."""
-        return _next(self._data, _STREAMINFO, 0)[0]
+        return _next(self._data, _STREAMINFO, 0, self._usual)[0]
 
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
 
 
-def _samples(data: FileBytes) -> int:
+def _samples(data: FileBytes, usual: int) -> int:
     """Return how many samples of each channel there are by the last frame; 0 if none is found."""
     place = max(0, data.size - _TAIL)
-    tail, usual = data.at(place, _TAIL), _usual(data)
+    tail = data.at(place, _TAIL)
     at = len(tail)
     while (at := tail.rfind(b"\xff", 0, at)) >= 0:
         if found := _extent(tail[at : at + _HEADER], usual):
@@ -124,9 +127,8 @@ def _samples(data: FileBytes) -> int:
     return 0
 
 
-def _next(data: FileBytes, place: int, sample: int) -> tuple[int, int]:
+def _next(data: FileBytes, place: int, sample: int, usual: int) -> tuple[int, int]:
     """Return where the next frame from ``place`` on begins, and its first sample, at least ``sample``; or -1, -1."""
-    usual = _usual(data)
     while place < data.size:
         piece = data.at(place, CHUNK + _HEADER)
         at = -1
@@ -138,19 +140,31 @@ def _next(data: FileBytes, place: int, sample: int) -> tuple[int, int]:
     return -1, -1
 
 
-def _rate(data: FileBytes) -> int:
+def _rate(data: FileBytes, usual: int) -> int:
     """Return the rate in Hz that the first frames tell, if they agree; 0 if they leave it to the file's header."""
     place, codes = _STREAMINFO, set()
     for _ in range(3):
-        place = _next(data, place, 0)[0] + 1
+        place = _next(data, place, 0, usual)[0] + 1
         if place:
             codes.add(data.at(place + 1, 1)[0] & 15)
     return _HERTZ[min(codes)] if len(codes) == 1 and min(codes) < len(_HERTZ) else 0
 
 
-def _usual(data: FileBytes) -> int:
-    """Return how many samples a frame has, in a file in which all have the same number."""
+def _told_size(data: FileBytes) -> int:
+    """Return how many samples the header says that a frame has at most."""
     return int.from_bytes(data.at(10, 2), "big")
+
+
+def _usual(data: FileBytes) -> int:
+    """Return how many samples a frame has, in a file in which all have the same number.
+
+    If the first of two says another number than the header, the header is damaged.
+    """
+    first, number = _next(data, _STREAMINFO, 0, 1)
+    second = _next(data, first + 1, 0, 1)[1] if number == 0 else -1
+    head = data.at(first, _HEADER) if second == 1 else b""
+    found = _extent(head, 1) if head and not head[1] & 1 else None
+    return _told_size(data) if found is None else found[1]
 
 
 def _extent(head: bytes, usual: int) -> tuple[int, int] | None:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from earmark.decode import containers
 from earmark.decode.bytes_of_file import FileBytes, Spliced
@@ -16,6 +18,7 @@ from earmark.decode.reader import Block, Reader, RejectedError
 
 RATES = (1_000, 768_000)  # Hz
 CHANNELS = 64
+_EMPTY = 256  # bytes of a packet of Apple Lossless: one with more does not hold zeros alone
 UNKNOWN = 1 << 62  # samples: what libsndfile says of a file that does not tell, or more
 _BYTES = {
     "PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1,
@@ -29,6 +32,29 @@ def require_limits(rate: float, channels: int) -> None:
         raise RejectedError(f"a sampling rate of {rate:g} Hz, it must be {low} to {high} Hz: its header is damaged")
     if not 1 <= channels <= CHANNELS:
         raise RejectedError(f"{channels} channels, there may be 1 to {CHANNELS}: its header is damaged")
+
+
+class _Packets:
+    """Apple Lossless: libsndfile gives zeros for a packet that it cannot decode, and says nothing.
+
+    sizes: bytes of each packet. each: samples of a packet.
+    """
+
+    def __init__(self, sizes: tuple[int, ...], each: int) -> None:
+        self._each, self._full = each, np.array(sizes) > _EMPTY
+        self._sounds = np.zeros(len(sizes), bool)
+
+    def hear(self, block: NDArray[np.float32], place: int) -> None:
+        """Note which packets hold more than zeros in a block that begins at the sample ``place``."""
+        if self._each:
+            heard = np.unique((np.flatnonzero(block.any(axis=1)) + place) // self._each)
+            self._sounds[heard[heard < len(self._sounds)]] = True
+
+    def lost(self, until: float) -> tuple[int, int] | None:
+        """Return the first sample that is lost in front of the sample ``until``, and how many are; None if none is."""
+        lost = np.flatnonzero(self._full & ~self._sounds) * self._each
+        lost = lost[lost < until]
+        return (int(lost[0]), len(lost) * self._each) if len(lost) else None
 
 
 class SoundSource:
@@ -51,6 +77,7 @@ class SoundSource:
             raise
         self.rate, self.channels, self.format = int(self._reader.samplerate), self._reader.channels, self._format
         self._samples, self._ended = 0, False
+        self._packets = _Packets(self._told.packets, self._told.of_packet) if self._lossless else None
 
     def _opened(self) -> Reader:
         try:
@@ -58,7 +85,7 @@ class SoundSource:
         except soundfile.LibsndfileError as error:
             raise RejectedError(f"not decodable: {error.error_string}") from None
         require_limits(reader.samplerate, reader.channels)
-        self._format = reader.format
+        self._format, self._lossless = reader.format, reader.subtype.startswith("ALAC")
         known = reader.frames < UNKNOWN
         self._held = self._wanted = reader.frames if known else 0
         if not known or self._told.data is None:
@@ -89,12 +116,17 @@ class SoundSource:
         held = self._samples if self._ended else self._held
         if held < self._wanted and until >= held / self.rate:
             return f"ends at {held / self.rate:.1f} s of {self._wanted / self.rate:.1f} s: it is damaged or cut off"
+        lost = self._packets.lost(until * self.rate) if self._packets is not None and self._ended else None
+        if lost is not None:
+            return f"damaged at {lost[0] / self.rate:.1f} s, {lost[1] / self.rate:.2f} s are silent in all"
         return self._told.doubt
 
     def blocks(self) -> Iterator[Block]:
         """Yield the rate in Hz, and samples (samples, channels) in [-1, 1]."""
         try:
             for block in self._reader.blocks_until_the_end():
+                if self._packets is not None:
+                    self._packets.hear(block, self._samples)
                 self._samples += len(block)
                 yield self.rate, block
         except soundfile.LibsndfileError as error:

@@ -142,6 +142,13 @@ def test_a_file_that_is_cut_off_says_where(file):
     assert decode(file, 16_000, 16_000, 1, incomplete="reject").incomplete == ""  # what is kept is there
 
 
+def test_a_header_of_fewer_bytes_than_there_are_does_not_hide_that_the_file_is_cut_off(file):
+    place = VBR.index(b"Xing") + 12
+    data = VBR[:place] + (100).to_bytes(4, "big") + VBR[place + 4 :]
+    assert heard(file, data)[1] == ""
+    assert "the file is cut off" in heard(file, data[: frames(data)[40]])[1]
+
+
 def test_an_excerpt_that_begins_within_a_frame_says_so(file):
     places = frames(CBR)
     wave, lacking = heard(file, CBR[places[10] + 100 :])

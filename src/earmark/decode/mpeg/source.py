@@ -128,7 +128,7 @@ class MpegSource:
         """Whether the file holds as many bytes of a track as its first frame says, and so its frames, too."""
         assert part.said is not None
         sizes = self._frames.size[part.first - 1 : part.stop]
-        return part.said.size > 0 and part.said.size - int(sizes.sum()) < int(sizes[-1])
+        return part.said.size > 0 and abs(part.said.size - int(sizes.sum())) < int(sizes[-1])
 
     def close(self) -> None:
         """Let go of the file."""
