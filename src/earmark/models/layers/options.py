@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from numbers import Integral, Real
 
+MOST = 1_000_000  # of units, channels, samples: none has nearly as many, and the next product is beyond 64 bits
+MOST_MODULES = 1_000  # of what is built one by one, which would take hours before it ran out of memory
+_MODULES = ("layers", "members", "heads", "convolutions")
 Pools = Sequence[tuple[int, int]]  # what each block pools by: (frames, dims)
 
 
@@ -22,9 +25,14 @@ def require_at_least(name: str, value: int, limit: int, reason: str = "") -> Non
 
 
 def require_counts(**values: int) -> None:
-    """Raise ValueError, with the option's name, unless each value is a whole number of at least 1."""
+    """Raise ValueError, with the option's name, unless each value is a whole number from 1 to its limit."""
     for name, value in values.items():
         require_at_least(name, value, 1)
+        _require_at_most(name, value, MOST_MODULES if name in _MODULES else MOST)
+
+
+def _require_at_most(name: str, value: int, limit: int) -> None:
+    require(value <= limit, name, f"be at most {limit}", value)
 
 
 def require_dropout(value: float, name: str = "dropout") -> None:
@@ -46,8 +54,10 @@ def sizes(name: str, values: Sequence[int]) -> tuple[int, ...]:
     """Return whole numbers, each at least 1, as a tuple; raise ValueError for others, or if there is none."""
     found = tuple(values) if isinstance(values, Sequence) and not isinstance(values, str) else ()
     require(bool(found), name, "be a list of at least one number", values)
+    require(len(found) <= MOST_MODULES, name, f"be a list of at most {MOST_MODULES} numbers", f"{len(found)} of them")
     for number, value in enumerate(found):
         require_at_least(f"{name}[{number}]", value, 1)
+        _require_at_most(f"{name}[{number}]", value, MOST)
     return found
 
 
