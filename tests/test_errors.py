@@ -21,6 +21,12 @@ def test_an_error_that_the_user_can_mend_ends_with_exit_code_1_and_no_traceback(
     assert ending(capsys, EarmarkError("key x must be positive, got -1")) == "error: key x must be positive, got -1\n"
 
 
+def test_a_value_that_goes_on_without_end_is_cut(capsys):
+    told = ending(capsys, EarmarkError(f"key x must be 1, got {'[' * 9_000}\nkey y is missing"))
+    assert [len(line) for line in told.splitlines()] == [2_011, 16]
+    assert told.endswith("[[[ ...\nkey y is missing\n")
+
+
 def test_what_the_operating_system_refuses_is_told_with_the_file_and_a_cause(tmp_path, capsys):
     file = tmp_path / "file"
     file.touch()

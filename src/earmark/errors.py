@@ -23,6 +23,7 @@ _CAUSES = {
     errno.EIO: "the disk, or the share that it lies on, may be failing",
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_LONGEST = 2_000  # characters of a line: a value may be a list of lists of lists that aliases unfold to
 VERBOSITY = "EARMARK_VERBOSITY"  # quiet, verbose or debug: the last one keeps tracebacks
 
 
@@ -67,5 +68,6 @@ def _end(text: str) -> None:
         import traceback
 
         traceback.print_exc()
-    print(f"error: {text}", file=sys.stderr)
+    shown = (line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..." for line in text.split("\n"))
+    print("error: " + "\n".join(shown), file=sys.stderr)
     raise SystemExit(1) from None

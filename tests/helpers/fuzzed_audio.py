@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.decode.audio import RejectedError, stream
-from helpers.mutation import mutated
 from helpers.music import music
+from helpers.mutation import mutated
 from helpers.sound_files import encoded
 
 SECONDS = 2.5
@@ -41,9 +41,14 @@ FORMS: dict[str, tuple[int, int, str, dict[str, str]]] = {  # rate, channels, fo
 }
 RAW = ("wav", "wav-float", "wav-adpcm", "rf64", "w64", "au", "aiff", "caf")  # where zeros are samples like others
 
+TRIMMED = 2 * 4095  # samples that the LAME header of an MP3 can take off: delay and padding, of 12 bits each
+
 
 class Verdict(NamedTuple):
-    """What became of a file. outcome: rejected, warned, whole, other rate, shorter, silenced. peak: bytes of memory."""
+    """What became of a file. peak: bytes of memory of the process.
+
+    outcome: rejected, warned, whole, other rate, shorter, silenced, or trimmed, as an MP3's header may want it.
+    """
 
     outcome: str
     told: str
@@ -81,6 +86,8 @@ def judge(path: Path, number: int, where: str) -> Verdict:
     outcome, told = _outcome(place, whole, rate)
     if outcome == "silenced" and path.name in RAW and "zero" in done:
         outcome = "whole"
+    if outcome == "shorter" and path.name.startswith("mp3") and float(told.split()[0]) > SECONDS - TRIMMED / rate:
+        outcome = "trimmed"
     return Verdict(
         outcome, told, done, time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     )

@@ -13,7 +13,7 @@ SHARE = float(os.environ.get("TORTURE_SHARE", "1"))  # of the long form
 
 
 def times(short: int, long: int) -> int:
-    """Return how often something is tried: ``long`` times where TORTURE is set, or the share of it that is asked for."""
+    """Return how often something is tried: ``long`` times, or a share of that, where TORTURE is set."""
     return max(short, round(long * SHARE)) if TORTURE else short
 
 
