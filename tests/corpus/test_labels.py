@@ -16,6 +16,7 @@ from earmark.corpus.labels import merge, positives_per_tag, read_synonyms, selec
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
 from earmark.corpus.rows import Row, tabulate
 from earmark.corpus.splits import deal
+from earmark.errors import EarmarkError
 
 needs_mtat = pytest.mark.skipif(not TABLES.is_dir(), reason="MagnaTagATune's tables are not at hand")
 SHIPPED = ROOT / "src/earmark/corpus/synonyms"
@@ -85,6 +86,14 @@ def test_labels_survive_the_round_trip(tmp_path):
     assert who[1] == ("1", "song0", "artist0", "valid")
     assert again.tags == ("a", "b")
     np.testing.assert_array_equal(again.values, [[1, 0], [0, 1]])
+
+
+def test_labels_that_were_edited_by_hand_say_where_tags_are_edited(tmp_path):
+    write_labels(tmp_path / "labels.csv", clips("tv"), table([[1, 0], [0, 1]]))
+    (tmp_path / "labels.csv").write_text((tmp_path / "labels.csv").read_text().replace("valid,0,1", "valid,1,1"))
+    told = r"labels\.csv is not what was written: .*edited by hand; tags are edited in .*`dvc repro labels`"
+    with pytest.raises(EarmarkError, match=told):
+        read_labels(tmp_path / "labels.csv")
 
 
 def test_a_group_is_merged_under_its_first_name_where_that_stood():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers.sealed import unsealed
 
 from earmark.corpus.label_table import Labelled
 from earmark.errors import EarmarkError
@@ -57,15 +58,22 @@ def test_the_table_of_scores_survives_the_round_trip(tmp_path, seeds):
 )
 def test_a_damaged_table_of_scores_is_named_with_what_makes_it(tmp_path, change, why):
     file, _ = written(tmp_path)
-    file.write_text(change(file.read_text()))
+    file.write_text(change(unsealed(file)))
     with pytest.raises(EarmarkError, match=rf"cnn\.csv cannot be used: .*{why}.*; run `dvc repro evaluate@cnn`"):
         read_scores(file)
 
 
 def test_a_row_of_scores_that_was_cut_short_is_named(tmp_path):
     file, _ = written(tmp_path)
-    file.write_text(file.read_text()[:-8])
+    file.write_text(unsealed(file)[:-8])
     with pytest.raises(EarmarkError, match=r"cnn\.csv, row 5: 5 columns expected, got 3"):
+        read_scores(file)
+
+
+def test_a_changed_digit_of_a_score_is_noticed(tmp_path):
+    file, _ = written(tmp_path)
+    file.write_text(file.read_text().replace("0.125", "0.126"))
+    with pytest.raises(EarmarkError, match=r"cnn\.csv is not what was written.*`dvc repro evaluate@cnn`"):
         read_scores(file)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from earmark.corpus.manifest import Clip, TagTable, binary
-from earmark.files import read_csv, write_csv
+from earmark.storage import sealed_csv
 
 
 class Labelled(NamedTuple):
@@ -20,23 +20,27 @@ class Labelled(NamedTuple):
 
 
 _COLUMNS = Labelled._fields
+_AGAIN = (
+    "tags are edited in the corpus's own annotations (`corpus.annotations`), of which `dvc repro labels` makes this "
+    "table again; `dvc checkout` brings back the one that was written"
+)
 
 
 def write_labels(path: Path, clips: Sequence[Clip], table: TagTable) -> None:
-    """Write one row per labelled clip: clip_id, song, artist, split and the 0/1 tags."""
+    """Write one row per labelled clip: clip_id, song, artist, split and the 0/1 tags; and a checksum."""
     rows = (
         [clip.clip_id, clip.song, clip.artist, clip.split, *values]
         for clip, values in zip(clips, table.values.tolist(), strict=True)
     )
-    write_csv(path, [*_COLUMNS, *table.tags], rows)
+    sealed_csv.write(path, [*_COLUMNS, *table.tags], rows)
 
 
 def read_labels(path: Path) -> tuple[list[Labelled], TagTable]:
     """Return the clips and the tag table that ``write_labels`` wrote, both in the order of the rows.
 
-    Raises EarmarkError if the file is missing or damaged, or if a tag's value is not 0 or 1.
+    Raises EarmarkError if the file is missing, damaged or edited by hand, or if a tag's value is not 0 or 1.
     """
-    header, rows = read_csv(path, _COLUMNS)
+    header, rows = sealed_csv.read(path, _COLUMNS, _AGAIN)
     tags, start = header[len(_COLUMNS) :], len(_COLUMNS)
     clips = [Labelled(*row[:start]) for row in rows]
     values = binary(path, tags, [row[start:] for row in rows])

@@ -15,9 +15,9 @@ from earmark import devices
 from earmark.errors import EarmarkError
 from earmark.features.dataset import Split, starts
 from earmark.features.placing import Features
-from earmark.files import read_csv, write_csv
 from earmark.models import networks
 from earmark.models.saved import SavedModel
+from earmark.storage import sealed_csv
 
 _COLUMNS = ("clip_id", "song", "seed")
 
@@ -110,7 +110,7 @@ class Scores:
 
 
 def write_scores(path: Path, split: Split, scores: NDArray[np.float64], seeds: Sequence[int]) -> None:
-    """Write a CSV with a row per seed and clip: clip_id, song, seed and a probability per tag.
+    """Write a CSV with a row per seed and clip: clip_id, song, seed and a probability per tag; and a checksum.
 
     scores: (seeds, clips, tags).
     """
@@ -119,7 +119,7 @@ def write_scores(path: Path, split: Split, scores: NDArray[np.float64], seeds: S
         for seed, values in zip(seeds, scores.tolist(), strict=True)
         for clip, row in zip(split.clips, values, strict=True)
     )
-    write_csv(path, [*_COLUMNS, *split.tags], rows)
+    sealed_csv.write(path, [*_COLUMNS, *split.tags], rows)
 
 
 def read_scores(path: Path) -> Scores:
@@ -128,7 +128,7 @@ def read_scores(path: Path) -> Scores:
     Raises EarmarkError if the file is missing or damaged, was made by an older version, holds a value that is not a
     finite number, or if its seeds have not all the same clips.
     """
-    header, rows = read_csv(path, _COLUMNS[:2])
+    header, rows = sealed_csv.read(path, _COLUMNS[:2], f"run `dvc repro evaluate@{path.stem}`, or `dvc checkout` it")
     if header[:3] != list(_COLUMNS):
         raise _damaged(path, "it has no column seed: an older version made it")
     tags, start = tuple(header[3:]), len(_COLUMNS)
