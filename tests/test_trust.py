@@ -14,6 +14,7 @@ import yaml
 from helpers import ROOT
 from helpers.clones import Clone
 
+from earmark.config import ConfigError, WaveformConfig, load
 from earmark.evaluation.examine import Examined
 from earmark.evaluation.mistakes import Mistake
 from earmark.storage import provenance
@@ -23,6 +24,8 @@ from earmark.training import checkpoints
 # What runs code that a file holds. The processes that decode speak by pickles with the process that started them alone.
 NAMES = {"eval", "exec", "compile", "__import__"}
 MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "joblib", "jsonpickle"}
+LOADERS = {"torch": {"load"}, "numpy": {"load"}, "yaml": {"load", "unsafe_load", "full_load", "Loader", "UnsafeLoader"}}
+OF_HDF5 = {"special_dtype", "vlen_dtype", "ref_dtype", "regionref_dtype", "opaque_dtype"}  # objects within a data set
 OWN_PIPE = "decode/worker.py"
 
 
@@ -31,6 +34,8 @@ def dangers(tree):
     for node in ast.walk(tree):
         imported = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         imported += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        if isinstance(node, ast.ImportFrom) and node.module in LOADERS:  # by its own name a call would not be seen
+            yield from ((f"{node.module}.{a.name}", node.lineno) for a in node.names if a.name in LOADERS[node.module])
         yield from ((name, node.lineno) for name in imported if name.partition(".")[0] in MODULES)
         if not isinstance(node, ast.Call):
             continue
@@ -44,6 +49,8 @@ def dangers(tree):
             yield called, node.lineno
         if given.get("weights_only", "True") != "True":
             yield called, node.lineno
+        if called.rpartition(".")[2] in OF_HDF5:
+            yield called, node.lineno
         if called in ("yaml.load", "yaml.unsafe_load", "yaml.full_load") and "_LOADER" not in ast.unparse(node):
             yield called, node.lineno
 
@@ -53,6 +60,7 @@ def dangers(tree):
     [
         "import pickle", "from joblib import load", "eval('1')", "exec(x)", "torch.load(p)",
         "torch.load(p, weights_only=False)", "trainer.fit(x, weights_only=False)", "np.load(p, allow_pickle=True)",
+        "from torch import load", "from yaml import Loader", "h5py.vlen_dtype(str)", "import marshal",
         "subprocess.run(c, shell=True)", "yaml.load(t, yaml.Loader)", "os.system(c)",
     ],
 )  # fmt: skip
@@ -116,6 +124,72 @@ def test_a_key_of_params_yaml_cannot_run_a_command(tmp_path):
         assert re.search(rf"params\.yaml: {section}\..*touch X", done.stderr)
     assert not (tmp_path / "X").exists()
     assert not (tmp_path / "data/code").exists()  # nothing but `settings` ran
+
+
+def templates(command: object) -> set[str]:
+    return set(re.findall(r"\$\{([^}]+)\}", str(command)))
+
+
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def test_what_dvc_puts_into_commands_is_known():
+    """A name of an entry, or what names one, or a rate: each of them is judged (below) before anything runs."""
+    used = {name: templates((stage.get("do") or stage)["cmd"]) for name, stage in STAGES.items()}
+    assert set().union(*used.values()) == {"key", "item.rate", "item.representation", "item.labels"}
+    each = {name: stage.get("foreach", stage.get("matrix")) for name, stage in STAGES.items() if used[name]}
+    sections = set().union(*(templates(section) for section in each.values()))
+    assert sections == {
+        "labels", "waveforms", "representations", "encoders", "experiments", "crossvalidations"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text", ["x; touch X; #", "$(touch X)", "`touch X`", "a b", "a|b", "a\nb", "-x", "../x", "é", ""]
+)
+@pytest.mark.parametrize("section", ["labels", "waveforms", "representations", "encoders", "experiments",
+                                     "crossvalidations", "fusions", "recipes"])  # fmt: skip
+def test_a_name_that_a_shell_would_read_is_refused_in_every_section(tmp_path, section, text):
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content[section] = {text: next(iter(content.get(section, {}).values()), {}), **content.get(section, {})}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match=rf"params\.yaml: .*{section}\."):
+        load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("text", ["x; touch X; #", "$(touch X)", "16000; touch X", "-1"])
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [("representations", "rate"), ("experiments", "representation"), ("experiments", "labels"),
+     ("experiments", "model")],
+)  # fmt: skip
+def test_a_value_that_reaches_a_command_is_one_of_those_that_are_known(tmp_path, section, key, text):
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    next(iter(content[section].values()))[key] = text
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match=rf"{section}\..*{key}"):
+        load(tmp_path / "params.yaml")
+
+
+def test_tables_for_people_hold_no_formula(tmp_path):
+    """A tag, a file, an experiment and a layer may begin as a formula does; what the pipeline reads itself stays."""
+    from earmark.decode.counts import counted
+    from earmark.decode.index import Entry
+    from earmark.embeddings.run import _list
+    from earmark.probe.table import Row, Table
+
+    found = dict.fromkeys(("segments", "padded", "silent", "clipped", "incomplete"), 0)
+    entry = Entry("f", 0, found, [("=1", "+a.mp3", "too short")], {}, [("-1", "@b.mp3", "cut off")])
+    counted({"s": entry}, 9, 16_000, WaveformConfig(samples=9, max_rejected=1), tmp_path, ())
+    _list(tmp_path / "embed.csv", {"=a.mp3": "too short"})
+    Table([Row("=layer", 1, 2, 0.5, 0.4, 0.6)], []).write(tmp_path / "probe.csv")
+    files = sorted(tmp_path.glob("*.csv"))
+    assert len(files) == 4
+    for path in files:
+        with path.open(newline="") as file:
+            cells = [cell for row in csv.reader(file) for cell in row]
+        assert not [cell for cell in cells if cell[:1] in ("=", "+", "-", "@", "\t", "\r")]
+        assert [cell for cell in cells if cell[:1] == "'"]
 
 
 def test_cells_that_a_spreadsheet_would_compute_are_shown_as_they_are(tmp_path):

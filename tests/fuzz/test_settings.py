@@ -125,10 +125,12 @@ def changed(number: int) -> tuple[bytes, str, tuple]:
 
 
 def stays(given: object, found: object) -> bool:
-    """Whether a setting that was taken means what was written; a text that is a number may be one."""
+    """Whether a setting that was taken means what was written: a text may be a number, an empty path is this folder."""
     if isinstance(given, int) and isinstance(found, float):
         return float(given) == found
-    return given == found or str(given) == str(found) or (isinstance(given, str) and str(found) == given.strip())
+    if isinstance(given, str) and isinstance(found, int | float):
+        return float(given) == found
+    return given == found or str(given) == str(found) or (isinstance(given, str) and found == (given.strip() or "."))
 
 
 def tried(number: int, folder: Path) -> tuple[str, str]:

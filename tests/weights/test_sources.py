@@ -43,6 +43,13 @@ def test_a_digest_that_differs_is_refused_with_both(tmp_path):
         files(WEIGHTS, wheel)
 
 
+def test_a_member_that_says_to_be_huge_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr("earmark.weights.sources.LARGEST", 10)
+    wheel = write_wheel(tmp_path, INSIDE | {"musicnn/MTT_musicnn/.index": bytes(1000)})
+    with pytest.raises(EarmarkError, match=r"\.index would unpack to 1000 bytes, 10 are the limit"):
+        files(WEIGHTS, wheel)
+
+
 def test_what_lacks_the_files_is_refused(tmp_path):
     with pytest.raises(
         EarmarkError, match=r"must hold musicnn/MTT_musicnn with \.index and .*which `cp \*` leaves out"
