@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,48 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write bytes as ``write_text`` does; when it returns, the file is on the disk, whatever happens to the machine."""
+    with beside(path) as place:
+        place.write_bytes(content)
+
+
+@contextlib.contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """Give a place beside a file to whoever writes it: it is put in place at the end, and removed after an error.
+
+    Raises EarmarkError, which names the file, if it cannot be written; what stood there before stays.
+    """
     temporary = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        yield temporary
+        put_in_place(temporary, path)
     except OSError as error:
+        raise EarmarkError(f"{path} cannot be written: {reason(error)}") from None
+    finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise EarmarkError(f"{path} cannot be written: {reason(error)}") from None
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Rename a finished file of the same folder to its place; when this returns, both are on the disk.
+
+    First its content and then its name: if the power fails, the old file is there or the new one, never half of one.
+    """
+    _sync(temporary)
+    temporary.replace(path)
+    try:
+        _sync(path.parent)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EACCES, errno.ENOTSUP):  # some file systems cannot do it
+            raise
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

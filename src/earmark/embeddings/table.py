@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
@@ -19,7 +17,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import EarmarkError, reason
+from earmark.errors import EarmarkError
+from earmark.files import beside
 from earmark.storage.checksums import DamageError
 from earmark.storage.shard_checks import require_plain
 
@@ -72,7 +71,7 @@ def write(out: Path, shape: Shape, entries: Iterable[Entry], mark: Mapping[str, 
     Raises EarmarkError if it cannot be written, or if float16 cannot hold a value.
     """
     writers = {".h5": _write_hdf5, ".npz": _write_npz, ".parquet": _write_parquet}
-    with _beside(out) as place:
+    with beside(out) as place:
         writers[out.suffix](place, shape, _blocks(out, shape, entries), {"kind": _KIND, **mark})
 
 
@@ -147,23 +146,6 @@ def _arrow(pa: Any, values: NDArray[Any], kind: Any) -> Any:
     if values.ndim == 2:
         return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), type=kind)
     return pa.array([text.decode() for text in values] if values.dtype.kind == "S" else values, kind)
-
-
-@contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """Give a place beside a file, which is renamed to it when all is written, and removed if that fails."""
-    place = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        yield place
-        with place.open("rb") as file:
-            os.fsync(file.fileno())
-        place.replace(out)
-    except OSError as error:
-        raise EarmarkError(f"{out} cannot be written: {reason(error)}") from None
-    finally:
-        with suppress(OSError):
-            place.unlink(missing_ok=True)
 
 
 def mark_of(path: Path) -> dict[str, str] | None:

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from earmark.errors import EarmarkError
+from earmark.files import put_in_place
 from earmark.storage import float16
 from earmark.storage.checksums import SEAL, DamageError, RowSums, seal, verify_rest, verify_rows
 from earmark.storage.float16 import Float16
@@ -120,7 +121,7 @@ class ShardWriter:
             self._file.close()
             if kind is None:
                 seal(self._temporary, self.name)
-                self._temporary.replace(self.path)
+                put_in_place(self._temporary, self.path)
         except OSError as failure:
             error = failure
         finally:

@@ -6,6 +6,8 @@ import uuid
 from functools import lru_cache
 from pathlib import Path
 
+from earmark.files import put_in_place
+
 # Object stores, by fsspec's names: an upload there appears whole or not at all, and a rename would be a copy.
 _ATOMIC = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "ocilake", "oss", "r2", "tos"}
 
@@ -42,7 +44,7 @@ class Store:
         beside = local.with_name(f".{local.stem[:150]}{local.suffix}.{uuid.uuid4().hex}.tmp")  # a name has 255 bytes
         try:
             self.files.get_file(f"{self.root}/{name}", str(beside))
-            beside.replace(local)
+            put_in_place(beside, local)
         finally:
             beside.unlink(missing_ok=True)
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from earmark.features.dataset import Split
+from earmark.files import put_in_place
 from earmark.storage import provenance
 from earmark.training import distributed
 
@@ -130,7 +131,7 @@ class Keeper(pl.Callback):
 def seal(temporary: Path, kind: str) -> Path:
     """Give a written file its final name, and delete the checkpoints before it."""
     path = temporary.with_name(f"{kind}-{_digest(temporary)}.ckpt")
-    temporary.replace(path)
+    put_in_place(temporary, path)
     for other in path.parent.glob("*.ckpt"):
         if other != path:
             other.unlink()
