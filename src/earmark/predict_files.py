@@ -8,7 +8,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -17,7 +17,7 @@ from earmark.decode.audio import RejectedError
 from earmark.decode.audio_files import listed, why_not
 from earmark.errors import EarmarkError, reason
 from earmark.features.ahead import DecodedAhead, ahead
-from earmark.files import spreadsheet_cell
+from earmark.files import put_in_place, spreadsheet_cell
 from earmark.predict import Predictor
 from earmark.prediction import Prediction, Wish
 from earmark.sections import near
@@ -82,9 +82,7 @@ class _Shown:
         self.prints_data = to_stdout or args.json or args.jsonl
         self.csv: Any = None
         if args.csv is not None:
-            target: TextIO = sys.stdout
-            if not to_stdout:
-                target = stack.enter_context(args.csv.open("w", newline="", encoding="utf-8"))
+            target = sys.stdout if to_stdout else stack.enter_context(_growing(args.csv))
             self.csv = csv.writer(target, lineterminator="\n")
             self.csv.writerow(OF_SEGMENTS if args.timeline else COLUMNS)
 
@@ -125,6 +123,24 @@ class _Shown:
             for tag, value in part["tags"].items():
                 times = (f"{part['start']:.3f}", f"{part['end']:.3f}")
                 self.csv.writerow((spreadsheet_cell(found.file), *times, spreadsheet_cell(tag), f"{value:.6f}"))
+
+
+@contextmanager
+def _growing(path: Path) -> Iterator[TextIO]:
+    """Give a file for rows that come one by one; it has its own name only when all are in it.
+
+    They stand in NAME.partial until then, and stay there if the run ends early. A pipe is written as it is.
+    """
+    place = path if path.exists() and not path.is_file() else path.with_name(path.name + ".partial")
+    try:
+        with place.open("w", newline="", encoding="utf-8") as file:
+            yield file
+        if place != path:
+            put_in_place(place, path)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise EarmarkError(f"{path} cannot be written: {reason(error)}") from None
 
 
 def chosen(text: str | None, tags: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from earmark.errors import EarmarkError
+from earmark.files import beside
 from earmark.prediction import Prediction, Wish
 
 MOST = 20  # rows that can be read at 1200 pixels
@@ -32,9 +33,9 @@ def draw(found: Prediction, wish: Wish, folder: Path) -> Path:
     axes.invert_yaxis()
     axes.set_xlabel("seconds")
     axes.set_title(Path(found.file).name, parse_math=False)
-    folder.mkdir(parents=True, exist_ok=True)
     target = _free(folder, Path(found.file))
-    figure.savefig(target)
+    with beside(target) as place:
+        figure.savefig(place, format="png")
     return target
 
 

@@ -9,6 +9,7 @@ import sys
 from earmark.bench import beside, comparing, decoding, end_to_end, spectral, start, training
 from earmark.bench.choices import TRANSFORMS
 from earmark.errors import EarmarkError
+from earmark.files import write_text
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         result = spectral.bench(args.kind, batch=args.batch, rounds=args.rounds, threads=args.threads)
         sys.stdout.write(spectral.table(result))
     if args.json is not None:
-        args.json.write_text(json.dumps(result, indent=2) + "\n")
+        write_text(args.json, json.dumps(result, indent=2) + "\n")
     return 0
 
 

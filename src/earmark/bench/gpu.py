@@ -21,6 +21,7 @@ from torch import Tensor
 from earmark import devices
 from earmark.bench import peers
 from earmark.bench.spectral import N_SAMPLES, RATE, clips
+from earmark.files import write_text
 from earmark.representations import build
 from earmark.representations.base import Representation
 
@@ -143,7 +144,7 @@ def main() -> int:
         sys.stdout.write(line(row) + "\n")
         sys.stdout.flush()
     if args.json is not None:
-        args.json.write_text(json.dumps(rows, indent=2) + "\n")
+        write_text(args.json, json.dumps(rows, indent=2) + "\n")
     return 0
 
 

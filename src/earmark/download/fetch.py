@@ -14,6 +14,7 @@ from email.message import Message
 from pathlib import Path
 
 from earmark.errors import EarmarkError, reason
+from earmark.files import put_in_place, write_text
 from earmark.progress import bar
 
 CHECKSUMS = "SHA256SUMS"  # as `sha256sum` writes and checks it
@@ -74,7 +75,7 @@ def fetch(url: str, target: Path, patience: Patience = Patience()) -> Path:
                 ) from None
             time.sleep(patience.wait * 2 ** max(failures - 1, 0))
     _verify(part, target)
-    part.replace(target)
+    put_in_place(part, target)
     _tag(part).unlink(missing_ok=True)
     return target
 
@@ -139,9 +140,7 @@ def _verify(file: Path, target: Path) -> None:
             "and run the command again, or delete the line if the new one is right"
         )
     text = "".join(f"{digest}  {name}\n" for name, digest in sorted(noted.items()))
-    temporary = sums.with_name(f".{sums.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(sums)
+    write_text(sums, text)
 
 
 def _require_space(folder: Path, wanted: int, url: str) -> None:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from earmark import representations
 from earmark.config import Config, RepresentationConfig
-from earmark.errors import EarmarkError, reason
+from earmark.errors import EarmarkError
+from earmark.files import beside
 
 Floats = NDArray[np.float64]
 
@@ -117,13 +118,9 @@ def draw(waves: dict[int, NDArray[np.float32]], config: Config, title: str, targ
     rest[-1].set_xlabel("seconds")
     top.set_xlim(0, len(wave) / rate)
     figure.colorbar(meshes[0], ax=rest, label="dB below the maximum of the panel", pad=0.01, aspect=60)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # a name in another script
-            figure.savefig(target, format="png")
-    except OSError as error:
-        raise EarmarkError(f"{target} cannot be written: {reason(error)}") from None
+    with beside(target) as place, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # a name in another script
+        figure.savefig(place, format="png")
 
 
 def _outline(axes: Any, wave: NDArray[np.float32], rate: int) -> None:

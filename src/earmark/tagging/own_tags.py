@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.errors import EarmarkError, reason
+from earmark.files import put_in_place
 from earmark.tagging.provenance import Written
 from earmark.travel.bundle import version
 
@@ -78,7 +79,7 @@ def _opened(file: Path) -> Iterator[Any]:
             return
         if not getattr(audio, "emptied", False):
             audio.save()
-        copy.replace(file)
+        put_in_place(copy, file)
     except mutagen.MutagenError as error:
         raise EarmarkError(f"{file}: its tags cannot be read or written ({error})") from None
     except OSError as error:
