@@ -19,7 +19,7 @@ ERRORS = {errno.ENOSPC: True, errno.EROFS: True, errno.EIO: False, errno.EDQUOT:
 
 @dataclass(frozen=True)
 class Trial:
-    """One disturbance: of which stage, what it was, how the stage ended, and what was wrong; nothing, if all is well."""
+    """One disturbance: of which stage, what it was, how the stage ended, what was wrong (nothing, if all is well)."""
 
     stage: str
     what: str

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -23,6 +23,7 @@ import yaml
 from helpers import ROOT
 from helpers.tiny_corpora import RATE, ROWS, Tiny
 
+COMPILER = shutil.which("cc") or shutil.which("gcc")
 SHIM = Path(__file__).with_name("failing_disk.c")
 SERVER = Path(__file__).with_name("stage_server.py")
 SCRIPTS = sorted((ROOT / "stages").glob("*.py"))
@@ -31,21 +32,19 @@ _MAPPED = 5 * 8 + 512 + 1024  # bytes of failing_disk.c's control
 
 
 class Server:
-    """Runs stages and commands, one at a time. With ``disk`` they see a disk that can fail."""
+    """Runs stages and commands, one at a time. Where there is a C compiler, they see a disk that can fail."""
 
-    def __init__(self, folder: Path, disk: bool) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.disk = disk and (compiler := shutil.which("cc") or shutil.which("gcc")) is not None
         environment = os.environ | {
             "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "EARMARK_WORKERS": "2",
             "EARMARK_LOGS": str(folder / "logs"), "PYTHONPATH": os.pathsep.join(sys.path),
             "EARMARK_DEVICE": "cpu",
         }  # fmt: skip
         environment.pop("EARMARK_WAVEFORMS", None)
-        if self.disk:
-            assert compiler is not None
+        if COMPILER:
             shim, control = folder / "failing_disk.so", folder / "disk"
-            subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", shim, SHIM, "-ldl"], check=True)
+            subprocess.run([COMPILER, "-O1", "-shared", "-fPIC", "-o", shim, SHIM, "-ldl"], check=True)
             control.write_bytes(bytes(_MAPPED))
             environment |= {"LD_PRELOAD": str(shim), "FAILING_DISK": str(control)}
         self._process = subprocess.Popen(
@@ -106,7 +105,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def temporary(name: str) -> bool:
     """Whether a name is one of those that files have while they are written."""
-    return bool(re.search(r"\.tmp$|\.copy$|\.partial/|\.demo\.(partial|old)|\.old/|^data/checkpoints/", name))
+    return bool(
+        re.search(r"\.tmp$|\.copy$|\.partial(/|$|-journal$)|\.demo\.(partial|old)|\.old/|^data/checkpoints/", name)
+    )
 
 
 def commands(settings: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
@@ -159,21 +160,43 @@ def write_demo(folder: Path, earlier: bool) -> dict[str, Any]:
 
 
 def steps(
-    server: Server, folder: Path, write: Callable[..., dict[str, Any]] = write_corpus, only: str = ""
+    server: Server,
+    folder: Path,
+    write: Callable[..., dict[str, Any]] = write_corpus,
+    only: str = "",
+    without: Collection[str] = (),
 ) -> list[Step]:
-    """Run all stages with the earlier settings, and then with the others; return the second runs."""
+    """Run all stages with the earlier settings, and then with the others; return the second runs.
+
+    only, without: the names of scripts.
+    """
+
+    def wanted(settings: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
+        for name, command in commands(settings):
+            script = Path(command[0]).name
+            if script not in without and script in (only or script):
+                yield name, command
+
     place = folder / "place"
-    for _, command in commands(write(place, earlier=True)):
-        if only in command[0]:
-            undisturbed(server, place, command)
+    for _, command in wanted(write(place, earlier=True)):
+        undisturbed(server, place, command)
     found = []
-    for name, command in commands(write(place, earlier=False)):
-        if only in command[0]:
-            kept = folder / f"before {name}"
-            shutil.copytree(place, kept)
-            seconds = undisturbed(server, place, command)
-            found.append(Step(name, command, kept, contents(kept), contents(place), seconds))
+    for name, command in wanted(write(place, earlier=False)):
+        kept = folder / f"before {name}"
+        shutil.copytree(place, kept)
+        seconds = undisturbed(server, place, command)
+        found.append(Step(name, command, kept, contents(kept), contents(place), seconds))
     return found
+
+
+def called(server: Server, finished: Path, folder: Path, name: str) -> Step:
+    """Return a command of ``earmark`` as a step that begins where all stages have run."""
+    command = ["-m", "earmark.cli", *name.split()]
+    place = folder / "called"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(finished, place)
+    seconds = undisturbed(server, place, command)
+    return Step(name, command, finished, contents(finished), contents(place), seconds)
 
 
 def undisturbed(server: Server, folder: Path, command: list[str]) -> float:
