@@ -44,6 +44,8 @@ class Recipe(Section):
     middle.
     precision: of what a step computes, ``float32``, or ``bfloat16`` where that suffices (autocast); weights and their
     optimizer are float32 either way.
+    deterministic: no operation of a GPU adds in an order that chance decides; one that has no other way is an error,
+    and the others may be slower. A CPU has none such.
     weights: of which epoch they are kept, the ``best`` one on the validation split, or the ``last``, before which
     training then does not stop; few validation clips choose an epoch by chance.
     average: the weights that are scored are a mean of those of past steps: ``ema``, exponential with ``ema_decay``, or
@@ -76,6 +78,7 @@ class Recipe(Section):
     mask_dims: Share = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
+    deterministic: bool = False
     weights: Literal["best", "last"] = "best"
     average: Literal["none", "ema", "swa"] = "none"
     ema_decay: Annotated[float, Field(gt=0, lt=1)] = 0.999

@@ -34,10 +34,11 @@ _MAPPED = 5 * 8 + 512 + 1024  # bytes of failing_disk.c's control
 class Server:
     """Runs stages and commands, one at a time. Where there is a C compiler, they see a disk that can fail."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: int = 1, workers: int = 2) -> None:
         self.folder = folder
         environment = os.environ | {
-            "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "EARMARK_WORKERS": "2",
+            "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1", "EARMARK_WORKERS": str(workers),
+            "OMP_WAIT_POLICY": "PASSIVE",  # not chosen, and told, while the server starts
             "EARMARK_LOGS": str(folder / "logs"), "PYTHONPATH": os.pathsep.join(sys.path),
             "EARMARK_DEVICE": "cpu",
         }  # fmt: skip
@@ -187,6 +188,13 @@ def steps(
         seconds = undisturbed(server, place, command)
         found.append(Step(name, command, kept, contents(kept), contents(place), seconds))
     return found
+
+
+def whole(server: Server, folder: Path) -> dict[str, bytes]:
+    """Run all stages on a corpus that is written into a folder; return what is there afterwards."""
+    for _, command in commands(write_corpus(folder, earlier=False)):
+        undisturbed(server, folder, command)
+    return contents(folder)
 
 
 def called(server: Server, finished: Path, folder: Path, name: str) -> Step:

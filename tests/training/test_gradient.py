@@ -60,6 +60,21 @@ def test_halves_of_numbers_suffice_for_every_optimizer_and_a_gradient_that_is_cl
     assert len(learnt.curves) == 4
 
 
+def test_a_deterministic_training_asks_torch_for_it_and_no_other_one_after_it(monkeypatch):
+    asked = []
+    forward = Small.forward
+    monkeypatch.setattr(
+        Small, "forward", lambda *given: asked.append(torch.are_deterministic_algorithms_enabled()) or forward(*given)
+    )
+    with_it = train(RECIPE.model_copy(update={"deterministic": True}))[0]
+    assert asked
+    assert all(asked)
+    assert not torch.are_deterministic_algorithms_enabled()
+    asked.clear()
+    assert states_equal(with_it, train()[0])  # on a CPU
+    assert not any(asked)
+
+
 def test_training_stops_when_nothing_gets_better():
     frozen = Recipe(optimizer="sgd", learning_rate=1e-12, batch=8, epochs=50, patience=3)
     assert len(train(frozen)[1].curves) == 4  # the first epoch, and three in vain

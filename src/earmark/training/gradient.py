@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
@@ -130,7 +131,7 @@ def _callbacks(name: str, best: BestWeights, folder: Path | None, logs: Mapping[
 def _run(tagger: Tagger, callbacks: list[pl.Callback], logs: list[Logger], found: Found | None) -> None:
     """Let Lightning train, from the checkpoint ``found`` if there is one."""
     recipe = tagger.recipe
-    with quiet():
+    with quiet(), _deterministic(recipe.deterministic):
         trainer = pl.Trainer(
             max_epochs=recipe.epochs,
             callbacks=callbacks,
@@ -140,6 +141,7 @@ def _run(tagger: Tagger, callbacks: list[pl.Callback], logs: list[Logger], found
             enable_model_summary=False,
             logger=logs or False,
             num_sanity_val_steps=0,
+            deterministic=recipe.deterministic,
             precision="bf16-mixed" if recipe.precision == "bfloat16" else "32-true",
             **devices.lightning(devices.device()) | distributed.settings(),
         )
@@ -159,6 +161,17 @@ def _misfit(tagger: Tagger, best: BestWeights, finished: bool, state: Mapping[st
     trained = {name: weights for name, weights in state["state_dict"].items() if name.startswith("model.")}
     there = {name.removeprefix("model."): weights for name, weights in trained.items()}
     return misfit(here, there) or misfit(here, kept["weights"])
+
+
+@contextmanager
+def _deterministic(wanted: bool) -> Iterator[None]:
+    """Let what Lightning asks of torch's operations end with a training, and be that of this training alone."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(wanted)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 @contextmanager
