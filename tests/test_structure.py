@@ -23,8 +23,7 @@ ORDER = {
     "strict_yaml": (), "yaml_edit": (),
     "storage": (
         "memory", "room", "source", "provenance", "digests", "remembered", "float16", "sealed_csv", "checksums",
-        "shard_checks",
-        "makers", "shards", "store",
+        "shard_checks", "makers", "hdf5_disk", "shards", "store",
     ),
     "cluster": ("worker", "connection", "results", "run"), "devices": (), "sections": (), "doors": (),
     "experiments": (), "corpus_choices": (), "config": (),

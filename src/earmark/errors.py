@@ -20,6 +20,7 @@ _CAUSES = {
     errno.EROFS: "the file system is mounted read-only",
     errno.ENOSPC: "free some space and run it again",
     errno.EDQUOT: "free some space and run it again",
+    errno.EFBIG: "a limit of this user (`ulimit -f`) or of the file system",
     errno.EIO: "the disk, or the share that it lies on, may be failing",
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -132,7 +132,7 @@ def test_a_full_disk_is_an_error_that_names_the_shard_and_leaves_nothing_half_wr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("earmark.storage.shards.ShardError: ")
     assert "1.h5 cannot be written" in last
-    assert "is there space left" in last
+    assert "File too large; a limit of this user" in last
     assert [p.name for p in tmp_path.iterdir()] == ["0.h5"]
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from earmark.errors import EarmarkError
 from earmark.files import beside
+from earmark.storage import hdf5_disk
 from earmark.storage.checksums import DamageError
 from earmark.storage.shard_checks import require_plain
 
@@ -101,7 +102,7 @@ def _blocks(out: Path, shape: Shape, entries: Iterable[Entry]) -> Iterator[Colum
 
 
 def _write_hdf5(place: Path, shape: Shape, blocks: Iterable[Columns], mark: Mapping[str, str]) -> None:
-    with h5py.File(place, "w") as file:
+    with hdf5_disk.written(place) as file:
         first = 0
         for block in blocks:
             for name, values in block.items():

@@ -9,7 +9,6 @@ saves half of it (``float16``).
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import math
@@ -24,11 +23,12 @@ import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, reason
 from earmark.files import put_in_place
 from earmark.storage import float16
 from earmark.storage.checksums import SEAL, DamageError, RowSums, seal, verify_rest, verify_rows
 from earmark.storage.float16 import Float16
+from earmark.storage.hdf5_disk import Disk, reserve
 from earmark.storage.shard_checks import not_finite, require_plain, require_rows
 
 LONGEST_NAME = 255  # bytes, in the usual file systems
@@ -60,34 +60,34 @@ class ShardWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         # A name of this process alone: on a cluster a worker that was given up may still be writing the same shard.
         self._temporary = _beside(path, f".h5.{socket.gethostname()}-{os.getpid()}.tmp")
-        if capacity is None:
-            self._file = h5py.File(self._temporary, "w", userblock_size=SEAL)
-            self._data = self._file.create_dataset(name, (0, *shape), kept, maxshape=(None, *shape), chunks=(1, *shape))
-        else:
-            self._file, self._data = self._allocated(self._temporary, (capacity, *shape), kept)
-
-    def _allocated(self, path: Path, shape: Sequence[int], dtype: DTypeLike) -> tuple[h5py.File, h5py.Dataset]:
-        """Return a new file with the data set in it, and its space on the disk.
-
-        A disk that is full is noticed here: HDF5, which only notices it while it closes the file, may crash then.
-        """
         try:
-            _reserve(path, math.prod(shape) * np.dtype(dtype).itemsize + _MARGIN)
-            file = h5py.File(path, "w", userblock_size=SEAL)
-            properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-            properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-            data = file.create_dataset(self.name, shape, dtype, dcpl=properties, fill_time="never")
-            file.flush()  # gives the file its length
-            _reserve(path, path.stat().st_size)
+            if capacity is None:
+                self._disk = Disk(self._temporary, new=True)
+                self._file = h5py.File(self._disk, "w", userblock_size=SEAL)
+                grows = {"maxshape": (None, *shape), "chunks": (1, *shape)}
+                self._data = self._file.create_dataset(name, (0, *shape), kept, **grows)
+            else:
+                self._disk, self._file, self._data = self._allocated(self._temporary, (capacity, *shape), kept)
         except OSError as error:
-            path.unlink(missing_ok=True)
+            self._temporary.unlink(missing_ok=True)
             raise self._unwritable(error) from None
-        return file, data
+
+    def _allocated(self, path: Path, shape: Sequence[int], dtype: DTypeLike) -> tuple[Disk, h5py.File, h5py.Dataset]:
+        """Return a new file with the data set in it, and its space on the disk. Raises OSError if that is full."""
+        reserve(path, math.prod(shape) * np.dtype(dtype).itemsize + _MARGIN)
+        disk = Disk(path, new=True)
+        file = h5py.File(disk, "w", userblock_size=SEAL)
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        data = file.create_dataset(self.name, shape, dtype, dcpl=properties, fill_time="never")
+        file.flush()  # gives the file its length
+        reserve(path, path.stat().st_size)
+        return disk, file, data
 
     def _unwritable(self, error: OSError) -> ShardError:
         return ShardError(
-            f"{self.path} cannot be written ({error}); is there space left in {self.path.parent}? Finished shards are "
-            "kept, and a second run goes on after them"
+            f"{self.path} cannot be written: {reason(error)}; finished shards are kept, and a second run goes on after "
+            "them"
         )
 
     def append(self, clip_ids: Sequence[str], rows: NDArray[Any]) -> None:
@@ -103,6 +103,7 @@ class ShardWriter:
                 f"{self.path}: {bad}; what computes them has a fault, or the clip is no music: leave it out"
             )
         self._data[start : start + len(clip_ids)] = stored
+        self._disk.check()
         self._sums.add(stored)
         self._ids.extend(clip_ids)
 
@@ -119,7 +120,9 @@ class ShardWriter:
                     self._copy(half)
                 self._finish()
             self._file.close()
+            self._disk.close()
             if kind is None:
+                self._disk.check()
                 seal(self._temporary, self.name)
                 put_in_place(self._temporary, self.path)
         except OSError as failure:
@@ -142,7 +145,7 @@ class ShardWriter:
     def _copy(self, half: Float16 | None) -> None:
         """Copy the rows into a file of the true size and type: a contiguous data set can be neither cut nor changed."""
         dtype = self._data.dtype if half is None else np.dtype(np.float16)
-        target, data = self._allocated(self._copied, (len(self._ids), *self._data.shape[1:]), dtype)
+        disk, target, data = self._allocated(self._copied, (len(self._ids), *self._data.shape[1:]), dtype)
         with target:
             start, self._sums = 0, RowSums()
             for block in self._blocks():
@@ -153,9 +156,13 @@ class ShardWriter:
             if half is not None:
                 target.create_dataset("centre", data=half.centre)
                 target.create_dataset("scale", data=half.scale)
+        disk.close()
+        disk.check()
         self._file.close()
+        self._disk.close()
         self._copied.replace(self._temporary)
-        self._file = h5py.File(self._temporary, "r+")
+        self._disk = Disk(self._temporary, new=False)
+        self._file = h5py.File(self._disk, "r+")
 
     def _finish(self) -> None:
         ids = [i.encode() for i in self._ids]
@@ -167,18 +174,6 @@ class ShardWriter:
         for key in sorted(self.attributes):
             value = self.attributes[key]
             self._file.attrs[key] = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-
-
-def _reserve(path: Path, size: int) -> None:
-    """Give a file so many bytes on the disk, where the system can. Raises OSError if it has not so many."""
-    with path.open("ab") as file:
-        try:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise
-            # some file systems cannot reserve: then it is found out by writing
 
 
 def open_all(folder: Path) -> Iterator[h5py.File]:
