@@ -24,24 +24,24 @@ disk = pytest.mark.skipif(not stage_runs.COMPILER, reason="the disk that fails i
 
 # What people call, where all stages have run, and what it needs.
 COMMANDS = {
-    "predict audio --csv out.csv": None,
-    "predict audio/s/1.wav --plot pictures": "matplotlib",
-    "embed audio --out out.h5": None,
-    "embed audio --out out.npz": None,
-    "embed audio --out out.parquet": "pyarrow",
+    "predict --model linear audio --csv out.csv": None,
+    "predict --model linear audio/s/1.wav --plot pictures": "matplotlib",
+    "embed --model linear audio --out out.h5": None,
+    "embed --model linear audio --out out.npz": None,
+    "embed --model linear audio --out out.parquet": "pyarrow",
     "bundle linear -o out.earmark": None,
     "export linear --onnx out.onnx": "onnx",
     "export linear --torch out.pt2": None,
-    "tag audio": None,
-    "tag audio --write id3": "mutagen",
-    "tag audio --write m3u --out lists": None,
+    "tag --model linear audio": None,
+    "tag --model linear audio --write id3": "mutagen",
+    "tag --model linear audio --write m3u --out lists": None,
     "inspect audio/s/1.wav --plot out.png": "matplotlib",
     "errors linear --csv out.csv": None,
     "leaderboard --csv out.csv": None,
     "corpus check --deep --csv pairs.csv": None,
     "add musicnn": None,
 }
-SHORT = ("predict audio --csv out.csv", "bundle linear -o out.earmark")
+SHORT = ("predict --model linear audio --csv out.csv", "bundle linear -o out.earmark")
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,13 @@ import pytest
 import soundfile
 import soundfile as sf
 import soxr
+import torch
 from helpers.music import music, tone, write_mp3
 
+from earmark import representations
+from earmark.config import RepresentationConfig
 from earmark.decode.audio import RejectedError, Stream, cut, decode, decode_whole, describe, stream
+from earmark.decode.stream import LOUDEST
 
 
 def peak_hz(wave: np.ndarray, rate: int) -> float:
@@ -219,6 +223,17 @@ def test_samples_that_would_not_stay_finite_are_rejected_before_they_are_resampl
     soundfile.write(tmp_path / "loud.wav", wave, rate, subtype="FLOAT")
     with pytest.raises(RejectedError, match=r"samples of .*, where full scale is 1 and 4\.3e\+09 the limit"):
         decode(tmp_path / "loud.wav", 16_000, 20_000, 1.0)
+
+
+@pytest.mark.parametrize("rate", [16_000, 22_050, 44_100])
+def test_the_loudest_samples_that_are_taken_stay_finite_to_the_last_feature(tmp_path, rate):
+    wave = LOUDEST * np.sign(np.random.default_rng(1).standard_normal(2 * rate)).astype(np.float32)
+    soundfile.write(tmp_path / "loud.wav", wave, rate, subtype="FLOAT")
+    (heard,) = decode(tmp_path / "loud.wav", 16_000, 16_384, 1.0).waves
+    assert np.isfinite(heard).all()
+    for kind in ("mel", "cqt", "scattering", "waveform"):
+        features = representations.of(RepresentationConfig(kind=kind, rate=16_000, samples=16_384))
+        assert bool(torch.isfinite(features(torch.from_numpy(heard)[None])).all()), kind
 
 
 def test_a_wave_in_integers_of_32_bits_stays_music(tmp_path):

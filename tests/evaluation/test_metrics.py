@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 from helpers.scores import random_problem
-from sklearn.metrics import accuracy_score, average_precision_score, log_loss, roc_auc_score
+from sklearn.metrics import accuracy_score, average_precision_score, log_loss, recall_score, roc_auc_score
 
 from earmark.evaluation.bootstrap import bootstrap_macro_roc_auc, resample, weighted_roc_auc
 from earmark.evaluation.evaluate import evaluate
@@ -147,6 +147,29 @@ def test_weighted_rates_are_scikit_learns():
                 continue
             expected = roc_auc_score(targets, scores, sample_weight=weights)
             assert ours[number] == pytest.approx(expected, abs=1e-12)
+
+
+def test_all_that_is_measured_is_scikit_learns():
+    chance = np.random.default_rng(21)
+    for _ in range(CASES // 100):  # ten tags each, of which some are in no clip or in all
+        clips = int(chance.integers(2, 30))
+        scores = chance.integers(0, 5, (clips, 10)) / 4
+        targets = (chance.random((clips, 10)) < chance.choice([0.0, 0.2, 0.6, 1.0], 10)).astype(np.float64)
+        mask = defined(targets)
+        if not mask.any():
+            continue
+        thresholds = chance.random(10)
+        found = evaluate(scores, targets, np.arange(clips), tuple("abcdefghij"), 2, 1, thresholds).summary
+        y, s = targets[:, mask], scores[:, mask]
+        assert found["roc_auc"]["macro"] == pytest.approx(roc_auc_score(y, s, average="macro"), abs=1e-12)
+        assert found["roc_auc"]["micro"] == pytest.approx(roc_auc_score(y.ravel(), s.ravel()), abs=1e-12)
+        assert found["pr_auc"]["macro"] == pytest.approx(average_precision_score(y, s, average="macro"), abs=1e-12)
+        decided = (s >= thresholds[mask]).astype(np.float64)
+        at = found["equal_error"]["chosen_on_valid"]
+        told = {"average": "macro", "zero_division": 0}
+        assert at["tpr"] == pytest.approx(recall_score(y, decided, **told), abs=1e-12)
+        assert at["fpr"] == pytest.approx(1 - recall_score(1 - y, 1 - decided, **told), abs=1e-12)
+        assert at["tags"] == mask.sum()
 
 
 def test_equal_scores_tell_nothing_and_are_defined():

@@ -139,9 +139,9 @@ def write_corpus(folder: Path, earlier: bool) -> dict[str, Any]:
     tiny.settings["representations"]["mel"]["n_mels"] = bands
     shared = {"representation": "mel", "labels": "top"}
     cnn = {"model": "convolutional", "network": {"channels": [4], "pools": [[2, 2]]}, "recipe": "short", "epochs": 3}
-    tiny.settings["experiments"]["cnn"] = shared | cnn | {"seeds": [seed, 3]}
+    tiny.settings["experiments"]["cnn"] = shared | cnn | {"seeds": [1, 3]}
     tiny.settings["crossvalidations"] = {
-        "two": shared | cnn | {"classes": ["organ" if earlier else "piano", "drums"], "folds": 2, "seeds": [seed]}
+        "two": shared | cnn | {"classes": ["organ" if earlier else "piano", "drums"], "folds": 2, "seeds": [1]}
     }
     tiny.settings["evaluation"]["seed"] = seed
     tiny.settings["encoders"] = {}
