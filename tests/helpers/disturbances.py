@@ -72,7 +72,7 @@ def refused(server: Server, step: Step, folder: Path, number: int, error: int) -
     if ran.code == 0 and not (ran.hit.startswith("posix_fallocate") and error in (errno.EIO, errno.EROFS)):
         wrong.append("the stage says nothing of it")
     if ran.code:
-        wrong += untold(ran.said, ran.hit)
+        wrong += untold(ran.said, ran.hit, ERRORS[error])
     return Trial(
         step.name, f"{errno.errorcode[error]} {ran.hit}", ran.code, wrong + again(server, step, place), ran.said
     )
@@ -93,12 +93,12 @@ def unread(server: Server, step: Step, folder: Path, number: int) -> Trial | Non
     return Trial(step.name, f"EIO {ran.hit}", ran.code, wrong + again(server, step, place), ran.said)
 
 
-def untold(said: str, hit: str) -> Iterator[str]:
-    """Yield what the message of a stage lacks; hit: what failed, and the file."""
+def untold(said: str, hit: str, others: bool = False) -> Iterator[str]:
+    """Yield what the message of a stage lacks; hit: what failed first, and the file; others: and others after it."""
     file = Path(hit.partition(" ")[2])
     if "Traceback" in said or "error: " not in said:
         yield "no clear error"
     # the name of a file that is written beside its place tells that place
     place = re.sub(r"(^\.)|(\.tmp$)|(\.h5\.[^/]*$)", "", file.name)
-    if place not in said and str(file) not in said:
+    if place not in said and str(file) not in said and not (others and "cannot be written" in said):
         yield f"the error does not name {file}"
