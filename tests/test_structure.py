@@ -176,7 +176,8 @@ WHOLE = {  # tests of more than a module, and of what is no module
     "test_own_music", "test_pictures", "test_site", "test_supply_chain", "test_trust",
     "test_pipeline", "test_reference_scattering", "test_sharing", "test_stage_scripts", "test_structure", "test_sweeps",
     "bench/test_bench", "representations/test_registry", "representations/test_ways", "report/test_dvc_plots",
-    "report/test_report_stage",
+    "report/test_report_stage", "fuzz/test_audio", "fuzz/test_kept_files", "fuzz/test_settings", "fuzz/test_tables",
+    "fuzz/test_load",
 }  # fmt: skip
 
 

@@ -18,13 +18,13 @@ import pytest
 import torch
 from helpers.encoders import saved as write_saved
 from helpers.mutation import OF_TEXTS, WAYS, mutated, times
-from helpers.scores import SCORES, split
 
-from earmark.corpus.label_table import read_labels, write_labels
+from earmark.corpus.label_table import Labelled, read_labels, write_labels
 from earmark.corpus.manifest import Clip, TagTable, read_manifest, read_tags, write_manifest, write_tags
 from earmark.decode.index import Entry, Index
 from earmark.errors import EarmarkError
 from earmark.evaluation.scoring import read_scores, write_scores
+from earmark.features.dataset import Split
 from earmark.features.standardize import Standardizer
 from earmark.models.saved import SavedModel
 from earmark.report import tables
@@ -42,6 +42,9 @@ TABLE = TagTable(
     tuple(clip.clip_id for clip in CLIPS), ("piano", "drums", "slow, sad"),
     np.random.default_rng(0).integers(0, 2, (24, 3), np.uint8),
 )  # fmt: skip
+SCORED = Split(
+    torch.zeros(3, 1, 1), torch.zeros(3, 2), tuple(Labelled(str(i), "a", "x", "test") for i in range(3)), ("p", "q"), 0
+)
 
 
 @dataclass
@@ -139,6 +142,10 @@ def table_of(path: Path) -> Any:
     return tables.experiments(path.parents[1], ["linear"])
 
 
+def scored(path: Path) -> None:
+    write_scores(path, SCORED, np.arange(12).reshape(2, 3, 2) / 12, (1, 2))
+
+
 KEPT = [
     Kept("f.h5", shard("features", "float32"), rows_of("features"), long=5_000),
     Kept("h.h5", shard("features", "float16"), rows_of("features"), long=1_000),
@@ -151,7 +158,7 @@ KEPT = [
     Kept("m.safetensors", model, lambda p: _values(SavedModel.load(p))),
     Kept("c/epoch-0123456789abcdef.ckpt", checkpoint, resumed),
     Kept("labels.csv", lambda p: write_labels(p, CLIPS, TABLE), lambda p: _comparable(read_labels(p)), ways=OF_TEXTS),
-    Kept("scores.csv", lambda p: write_scores(p, split(), SCORES, (1, 2)), lambda p: _scores(p), ways=OF_TEXTS),
+    Kept("scores.csv", scored, lambda p: _scores(p), ways=OF_TEXTS),
     Kept("manifest.csv", lambda p: write_manifest(p, CLIPS), read_manifest, sealed=False, ways=OF_TEXTS),
     Kept("tags.csv", lambda p: write_tags(p, TABLE), lambda p: _comparable((0, read_tags(p))), False, ways=OF_TEXTS),
 ]  # fmt: skip
