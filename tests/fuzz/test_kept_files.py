@@ -149,7 +149,7 @@ def scored(path: Path) -> None:
 KEPT = [
     Kept("f.h5", shard("features", "float32"), rows_of("features"), long=5_000),
     Kept("h.h5", shard("features", "float16"), rows_of("features"), long=1_000),
-    Kept("w.h5", shard("waveforms", "int16"), rows_of("waveforms"), long=4_000),
+    Kept("w.h5", shard("waveform", "int16"), rows_of("waveform"), long=4_000),
     Kept("s.json", standardizer, lambda p: Standardizer.load(p).mean.tolist(), ways=OF_TEXTS),
     Kept("i/index.json", index, waveform_index, sealed=False, ways=OF_TEXTS),
     Kept("experiments/linear.json", metrics, table_of, sealed=False, ways=OF_TEXTS),

@@ -33,7 +33,8 @@ def test_every_flipped_bit_and_every_cut_is_found(tmp_path):
         with contextlib.suppress(EarmarkError):
             header, rows = sealed_csv.read(tmp_path / "t.csv", ["id"], "make it again")
             # the name of the checksum is damaged: a column of which every cell is empty, and so no tag's
-            assert not rows or (header[:2] == ["id", "x"] and [row[2:] for row in rows] == [[""], [""]])
+            assert header[:2] == ["id", "x"]
+            assert [row[2:] for row in rows] == [[""], [""]]
 
 
 def test_a_changed_digit_is_told_with_what_to_do(tmp_path):
