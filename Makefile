@@ -18,7 +18,7 @@ test: $(READY) ## run the tests, a file at a time on each core
 	python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 torture: $(READY) ## the tests of docs/reliability.md at ten times their length
-	TORTURE=1 python -m pytest tests/storage tests/features/test_standardize.py tests/models/test_saved.py tests/evaluation/test_metrics.py tests/test_trust.py tests/test_verify.py tests/test_disturbed.py tests/test_repro_disturbed.py tests/test_files.py tests/test_clock.py
+	TORTURE=1 python -m pytest tests/storage tests/features/test_standardize.py tests/models/test_saved.py tests/evaluation/test_metrics.py tests/test_trust.py tests/test_verify.py tests/test_disturbed.py tests/test_repro_disturbed.py tests/test_files.py tests/test_clock.py tests/test_deterministic.py tests/fuzz
 
 setup: $(READY) ## the environment, and in this clone git's drivers for merging what the pipeline writes
 

@@ -26,11 +26,18 @@ def files(tmp_path_factory):
     return seeds(tmp_path_factory.mktemp("seeds"))
 
 
+@pytest.fixture(scope="module")
+def decoders():
+    found = Decoders(LONGEST)
+    yield found
+    found.close()
+
+
 @pytest.mark.parametrize("form", FORMS)
-def test_what_is_left_of_a_damaged_file_is_rejected_told_or_whole(files, form, tmp_path):
+def test_what_is_left_of_a_damaged_file_is_rejected_told_or_whole(files, decoders, form, tmp_path):
     first = int(os.environ.get("TORTURE_FIRST", "0"))
     numbers = range(first, first + times(12, 6_250))
-    decoders, local = Decoders(LONGEST), threading.local()
+    local = threading.local()
 
     def tried(number: int) -> Verdict:
         if not hasattr(local, "place"):
@@ -40,11 +47,8 @@ def test_what_is_left_of_a_damaged_file_is_rejected_told_or_whole(files, form, t
         except RejectedError as error:  # the process failed
             return Verdict("failed", str(error), "", 0, 0)
 
-    try:
-        with pool.threads(pool.workers()) as threads:
-            found = list(threads.map(tried, numbers))
-    finally:
-        decoders.close()
+    with pool.threads(pool.workers()) as threads:
+        found = list(threads.map(tried, numbers))
     bad = [(n, *v) for n, v in zip(numbers, found, strict=True) if v.outcome in (*LOSSES, "failed")]
     counts = dict(Counter(v.outcome for v in found))
     if log := os.environ.get("TORTURE_LOG"):

@@ -26,7 +26,7 @@ CASES = {
     "predict_hours": (2, 30, 2_000_000),
     "predict_files": (100, 100, 10_000),
 }
-SHORT = ("files_in_one_folder", "rows", "decode_hours")  # they import no torch
+SHORT = ("rows", "decode_hours")  # they import no torch
 BASE = 150 << 20  # bytes that may be more in any case: caches that fill up once
 
 
