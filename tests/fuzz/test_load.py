@@ -43,15 +43,14 @@ def taken(case: str, size: int, folder: Path) -> Taken:
     environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, load.__file__, case, str(size), str(folder)]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    told, wrong = process.stdout.read(), process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, wrong
+    said = folder / "said"
+    with said.open("w") as output, subprocess.Popen(
+        command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=folder
+    ) as process:  # fmt: skip
+        _, status, used = os.wait4(process.pid, 0)  # subprocess does not tell what a process has used
+        process.returncode = os.waitstatus_to_exitcode(status)
+    told = said.read_text()
+    assert process.returncode == 0, told
     shutil.rmtree(folder)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -163,3 +163,17 @@ def test_an_option_out_of_its_limits_is_refused_with_name_limit_and_value(
 ) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
         networks.network(family, 3, *INPUTS.get(family, (120, 96)), wrong)
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "message"),
+    [
+        ("recurrent", {"layers": 10**30}, "layers must be at most 1000, got 1000"),
+        ("recurrent", {"units": 2**31 - 1}, "units must be at most 1000000, got 2147483647"),
+        ("convolutional", {"channels": [2**40, 2]}, r"channels\[0\] must be at most 1000000"),
+        ("sample_cnn", {"channels": [8] * 5000}, "channels must be a list of at most 1000 numbers, got '5000 of them'"),
+    ],
+)
+def test_what_nobody_could_build_is_refused_before_anything_is_built(family, options, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        networks.network(family, 3, *INPUTS.get(family, (120, 96)), options)
