@@ -41,7 +41,7 @@ papers: $(READY) ## train every published system on the configured corpus, ten m
 
 lock: ## requirements.lock: the versions of constraints.txt with the hashes of their files
 	$(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet pip-tools
+	build/lock/bin/python -m pip install --quiet --upgrade pip pip-tools
 	build/lock/bin/python tools/lock.py
 
 sbom: $(READY) ## build/sbom.json: all that is installed, as CycloneDX

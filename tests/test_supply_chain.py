@@ -57,8 +57,7 @@ def test_every_line_of_the_lock_is_a_version_with_hashes_and_no_address():
 
 def test_a_build_for_the_cpu_gets_the_version_of_the_usual_one_and_both_hashes():
     text = f"a==1 \\\n    --hash=sha256:{'0' * 64}\ntorch==2.1.0+cpu \\\n    --hash=sha256:{'b' * 64}\n"
-    usual = f"torch==2.1.0 \\\n    --hash=sha256:{'a' * 64} \\\n    --hash=sha256:{'c' * 64}\n"
-    made = HASHES.merged(text, usual)
+    made = HASHES.merged(text, {f"sha256:{'a' * 64}", f"sha256:{'c' * 64}"})
     (_, torch) = HASHES.PIN.finditer(made)
     assert torch["local"] is None
     assert [one[-1] for one in re.findall(r"sha256:\w+", torch["hashes"])] == ["a", "b", "c"]

@@ -1,11 +1,14 @@
 """`make lock`: requirements.lock, the versions of constraints.txt with the hashes of all their files.
 
 pip-compile asks the index that pip is set up for, and no name of it is written. torch is asked for twice: its build for
-the CPU has a version of its own (2.13.0+cpu), which pip takes where it sees it, and its usual build another file.
+the CPU has a version of its own (2.13.0+cpu), which pip takes where it sees it; the files of its usual build, half a
+gigabyte each, are asked for one by one, and none is fetched.
 """
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
 import subprocess
 import sys
@@ -29,20 +32,38 @@ PIN = re.compile(
 )
 
 
-def compiled(source: Path, *more: str) -> str:
-    """Return what pip-compile makes of a file of requirements."""
+# Of torch's usual build: the Pythons and systems whose files are locked.
+PYTHONS, SYSTEMS = ("3.11", "3.12", "3.13"), ("manylinux_2_28_x86_64", "manylinux_2_28_aarch64", "macosx_14_0_arm64")
+
+
+def compiled(extras: str) -> str:
+    """Return what pip-compile makes of pyproject.toml with these extras."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.txt"
-        line = [sys.executable, "-m", "piptools", "compile", *QUIET, *more, "-o", str(out), str(source)]
-        subprocess.run(line, check=True, cwd=ROOT)
+        line = [sys.executable, "-m", "piptools", "compile", *QUIET, "--constraint", str(ROOT / "constraints.txt")]
+        subprocess.run([*line, "--extra", extras, "-o", str(out), str(ROOT / "pyproject.toml")], check=True)
         return out.read_text(encoding="utf-8")
 
 
-def merged(text: str, torch: str) -> str:
-    """Return a lock without local versions; ``torch``: another one, whose hashes of torch are added."""
-    (other,) = (found["hashes"] for found in PIN.finditer(torch) if found["name"] == "torch")
+def usual(version: str) -> set[str]:
+    """Return the hashes of torch's usual build; a system that it has no file for has none."""
+    found = set()
+    for python, system in itertools.product(PYTHONS, SYSTEMS):
+        with tempfile.TemporaryDirectory() as folder:
+            report = Path(folder) / "report.json"
+            line = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--ignore-installed", "--quiet"]
+            line += ["--only-binary", ":all:", "--target", folder, "--python-version", python, "--platform", system]
+            done = subprocess.run([*line, "--report", str(report), f"torch==={version}"], check=False)
+            if done.returncode == 0:
+                (only,) = json.loads(report.read_text(encoding="utf-8"))["install"]
+                found.add("sha256:" + only["download_info"]["archive_info"]["hashes"]["sha256"])
+    return found
+
+
+def merged(text: str, more: set[str]) -> str:
+    """Return a lock without local versions; ``more``: further hashes of torch."""
     mine = next(found for found in PIN.finditer(text) if found["name"] == "torch")
-    both = sorted({*re.findall(r"sha256:\w+", mine["hashes"]), *re.findall(r"sha256:\w+", other)})
+    both = sorted({*re.findall(r"sha256:\w+", mine["hashes"]), *more})
     hashes = "".join(f" \\\n    --hash={one}" for one in both)
     return text.replace(mine[0], f"torch=={mine['version']}{hashes}")
 
@@ -50,14 +71,9 @@ def merged(text: str, torch: str) -> str:
 def main() -> int:
     """Write requirements.lock."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = ",".join(sorted(set(project["optional-dependencies"]) - LOGGERS))
-    text = compiled(ROOT / "pyproject.toml", "--constraint", str(ROOT / "constraints.txt"), "--extra", extras)
+    text = compiled(",".join(sorted(set(project["optional-dependencies"]) - LOGGERS)))
     version = next(found["version"] for found in PIN.finditer(text) if found["name"] == "torch")
-    with tempfile.TemporaryDirectory() as folder:
-        only = Path(folder) / "torch.in"
-        only.write_text(f"torch==={version}\n", encoding="utf-8")  # this text alone, without a local part
-        torch = compiled(only)
-    LOCK.write_text(HEAD + merged(text, torch), encoding="utf-8")
+    LOCK.write_text(HEAD + merged(text, usual(version)), encoding="utf-8")
     return 0
 
 

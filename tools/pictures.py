@@ -195,7 +195,7 @@ def clip_picture(audio: Path, params: Path) -> str:
     parts = []
     for number, (title, panel) in enumerate(chosen):
         parts += _panel(panel, title, 30 + number * (HIGH + GAP))
-    height = 30 + len(chosen) * (HIGH + GAP) + 4
+    height = 30 + len(chosen) * (HIGH + GAP) - GAP + 26
     told = (
         f"{audio.name}: {', '.join(title for title, _ in chosen)}; time from left to right, pitch from below to above"
     )
