@@ -17,7 +17,7 @@ from helpers import disturbances, stage_runs
 from helpers.stage_runs import READS, SCRIPTS, WRITES, Server
 
 LONG = bool(os.environ.get("TORTURE"))
-KILLS = 200 if LONG else 12
+KILLS = 200 if LONG else 6
 EACH = 40 if LONG else 1  # operations of a stage or command that fail; all of them where there are no more
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes that live on are looked for in /proc")
 disk = pytest.mark.skipif(not stage_runs.COMPILER, reason="the disk that fails is made by a C compiler")
@@ -35,9 +35,7 @@ COMMANDS = {
     "tag --model linear audio": None,
     "tag --model linear audio --write id3": "mutagen",
     "tag --model linear audio --write m3u --out lists": None,
-    "inspect audio/s/1.wav --plot out.png": "matplotlib",
     "errors linear --csv out.csv": None,
-    "leaderboard --csv out.csv": None,
     "corpus check --deep --csv pairs.csv": None,
     "add musicnn": None,
 }
@@ -137,7 +135,7 @@ def test_a_write_of_a_command_that_fails_is_told(server, folder, commands):
 @pytest.mark.slow
 def test_a_read_that_fails_is_told_or_the_clip_is_counted(server, folder, steps):
     trials = []
-    for step in steps:
+    for step in steps if LONG else steps[::4]:
         for number in some(server, step, folder / "trial", READS):
             trials.append(disturbances.unread(server, step, folder / "trial", number))
     tell("reads that failed", [trial for trial in trials if trial is not None])

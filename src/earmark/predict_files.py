@@ -140,7 +140,8 @@ def _growing(path: Path) -> Iterator[TextIO]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise EarmarkError(f"{path} cannot be written: {reason(error)}") from None
+        kept = f"; the rows so far are in {place}" if place.is_file() else ""
+        raise EarmarkError(f"{path} cannot be written: {reason(error)}{kept}") from None
 
 
 def chosen(text: str | None, tags: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -17,6 +17,9 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 ERRORS = {errno.ENOSPC: True, errno.EROFS: True, errno.EIO: False, errno.EDQUOT: False}
 
 
+KEPT = re.compile(r"^data/checkpoints/|\.partial$")  # by which a second run goes on, or whose rows are worth something
+
+
 @dataclass(frozen=True)
 class Trial:
     """One disturbance: of which stage, what it was, how the stage ended, what was wrong (nothing, if all is well)."""
@@ -66,9 +69,7 @@ def refused(server: Server, step: Step, folder: Path, number: int, error: int) -
         return None
     wrong = [f"{command} lives on" for command in ran.orphans]
     wrong += [f"{name} is neither the old nor the new one" for name in step.strange(place)]
-    wrong += [
-        f"{name} stays" for name in contents(place) if temporary(name) and not name.startswith("data/checkpoints")
-    ]
+    wrong += [f"{name} stays" for name in contents(place) if temporary(name) and not KEPT.search(name)]
     if ran.code == 0 and not (ran.hit.startswith("posix_fallocate") and error in (errno.EIO, errno.EROFS)):
         wrong.append("the stage says nothing of it")
     if ran.code:
@@ -99,6 +100,6 @@ def untold(said: str, hit: str, others: bool = False) -> Iterator[str]:
     if "Traceback" in said or "error: " not in said:
         yield "no clear error"
     # the name of a file that is written beside its place tells that place
-    place = re.sub(r"(^\.)|(\.tmp$)|(\.h5\.[^/]*$)", "", file.name)
+    place = re.sub(r"(^\.)|(\.(tmp|partial)(-journal)?$)|(\.h5\.[^/]*$)", "", file.name)
     if place not in said and str(file) not in said and not (others and "cannot be written" in said):
         yield f"the error does not name {file}"
