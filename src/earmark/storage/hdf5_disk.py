@@ -32,8 +32,11 @@ class Disk:
 
     def __init__(self, path: Path, new: bool) -> None:
         self._error: OSError | None = None
-        self._place = 0
+        self._place, self._descriptor = 0, -1
         self._descriptor = os.open(path, os.O_RDWR | (os.O_CREAT | os.O_TRUNC if new else 0), 0o666)
+
+    def __del__(self) -> None:
+        self.close()
 
     def check(self) -> None:
         """Raise OSError if anything was refused so far."""

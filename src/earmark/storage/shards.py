@@ -81,7 +81,11 @@ class ShardWriter:
         properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         data = file.create_dataset(self.name, shape, dtype, dcpl=properties, fill_time="never")
         file.flush()  # gives the file its length
-        reserve(path, path.stat().st_size)
+        try:
+            reserve(path, path.stat().st_size)
+        except OSError:
+            file.close()  # and the disk with it, when nothing holds it
+            raise
         return disk, file, data
 
     def _unwritable(self, error: OSError) -> ShardError:
