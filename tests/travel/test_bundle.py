@@ -65,6 +65,15 @@ def test_what_is_written_comes_back(written, model, tmp_path):
     assert found.card.startswith("# mine\n")
 
 
+def test_a_name_of_a_member_that_is_no_text_is_told(written, tmp_path):
+    content = written.read_bytes()
+    damaged = content.replace(b"card.md", b"c\xff\xfed.md").replace(b"\0\0\0\0\0\0!", b"\0\x08\0\0\0\0!")
+    written.write_bytes(damaged)
+    (tmp_path / "open").mkdir()
+    with pytest.raises(bundle.BundleError, match=r"x\.earmark is no bundle of earmark"):
+        bundle.read(written, tmp_path / "open")
+
+
 def test_the_same_models_give_the_same_bytes(written, model, tmp_path):
     about = describe([SavedModel.load(model)], "demo", "CC0", {}, {})
     bundle.write(tmp_path / "y.earmark", {"seed-2.safetensors": model, "seed-1.safetensors": model}, about, card(about))

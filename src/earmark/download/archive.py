@@ -132,7 +132,7 @@ def _damage_explained(name: str) -> Iterator[None]:
     """Raise ArchiveError in place of the errors that zipfile and its decompressors raise on damaged bytes."""
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error, UnicodeDecodeError) as error:
         raise ArchiveError(
             f"{name}: {error or 'it ends too early'}; a part is missing, cut short or damaged: fetch it again"
         ) from None

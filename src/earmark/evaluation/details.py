@@ -3,7 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from earmark.errors import EarmarkError
+from earmark.files import AGAIN, read_json
+
+
+class _Told(dict[str, Any]):
+    """A mapping that a file of metrics holds: a key that it lacks is told with the file's name."""
+
+    def __init__(self, content: Mapping[str, Any], path: Path) -> None:
+        super().__init__({key: _told(value, path) for key, value in content.items()})
+        self._path = path
+
+    def __missing__(self, key: str) -> Any:
+        raise EarmarkError(f"{self._path} lacks {key!r}: it is damaged, or of another version; {AGAIN}")
+
+
+def _told(value: Any, path: Path) -> Any:
+    if isinstance(value, Mapping):
+        return _Told(value, path)
+    return [_told(one, path) for one in value] if isinstance(value, list) else value
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Read a JSON file of metrics. Raises EarmarkError if it is absent or damaged, and for a key that it lacks."""
+    return _Told(read_json(path), path)
 
 
 def details(test: Mapping[str, Any], trainings: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:

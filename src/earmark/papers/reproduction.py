@@ -11,9 +11,9 @@ from typing import Any, Literal
 import torch
 
 from earmark.config import Config
-from earmark.evaluation.details import trainings_of
+from earmark.evaluation.details import read_metrics, trainings_of
 from earmark.experiments import ExperimentConfig
-from earmark.files import markdown_table, read_json
+from earmark.files import markdown_table
 from earmark.models import networks
 from earmark.systems import published
 from earmark.systems.claims import changes, claimed
@@ -117,9 +117,10 @@ def _run(config: Config, section: str, name: str, entry: ExperimentConfig, folde
     system = claimed(name, entry)
     if system is None or (system.task == "tags") != (section == "experiments"):
         return None
-    counts = read_json(metrics / "labels" / f"{entry.labels}.json")
+    counts = read_metrics(metrics / "labels" / f"{entry.labels}.json")
     corpus = corpus_name(config.corpus.kind, config.corpus.name, counts)
-    content, recipe = read_json(folder / f"{name}.json"), entry.recipe or ("" if system.recipe is None else "its own")
+    content = read_metrics(folder / f"{name}.json")
+    recipe = entry.recipe or ("" if system.recipe is None else "its own")
     if overridden := entry.overrides():
         recipe += f" with {', '.join(f'{key} {value}' for key, value in overridden.items())}"
     if section == "crossvalidations":
@@ -131,7 +132,7 @@ def read_papers(folder: Path) -> list[Run]:
     """Read what `earmark papers` wrote: ``folder``/<corpus>/<system>.json or <system>@<cross-validation>.json."""
     found = []
     for path in sorted(folder.glob("*/*.json")):
-        content = read_json(path)
+        content = read_metrics(path)
         name, _, crossvalidation = path.stem.partition("@")
         corpus = content["corpus"] + (f", {crossvalidation}" if crossvalidation else "")
         system = published.SYSTEMS.get(name)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from earmark.errors import EarmarkError
-from earmark.files import read_json
+from earmark.evaluation.details import read_metrics
 from earmark.report.parts import Section, Table
 
 FIGURES = ("roc_auc", "pr_auc")
@@ -22,7 +22,7 @@ def section(metrics: Path) -> Section:
 
     Without git, or before the first commit, the part says so.
     """
-    here = {file.stem: read_json(file) for file in sorted((metrics / "experiments").glob("*.json"))}
+    here = {file.stem: read_metrics(file) for file in sorted((metrics / "experiments").glob("*.json"))}
     try:
         committed, name = _committed(metrics / "experiments")
     except EarmarkError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from earmark.files import read_json
+from earmark.evaluation.details import read_metrics
 from earmark.report import curve_parts, figure_parts
 from earmark.report.parts import Section, Sources
 
@@ -24,7 +24,7 @@ MAKERS = (
 
 def ranked(metrics: Path, names: Sequence[str]) -> list[str]:
     """Return experiments, that with the highest ROC-AUC first. metrics: the folder of all metrics."""
-    return sorted(names, key=lambda name: -read_json(metrics / "experiments" / f"{name}.json")["roc_auc"])
+    return sorted(names, key=lambda name: -read_metrics(metrics / "experiments" / f"{name}.json")["roc_auc"])
 
 
 def sections(sources: Sources) -> list[Section]:

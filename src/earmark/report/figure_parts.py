@@ -8,8 +8,9 @@ from pathlib import Path
 
 from earmark.config import Config
 from earmark.evaluation.comparison import verdict
+from earmark.evaluation.details import read_metrics
 from earmark.evaluation.experiment import headline
-from earmark.files import read_csv, read_json
+from earmark.files import read_csv
 from earmark.papers.reproduction import read_runs
 from earmark.report import svg, tables
 from earmark.report.parts import OVERLAID, Section, Sources, Table
@@ -140,7 +141,7 @@ def corpus(sources: Sources) -> Section | None:
     for name in config.labels:
         if not (path := sources.metrics / "labels" / f"{name}.json").is_file():
             continue
-        counts = read_json(path)
+        counts = read_metrics(path)
         for split in ("train", "valid", "test"):
             part = counts[split]
             splits.append([name, split, *(f"{part[key]}" for key in ("clips", "songs", "tags_without_positives"))])
@@ -149,7 +150,7 @@ def corpus(sources: Sources) -> Section | None:
             positives.append(Table(f"Positives of {name}", *read_csv(path, ("tag",)), filtered=True))
     for rate in config.waveforms:
         if (path := sources.metrics / "decode" / f"{rate}.json").is_file():
-            counts = read_json(path)
+            counts = read_metrics(path)
             rejects.append([f"{rate} Hz", *(f"{counts.get(key, '')}" for key in DECODED)])
     if not splits and not rejects:
         return None

@@ -9,12 +9,11 @@ from typing import Any
 
 from earmark.config import Config
 from earmark.corpus.label_table import read_labels
-from earmark.evaluation.details import trainings_of
+from earmark.evaluation.details import read_metrics, trainings_of
 from earmark.evaluation.evaluate import evaluate
 from earmark.evaluation.fusion import fused
 from earmark.evaluation.metrics import EvaluationError
 from earmark.evaluation.scoring import Scores, read_scores
-from earmark.files import read_json
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def measured(
             test = _evaluated(joint, labels, config)
         except EvaluationError as error:
             raise EvaluationError(f"fusions.{name}: {error}") from None
-        trainings = [trainings_of(read_json(metrics / "details" / f"{m}.json")) for m in fusion.experiments]
+        trainings = [trainings_of(read_metrics(metrics / "details" / f"{m}.json")) for m in fusion.experiments]
         found[name] = Fused(joint, labels, test, trainings)
     return found, notes
 

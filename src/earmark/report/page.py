@@ -11,9 +11,9 @@ from typing import Any
 from earmark import progress
 from earmark.config import Config
 from earmark.evaluation.comparison import Difference, compare_files, summary, verdict
-from earmark.evaluation.details import trainings_of
+from earmark.evaluation.details import read_metrics, trainings_of
 from earmark.evaluation.experiment import headline
-from earmark.files import markdown_table, read_json, write_json, write_text
+from earmark.files import markdown_table, write_json, write_text
 from earmark.papers.reproduction import document, read_runs
 from earmark.report import contents, html, quality, tables
 from earmark.report.fusions import Fused, measured
@@ -114,7 +114,7 @@ def labels_of(config: Config, experiment: str, labels: Path) -> Path:
 
 def seeded(details: Path) -> bool:
     """Tell from an experiment's file of details whether its network depends on the seed."""
-    return bool(trainings_of(read_json(details))[0]["seeded"])
+    return bool(trainings_of(read_metrics(details))[0]["seeded"])
 
 
 def page(

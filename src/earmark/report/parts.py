@@ -9,7 +9,7 @@ from typing import Any
 
 from earmark.config import Config
 from earmark.evaluation.comparison import Difference
-from earmark.files import read_json
+from earmark.evaluation.details import read_metrics
 from earmark.report import svg
 from earmark.report.fusions import Fused
 from earmark.report.quality import Scored
@@ -62,7 +62,7 @@ class Sources:
 
     def figures(self, name: str) -> dict[str, Any]:
         """Return the few figures of an experiment."""
-        return read_json(self.metrics / "experiments" / f"{name}.json")
+        return read_metrics(self.metrics / "experiments" / f"{name}.json")
 
     @property
     def overlaid(self) -> Sequence[str]:

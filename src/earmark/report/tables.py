@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from earmark.evaluation.comparison import Difference
-from earmark.evaluation.details import trainings_of
+from earmark.evaluation.details import read_metrics, trainings_of
 from earmark.evaluation.experiment import headline
-from earmark.files import read_json
 from earmark.report.fusions import Fused
 
 EXPERIMENTS = (
@@ -31,8 +30,8 @@ def experiments(metrics: Path, names: Sequence[str], fusions: Mapping[str, Fused
     """
     found: list[tuple[float, Row]] = []
     for name in names:
-        figures = read_json(metrics / "experiments" / f"{name}.json")
-        details = read_json(metrics / "details" / f"{name}.json")
+        figures = read_metrics(metrics / "experiments" / f"{name}.json")
+        details = read_metrics(metrics / "details" / f"{name}.json")
         trainings = trainings_of(details)
         found.append((figures["roc_auc"], _experiment(name, figures, details["test"], trainings)))
         if ensemble := details["test"].get("ensemble"):
@@ -64,7 +63,7 @@ def pairs(differences: Sequence[Difference]) -> list[Row]:
 
 def _read(folder: Path, names: Sequence[str], key: Callable[[Metrics], float]) -> list[tuple[str, Metrics]]:
     """Return the names with their metrics, sorted by ``key``."""
-    found = [(name, read_json(folder / f"{name}.json")) for name in names]
+    found = [(name, read_metrics(folder / f"{name}.json")) for name in names]
     return sorted(found, key=lambda item: key(item[1]))
 
 

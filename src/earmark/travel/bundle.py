@@ -79,7 +79,7 @@ def read(path: Path, folder: Path) -> Bundle:
             told, members = _verified(path, archive)
     except FileNotFoundError:
         raise BundleError(f"{path} does not exist; `earmark bundle EXPERIMENT -o {path.name}` writes one") from None
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
         raise BundleError(f"{path} is no bundle of earmark, or damaged ({error})") from None
     for name, content in members.items():
         if name != CARD:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from earmark.config import Config, ConfigError, load
 from earmark.errors import EarmarkError
-from earmark.files import read_json
+from earmark.evaluation.details import read_metrics
 from earmark.models.saved import FILE, ModelError, SavedModel, model_folders
 from earmark.sections import near
 from earmark.travel import bundle, graphs
@@ -76,8 +76,8 @@ def _models(config: Config, experiment: str, data: Path) -> dict[str, Path]:
 def _measured(root: Path, experiment: str) -> tuple[dict[str, float], dict[str, int]]:
     """Return the headline figures of an experiment and the counts of its test split, empty if it was not evaluated."""
     try:
-        metrics = read_json(root / "metrics/experiments" / f"{experiment}.json")
-        test = read_json(root / "metrics/details" / f"{experiment}.json")["test"]
+        metrics = read_metrics(root / "metrics/experiments" / f"{experiment}.json")
+        test = read_metrics(root / "metrics/details" / f"{experiment}.json")["test"]
     except (EarmarkError, KeyError):
         return {}, {}
     return dict(metrics), {key: test[key] for key in ("clips", "songs")}
