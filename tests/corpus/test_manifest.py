@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 import pytest
+from helpers.sealed import unsealed
 
 from earmark.corpus.manifest import WIDE, Clip, TagTable, read_manifest, read_tags, write_manifest, write_tags
 from earmark.errors import EarmarkError
@@ -136,7 +137,7 @@ def test_a_table_of_very_many_tags_holds_the_numbers_of_those_that_a_clip_has(tm
     values = np.zeros((3, len(tags)), np.uint8)
     values[0, [0, 7, WIDE]] = values[2, 3] = 1
     write_tags(path, TagTable(("a", "b,", "c"), tags, values))
-    assert path.read_text().splitlines()[1:] == [f"a,0 7 {WIDE}", '"b,",', "c,3"]
+    assert unsealed(path).splitlines()[1:] == [f"a,0 7 {WIDE}", '"b,",', "c,3"]
     read = read_tags(path)
     assert (read.clip_ids, read.tags) == (("a", "b,", "c"), tags)
     np.testing.assert_array_equal(read.values, values)
@@ -149,6 +150,14 @@ def test_a_table_of_very_many_tags_holds_the_numbers_of_those_that_a_clip_has(tm
         read_tags(path)
 
 
-def test_a_table_of_the_usual_width_is_written_as_before(tmp_path):
+def test_a_table_of_the_usual_width_holds_a_cell_per_tag(tmp_path):
     write_tags(tmp_path / "tags.csv", TagTable(("a",), ("rock", "jazz"), np.array([[0, 1]], np.uint8)))
-    assert (tmp_path / "tags.csv").read_text() == "clip_id,rock,jazz\na,0,1\n"
+    assert unsealed(tmp_path / "tags.csv") == "clip_id,rock,jazz\na,0,1\n"
+
+
+def test_a_corpus_that_was_edited_by_hand_says_where_it_is_edited(tmp_path):
+    path = tmp_path / "manifest.csv"
+    write_manifest(path, [Clip("1", "a/x.mp3", "a", "s", "x", "train")])
+    path.write_text(path.read_text().replace(",train,", ",valid,"))
+    with pytest.raises(EarmarkError, match=r"manifest\.csv is not what was written.*annotations.*`dvc repro corpus`"):
+        read_manifest(path)

@@ -159,8 +159,8 @@ KEPT = [
     Kept("c/epoch-0123456789abcdef.ckpt", checkpoint, resumed),
     Kept("labels.csv", lambda p: write_labels(p, CLIPS, TABLE), lambda p: _comparable(read_labels(p)), ways=OF_TEXTS),
     Kept("scores.csv", scored, lambda p: _scores(p), ways=OF_TEXTS),
-    Kept("manifest.csv", lambda p: write_manifest(p, CLIPS), read_manifest, sealed=False, ways=OF_TEXTS),
-    Kept("tags.csv", lambda p: write_tags(p, TABLE), lambda p: _comparable((0, read_tags(p))), False, ways=OF_TEXTS),
+    Kept("manifest.csv", lambda p: write_manifest(p, CLIPS), read_manifest, ways=OF_TEXTS),
+    Kept("tags.csv", lambda p: write_tags(p, TABLE), lambda p: _comparable((0, read_tags(p))), ways=OF_TEXTS),
 ]  # fmt: skip
 
 

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import EarmarkError
-from earmark.files import AGAIN, read_csv, write_csv
+from earmark.files import AGAIN
+from earmark.storage import sealed_csv
 
 SPLITS = ("train", "valid", "test")
 WIDE = 1_000  # tags of a table; above them its file holds the few that each clip has, and not all zeros
+_CORPUS = "edit the corpus's own annotations, and run `dvc repro corpus`; `dvc checkout` brings back what was written"
 _MARK = "numbers of:"  # the second cell of such a table
 
 
@@ -69,7 +71,7 @@ def described(clips: Sequence[Clip]) -> str:
 
 def write_manifest(path: Path, clips: Sequence[Clip]) -> None:
     """Write one row per clip, in the order given."""
-    write_csv(path, [f.name for f in fields(Clip)], (astuple(clip) for clip in clips))
+    sealed_csv.write(path, [f.name for f in fields(Clip)], (astuple(clip) for clip in clips))
 
 
 def read_manifest(path: Path) -> list[Clip]:
@@ -77,7 +79,7 @@ def read_manifest(path: Path) -> list[Clip]:
 
     Raises EarmarkError if the file is missing or damaged.
     """
-    return [Clip(*row) for row in read_csv(path, [f.name for f in fields(Clip)])[1]]
+    return [Clip(*row) for row in sealed_csv.read(path, [f.name for f in fields(Clip)], _CORPUS)[1]]
 
 
 def write_tags(path: Path, table: TagTable) -> None:
@@ -88,10 +90,10 @@ def write_tags(path: Path, table: TagTable) -> None:
     """
     if len(table.tags) > WIDE:
         sparse = ([clip_id, _numbers(row)] for clip_id, row in zip(table.clip_ids, table.values, strict=True))
-        write_csv(path, ["clip_id", _MARK, *table.tags], sparse)
+        sealed_csv.write(path, ["clip_id", _MARK, *table.tags], sparse)
         return
     rows = ([clip_id, *values] for clip_id, values in zip(table.clip_ids, table.values.tolist(), strict=True))
-    write_csv(path, ["clip_id", *table.tags], rows)
+    sealed_csv.write(path, ["clip_id", *table.tags], rows)
 
 
 def _numbers(row: NDArray[np.uint8]) -> str:
@@ -103,7 +105,7 @@ def read_tags(path: Path) -> TagTable:
 
     Raises EarmarkError if the file is missing or damaged, or if a value is not 0 or 1.
     """
-    header, rows = read_csv(path, ["clip_id"], other_width=2 if _is_sparse(path) else None)
+    header, rows = sealed_csv.read(path, ["clip_id"], _CORPUS, 2 if _is_sparse(path) else None)
     if _is_sparse(path):
         return _from_numbers(path, tuple(header[2:]), rows)
     return TagTable(tuple(row[0] for row in rows), tuple(header[1:]), binary(path, header[1:], [r[1:] for r in rows]))

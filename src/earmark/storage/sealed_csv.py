@@ -7,6 +7,7 @@ versions have none, and are read as they are.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -31,16 +32,21 @@ def write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -
     write_text(path, f"{content[:end]}sha256:{hashlib.sha256(content.encode()).hexdigest()}{content[end:]}")
 
 
-def read(path: Path, first: Sequence[str], again: str) -> tuple[list[str], list[list[str]]]:
+def read(
+    path: Path, first: Sequence[str], again: str, other_width: int | None = None
+) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of a table whose columns begin with ``first``, without the checksum.
 
-    again: what to do if the table is damaged, for errors.
+    again: what to do if the table is damaged, for errors. other_width: how many cells a row has, if not as many as the
+    header.
 
     Raises EarmarkError if the file is absent, is no such table, or is not what was written.
     """
-    header, rows = read_csv(path, first)
-    content = path.read_bytes()
+    content = b""
+    with contextlib.suppress(OSError):  # which `read_csv` explains
+        content = path.read_bytes()
     seal = _SEAL.search(content)
+    header, rows = read_csv(path, first, other_width if other_width is None or seal is None else other_width + 1)
     damaged = not content.endswith(b"\n")  # cut off within the header, there is no checksum
     if seal is not None:
         summary = hashlib.sha256(content[: seal.start()])
