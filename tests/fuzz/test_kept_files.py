@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.encoders import encoder, export, waves
 from helpers.encoders import saved as write_saved
 from helpers.mutation import OF_TEXTS, WAYS, mutated, times
 
@@ -146,6 +147,17 @@ def scored(path: Path) -> None:
     write_scores(path, SCORED, np.arange(12).reshape(2, 3, 2) / 12, (1, 2))
 
 
+def onnx(path: Path) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    network = torch.nn.Sequential(torch.nn.Unflatten(1, (1, 4_000)), torch.nn.Conv1d(1, 4, 400, 400))
+    export(network, torch.zeros(1, 4_000), path)
+
+
+def heard(path: Path) -> Any:
+    return encoder(path, pooling="none")(waves(1)).tolist()
+
+
 KEPT = [
     Kept("f.h5", shard("features", "float32"), rows_of("features"), long=5_000),
     Kept("h.h5", shard("features", "float16"), rows_of("features"), long=1_000),
@@ -156,6 +168,7 @@ KEPT = [
     Kept("details/linear.json", metrics, table_of, sealed=False, ways=OF_TEXTS),
     Kept("x.earmark", bundled, unbundled),
     Kept("m.safetensors", model, lambda p: _values(SavedModel.load(p))),
+    Kept("n.onnx", onnx, heard, sealed=False),  # somebody else's, and so without a checksum of ours
     Kept("c/epoch-0123456789abcdef.ckpt", checkpoint, resumed),
     Kept("labels.csv", lambda p: write_labels(p, CLIPS, TABLE), lambda p: _comparable(read_labels(p)), ways=OF_TEXTS),
     Kept("scores.csv", scored, lambda p: _scores(p), ways=OF_TEXTS),

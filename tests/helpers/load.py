@@ -34,13 +34,13 @@ def hour(path: Path, hours: float) -> None:
         file.truncate(head.index(b"data") + 8 + 2 * samples)
 
 
-def links(folder: Path, number: int) -> list[str]:
-    """Make so many files of a fifth of a second in one folder, which are a few by other names."""
+def links(folder: Path, number: int, samples: int = 1_600) -> list[str]:
+    """Make so many files in one folder, which are a few by other names."""
     folder.mkdir(parents=True)
     names = [f"{n}.wav" for n in range(number)]
     for n, name in enumerate(names):
         if n % 30_000 == 0:  # a file has no more names than that everywhere
-            soundfile.write(folder / name, 0.1 * np.sin(np.arange(1_600) * (1 + n % 7) / 9), RATE)
+            soundfile.write(folder / name, 0.1 * np.sin(np.arange(samples) * (1 + n % 7) / 9), RATE)
             first = folder / name
         else:
             os.link(first, folder / name)
@@ -150,7 +150,7 @@ def predict_files(size: int, folder: Path) -> None:
 
     folder.mkdir(exist_ok=True)
     (folder / "music").mkdir()
-    links(folder / "music/a", size)
+    links(folder / "music/a", size, 9_000)
     with contextlib.redirect_stdout(io.StringIO()):
         main(["predict", str(folder / "music"), "--model", str(_model(folder)), "--csv", str(folder / "out.csv")])
     assert sum(1 for _ in (folder / "out.csv").open()) == 5 * size + 1
