@@ -63,6 +63,7 @@ def pythons_limit():
         (None, r"does not exist; run the stage that makes it \(`dvc repro`\), or `dvc pull` it"),
         (b"", "the columns must begin with clip_id, path, .*, got"),
         (b"a,b\n1,2\n", "the columns must begin with clip_id, path"),
+        (b"clip_id,path,shard,song,artist,split,x\n1,2,3,4,5,6,\n", "the columns must be .* split, got another, x"),
         (b"clip_id,path,shard,song,artist,split\n1,2\n", "row 2: 6 columns expected, got 2"),
         (b"clip_id,path,shard,song,artist,split\n1,2,\xff", "is not UTF-8 at byte 41"),
         (b'clip_id,path,shard,song,artist,split\n"' + b"x" * 200_000 + b'"', "row 2, is no CSV: field larger than"),

@@ -79,7 +79,13 @@ def read_manifest(path: Path) -> list[Clip]:
 
     Raises EarmarkError if the file is missing or damaged.
     """
-    return [Clip(*row) for row in sealed_csv.read(path, [f.name for f in fields(Clip)], _CORPUS)[1]]
+    names = [f.name for f in fields(Clip)]
+    header, rows = sealed_csv.read(path, names, _CORPUS)
+    if header != names:
+        raise EarmarkError(
+            f"{path}: the columns must be {', '.join(names)}, got another, {header[len(names)]}; {AGAIN}"
+        )
+    return [Clip(*row) for row in rows]
 
 
 def write_tags(path: Path, table: TagTable) -> None:

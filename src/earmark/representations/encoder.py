@@ -144,7 +144,7 @@ def pooled(found: Tensor, pooling: Pooling, file: Path) -> Tensor:
     else:
         found = torch.cat([found.mean(dim=2), found.std(dim=2, correction=0)], dim=2)
     if not bool(torch.isfinite(found).all()):
-        raise ValueError(f"{file} gave NaN or infinite values, which no model can be trained on")
+        raise EarmarkError(f"{file} gave NaN or infinite values, which no model can be trained on")
     return found.float()
 
 
