@@ -1,13 +1,12 @@
 """`make lock`: requirements.lock, the versions of constraints.txt with the hashes of all their files.
 
-pip-compile asks the index that pip is set up for, and no name of it is written. torch is asked for twice: its build for
-the CPU has a version of its own (2.13.0+cpu), which pip takes where it sees it; the files of its usual build, half a
-gigabyte each, are asked for one by one, and none is fetched.
+pip-compile asks the index that pip is set up for, and no name of it is written. On Linux torch is its build for the
+CPU, 2.13.0+cpu, which pip must see when the lock is made and when it is used: the usual build asks for CUDA's packages,
+which no list here has. On macOS there is the usual one alone; its files are asked for one by one, and none is fetched.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import subprocess
@@ -32,8 +31,7 @@ PIN = re.compile(
 )
 
 
-# Of torch's usual build: the Pythons and systems whose files are locked.
-PYTHONS, SYSTEMS = ("3.11", "3.12", "3.13"), ("manylinux_2_28_x86_64", "manylinux_2_28_aarch64", "macosx_14_0_arm64")
+PYTHONS, SYSTEM = ("3.11", "3.12", "3.13"), "macosx_14_0_arm64"  # of torch's usual build
 
 
 def compiled(extras: str) -> str:
@@ -46,13 +44,13 @@ def compiled(extras: str) -> str:
 
 
 def usual(version: str) -> set[str]:
-    """Return the hashes of torch's usual build; a system that it has no file for has none."""
+    """Return the hashes of torch's usual build for SYSTEM; a Python that it has no file for has none."""
     found = set()
-    for python, system in itertools.product(PYTHONS, SYSTEMS):
+    for python in PYTHONS:
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / "report.json"
             line = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--ignore-installed", "--quiet"]
-            line += ["--only-binary", ":all:", "--target", folder, "--python-version", python, "--platform", system]
+            line += ["--only-binary", ":all:", "--target", folder, "--python-version", python, "--platform", SYSTEM]
             done = subprocess.run([*line, "--report", str(report), f"torch==={version}"], check=False)
             if done.returncode == 0:
                 (only,) = json.loads(report.read_text(encoding="utf-8"))["install"]
