@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import sysconfig
 import venv
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -50,8 +52,31 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     assert {name.split("/")[0] for name in names} == {"earmark", wheel.name.split("-py3")[0] + ".dist-info"}
 
 
+def of_extras() -> list[str]:
+    """The modules of this environment that no default dependency leads to: those of extras, and strangers."""
+    spec = importlib.util.spec_from_file_location("licences", ROOT / "tools/licences.py")
+    assert spec is not None
+    assert spec.loader is not None
+    licences = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(licences)
+    default = {name for name, groups in licences.needed().items() if groups == {"default"}} | {"earmark"}
+    owners = packages_distributions().items()
+    return sorted(name for name, found in owners if not default & {licences.normal(one) for one in found})
+
+
+REFUSED = """
+import sys
+names = {names!r}
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in names:
+            raise ImportError(name + " is of an extra")
+sys.meta_path.insert(0, Refusing())
+"""
+
+
 def test_a_bundle_predicts_in_an_environment_with_the_wheel_alone(wheel, tmp_path, make_corpus, capsys):
-    """The dependencies are this environment's, by a path file; earmark itself comes out of the wheel."""
+    """The dependencies are this environment's, by a path file, but for those of extras; earmark comes of the wheel."""
     place = fill(tmp_path, *make_corpus())
     bundle = tmp_path / "best.earmark"
     assert main(["bundle", "linear", "-o", str(bundle), "--params", str(place.params), "--data", str(place.data)]) == 0
@@ -66,7 +91,12 @@ def test_a_bundle_predicts_in_an_environment_with_the_wheel_alone(wheel, tmp_pat
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    extras = of_extras()
+    assert {"mutagen", "matplotlib", "pytest"} & set(extras)
+    (site / "sitecustomize.py").write_text(REFUSED.format(names={*extras, "librosa", "kymatio"}))
     alone = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    asked = subprocess.run([python, "-c", "import pytest"], env=alone, capture_output=True, check=False)
+    assert asked.returncode != 0
     where = run(python, "-c", "import earmark; print(earmark.__file__)", cwd=empty, env=alone)
     assert Path(where.strip()).is_relative_to(site)
     command = "import sys; from earmark.cli import main; sys.exit(main(sys.argv[1:]))"
