@@ -274,6 +274,7 @@ def test_the_table_of_recipes_has_every_key_with_its_default_and_every_schedule(
     assert list(keys) == list(Recipe.model_fields)
     for key, field in Recipe.model_fields.items():
         default = "required" if field.is_required() else "none" if field.default is None else field.default
+        default = str(default).lower() if isinstance(default, bool) else default
         assert keys[key].strip("`") == str(default), key
     schedules = [row[0].strip("`") for row in rows if len(row) == 2]
     assert schedules == list(get_args(Recipe.model_fields["schedule"].annotation))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from helpers.music import tone, write_mp3
+from helpers.sealed import unsealed
 from helpers.small_data import RATE, fill
 
 from earmark import representations
@@ -231,7 +232,7 @@ def digests(place, changed):
 
 def flip_a_label(place):
     path = place.data / "labels/top3/labels.csv"
-    lines = path.read_text().splitlines()
+    lines = unsealed(path).splitlines()
     lines[1] = lines[1][:-1] + str(1 - int(lines[1][-1]))
     path.write_text("\n".join(lines) + "\n")
 

@@ -6,6 +6,7 @@ index, which names each shard's fingerprint and says what was found in it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 from collections import Counter, deque
@@ -27,10 +28,12 @@ from earmark.decode import cluster, equal, pool, waveform_store
 from earmark.decode.audio import Decoded, RejectedError, stored
 from earmark.decode.counts import FOUND, counted, equal_clips
 from earmark.decode.index import Entry, Index, Makers
+from earmark.errors import EarmarkError, reason
 from earmark.files import write_json
 from earmark.storage import memory, provenance, room, shards
 from earmark.storage.makers import stale, stale_reason
 
+_DISK_FAILS = {errno.EIO, errno.ESTALE, errno.ENXIO, errno.ETIMEDOUT}
 S = TypeVar("S")
 R = TypeVar("R")
 
@@ -267,13 +270,16 @@ def recall(store: Path, fingerprint: str, address: str | None = None) -> Entry |
 
 
 def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file, or in its place why there is none. Raises EarmarkError if its disk fails."""
     try:
         if not path.is_file():
             return cluster.ABSENT
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:  # decoding says why
-        return "unreadable"
+    except OSError as error:
+        if error.errno in _DISK_FAILS:  # it may be read the next time: nothing is decoded that is not known
+            raise EarmarkError(f"{path} cannot be read: {reason(error)}") from None
+        return "unreadable"  # decoding says why
 
 
 def ordered(threads: ThreadPoolExecutor, work: Callable[[S], R], items: Iterable[S]) -> Iterator[tuple[S, R]]:
