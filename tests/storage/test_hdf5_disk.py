@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -17,9 +18,10 @@ CALLS = ("pwrite", "ftruncate", "fsync", "close", "replace", "posix_fallocate")
 
 
 class Failing:
-    """The calls of the system that are made, of which the n-th fails; none if it is 0."""
+    """The calls of the system that this thread makes, of which the n-th fails; none if it is 0."""
 
     def __init__(self, monkeypatch, number, error):
+        self.thread = threading.get_ident()  # others of this process have files of theirs
         self.count, self.number, self.error, self.hit = 0, number, error, ""
         for name in CALLS:
             if hasattr(os, name):
@@ -27,6 +29,8 @@ class Failing:
 
     def _watched(self, real, name):
         def call(*arguments):
+            if threading.get_ident() != self.thread:
+                return real(*arguments)
             self.count += 1
             if self.count != self.number:
                 return real(*arguments)
