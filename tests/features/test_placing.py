@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.resident import resident
 from torch import nn
 
 from earmark.corpus.label_table import write_labels
@@ -24,12 +25,6 @@ CLIPS, SHAPE = 2000, (100, 250)  # 200 MB
 SIZE = CLIPS * 100 * 250 * 4
 RESET = Path("/proc/self/clear_refs")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is reset by Linux alone")
-
-
-def resident(key):
-    """VmRSS or VmHWM, the peak since the last reset, in bytes; the page cache of files does not count."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith(key)))
 
 
 def settled():

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from earmark.decode.audio import RejectedError, stream
 from helpers.music import music
 from helpers.mutation import mutated
+from helpers.resident import resident
 from helpers.sound_files import encoded
 
 SECONDS = 2.5
@@ -87,13 +88,7 @@ def judge(path: Path, number: int, where: str) -> Verdict:
         outcome = "whole"
     if outcome == "shorter" and path.name.startswith("mp3") and float(told.split()[0]) > SECONDS - TRIMMED / rate:
         outcome = "trimmed"
-    return Verdict(outcome, told, done, time.perf_counter() - began, _peak())
-
-
-def _peak() -> int:
-    """The most memory that this process has had, in bytes; what getrusage says begins with that of its parent."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    return Verdict(outcome, told, done, time.perf_counter() - began, resident("VmHWM"))
 
 
 def _outcome(place: Path, whole: NDArray[np.float32], rate: int) -> tuple[str, str]:

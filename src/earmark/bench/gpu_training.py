@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -23,13 +22,14 @@ from earmark import devices
 from earmark.bench.training import VALID, Problem
 from earmark.features import placing
 from earmark.features.rows import StoredRows
+from earmark.files import write_text
 from earmark.training import gradient
 
 CLIPS = 15_247  # MagnaTagATune's training clips with one of the 50 tags
 BARS = {"scat-5l-512h-gru": 3.0, "scat-5l-512h-gru-fused": 3.0, "scat-4l-cnn": 10.0}  # s for an epoch on one H100
 EPOCHS = 3  # of which the first warms up
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16"]  # those of a recipe
 
 
 class Epochs(pl.Callback):
@@ -64,10 +64,8 @@ def epoch(problem: Problem, precision: Precision, compiled: bool, epochs: int = 
     on_gpu = devices.device().type == "cuda"
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
-    train = problem.split("disk")
-    place = placing.choose(cast(StoredRows, train.features))
-    train = replace(train, features=placing.held(cast(StoredRows, train.features), place))
-    task = gradient.Task(network, recipe, 1, train, problem.split("memory", VALID))
+    place = placing.choose(cast(StoredRows, problem.split("disk").features))
+    task = gradient.Task(network, recipe, 1, problem.split(place), problem.split("memory", VALID))
     gradient.train(task, watching=[clock])
     seconds = clock.seconds[1:] or clock.seconds
     return {
@@ -125,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(line(row) + "\n")
         sys.stdout.flush()
     if args.json is not None:
-        args.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        write_text(args.json, json.dumps(rows, indent=2) + "\n")
     return 0
 
 
