@@ -131,9 +131,6 @@ def test_a_write_of_a_command_that_fails_is_told(server, folder, commands):
     tell("writes of commands that failed", fail_writes(server, folder, commands))
 
 
-@pytest.mark.skipif(
-    not LONG, reason="what a read that fails within libsndfile does is not mended yet: docs/reliability.md"
-)
 @disk
 @pytest.mark.slow
 def test_a_read_that_fails_is_told_or_the_clip_is_counted(server, folder, steps):

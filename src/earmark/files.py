@@ -8,6 +8,7 @@ import errno
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,22 +77,25 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?(e[+-]?[0-9]+)?")
+
+
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV with a header, atomically."""
+    """Write a CSV with a header, atomically; a text is a ``spreadsheet_cell``."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows([spreadsheet_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     write_text(path, text.getvalue())
 
 
 def spreadsheet_cell(text: str) -> str:
     """Return a cell that a spreadsheet shows as it is: one that begins like a formula would be computed.
 
-    >>> spreadsheet_cell("=1+1"), spreadsheet_cell("piano")
-    ("'=1+1", 'piano')
+    >>> [spreadsheet_cell(text) for text in ("=1+1", "piano", "-0.5", "-1+1")]
+    ["'=1+1", 'piano', '-0.5', "'-1+1"]
     """
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not _NUMBER.fullmatch(text) else text
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from earmark.decode import pool
 from earmark.decode.corpus import WaveformShard, decode_corpus
 from earmark.decode.index import Index
 from earmark.decode.waveforms import Waveforms
+from earmark.errors import EarmarkError
 from earmark.storage.shards import ShardError, attribute, clip_ids, open_shard
 
 CONFIG = WaveformConfig(samples=24_000, max_rejected=0.2)
@@ -318,6 +319,16 @@ def test_a_file_that_may_not_be_read_is_a_reject(make_corpus, tmp_path, monkeypa
         "rejected"
     ]
     assert "not readable: Permission denied" in (tmp_path / "out/rejected.csv").read_text()
+
+
+def test_a_disk_that_fails_ends_the_stage_and_rejects_no_clip_for_good(make_corpus, tmp_path, monkeypatch):
+    corpus, config = make_corpus(), WaveformConfig(samples=9, max_rejected=1)
+    clips = read(*corpus)[0]
+    with monkeypatch.context() as patch:
+        patch.setattr("earmark.decode.corpus.stored", bad_decoders.lost)
+        with pytest.raises(EarmarkError, match=r"artist_.*\.mp3: not readable: Input/output error"):
+            decode_corpus(clips, corpus[0], 16_000, config, tmp_path / "out")
+    assert decode_corpus(clips, corpus[0], 16_000, config, tmp_path / "out")["rejected"] == 0
 
 
 def refused(real, shut):

@@ -60,6 +60,10 @@ def closed(_: Path, *__: object) -> None:
     raise PermissionError(13, "Permission denied")
 
 
+def lost(_: Path, *__: object) -> None:
+    raise OSError(5, "Input/output error")
+
+
 def blocks(path: Path, count: int, crash_at: int | None = None) -> Iterator[np.ndarray]:
     """Yield arrays; crash before one of them if another file has been decoded in this process."""
     marker = path.with_name(f"{os.getpid()}")

@@ -13,7 +13,7 @@ from earmark.corpus.label_table import write_labels
 from earmark.corpus.labels import make_labels, positives_per_tag, warnings
 from earmark.corpus.manifest import SPLITS, CorpusError
 from earmark.corpus.splits import deal
-from earmark.files import spreadsheet_cell, write_csv, write_json
+from earmark.files import write_csv, write_json
 
 
 def choose_labels(params: Path, name: str, corpus: Path, out: Path, metrics: Path, positives: Path) -> None:
@@ -35,8 +35,7 @@ def choose_labels(params: Path, name: str, corpus: Path, out: Path, metrics: Pat
         raise CorpusError(f"labels.{name}: {error}") from None
     write_labels(out, clips, table)
     write_json(metrics, counts)
-    counted = ([spreadsheet_cell(str(tag)), *numbers] for tag, *numbers in positives_per_tag(clips, table))
-    write_csv(positives, ["tag", *SPLITS], counted)
+    write_csv(positives, ["tag", *SPLITS], positives_per_tag(clips, table))
     for warning in warnings(clips, table):
         print(warning, file=sys.stderr)
     sizes = ", ".join(f"{counts[split]['clips']} {split}" for split in SPLITS)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from earmark.decode.kept import Beginning, Windows
 from earmark.decode.reader import RejectedError
-from earmark.decode.reading import open_source
+from earmark.decode.reading import blocks, open_source
 from earmark.decode.stream import Stream, stream
 
 __all__ = [
@@ -222,7 +222,7 @@ def describe(path: Path, hear: Callable[[int, NDArray[np.float32]], object] = la
     source = open_source(path)
     seconds, peak, power, samples = 0.0, 0.0, 0.0, 0
     try:
-        for rate, block in source.blocks():
+        for rate, block in blocks(source):
             seconds += len(block) / rate
             samples += block.size
             hear(rate, block)

@@ -3,25 +3,88 @@
 from __future__ import annotations
 
 import io
+import mmap
+import os
 from collections.abc import Sequence
 from typing import BinaryIO
 
 CHUNK = 1 << 20
+COPIED = 64 << 20  # bytes of a file that is read into memory as a whole, where the system can give memory a number
 
 
 class FileBytes:
-    """A file that is looked at here and there. size: its bytes."""
+    """A file that is looked at here and there. size: its bytes.
+
+    A disk that fails is an error, and not the end of the file, as libsndfile takes it for: either the file is copied
+    into memory at once, or what fails is noted, and ``check`` tells. Raises OSError if the file cannot be copied.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._failed: OSError | None = None
+        self._copy: mmap.mmap | bytes = b""
+        self._number = -1
         self.size = file.seek(0, io.SEEK_END)
+        if 0 < self.size <= COPIED and hasattr(os, "memfd_create"):
+            self._number = os.memfd_create("music")
+            try:
+                self._copy = self._copied()
+            except BaseException:
+                self.close()
+                raise
+
+    def _copied(self) -> mmap.mmap | bytes:
+        """Return a copy of the file, which its number gives, too."""
+        os.truncate(self._number, self.size)
+        copy = mmap.mmap(self._number, self.size)
+        self._file.seek(0)
+        place = 0
+        with memoryview(copy) as whole:
+            while place < self.size and (found := self._file.readinto(whole[place:])):  # type: ignore[attr-defined]
+                place += found
+        if place == self.size:
+            return copy
+        copy.close()  # somebody has just cut it short
+        os.truncate(self._number, place)
+        self.size = place
+        return mmap.mmap(self._number, place) if place else b""
 
     def at(self, place: int, count: int) -> bytes:
         """Return up to ``count`` bytes from ``place`` on: fewer at the end of the file, none beyond it."""
         if not 0 <= place < self.size or count <= 0:
             return b""
-        self._file.seek(place)
-        return self._file.read(count)
+        if self._number >= 0:
+            return self._copy[place : place + count]
+        try:
+            self._file.seek(place)
+            return self._file.read(count)
+        except OSError as error:
+            self._failed = self._failed or error
+            raise
+
+    def whole(self) -> int | Spliced:
+        """Return the file for one reader at a time, from its beginning: a number, which stays open, or a file.
+
+        It has no name: libsndfile would look for a resource fork beside a file that has one.
+        """
+        if self._number < 0:
+            return Spliced(self, [(0, self.size)])
+        os.lseek(self._number, 0, os.SEEK_SET)
+        return self._number
+
+    def check(self) -> None:
+        """Raise OSError if something could not be read, whoever asked for it."""
+        if self._failed is not None:
+            raise self._failed
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+        if isinstance(self._copy, mmap.mmap):
+            self._copy.close()
+        number, self._number, self._copy, self.size = self._number, -1, b"", 0
+        if number >= 0:
+            os.close(number)
 
     def find(self, wanted: bytes, place: int, within: int) -> int:
         """Return where ``wanted`` stands in the ``within`` bytes from ``place`` on; -1 if it does not."""
@@ -71,7 +134,10 @@ class Spliced(io.RawIOBase):
             if isinstance(piece, bytes):
                 found = piece[inside : inside + wanted]
             else:
-                found = self._data.at(piece[0] + inside, wanted)
+                try:
+                    found = self._data.at(piece[0] + inside, wanted)
+                except OSError:  # is noted there: libsndfile only knows that a file ends
+                    break
             if not found:
                 break
             view[filled : filled + len(found)] = found

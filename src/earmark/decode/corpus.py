@@ -6,7 +6,6 @@ index, which names each shard's fingerprint and says what was found in it.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import itertools
 from collections import Counter, deque
@@ -25,15 +24,15 @@ from earmark.config import WaveformConfig, entry, load
 from earmark.corpus import registry
 from earmark.corpus.manifest import Clip, read_manifest
 from earmark.decode import cluster, equal, pool, waveform_store
-from earmark.decode.audio import Decoded, RejectedError, stored
+from earmark.decode.audio import Decoded, stored
 from earmark.decode.counts import FOUND, counted, equal_clips
 from earmark.decode.index import Entry, Index, Makers
+from earmark.decode.reader import DiskError, RejectedError, unreadable
 from earmark.errors import EarmarkError, reason
 from earmark.files import write_json
 from earmark.storage import memory, provenance, room, shards
 from earmark.storage.makers import stale, stale_reason
 
-_DISK_FAILS = {errno.EIO, errno.ESTALE, errno.ENXIO, errno.ETIMEDOUT}
 S = TypeVar("S")
 R = TypeVar("R")
 
@@ -247,6 +246,8 @@ class WaveformShard:
         settings = self.rate, c.samples, c.min_seconds, c.policy, c.segments, c.incomplete
         try:
             return pool.shared().run(stored, self.audio / clip.path, c.dtype, *settings)
+        except DiskError as error:
+            raise EarmarkError(f"{self.audio / clip.path}: {error}") from None
         except RejectedError as error:
             return error
 
@@ -277,7 +278,7 @@ def _digest(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        if error.errno in _DISK_FAILS:  # it may be read the next time: nothing is decoded that is not known
+        if isinstance(unreadable(error), DiskError):  # the next time it may be read
             raise EarmarkError(f"{path} cannot be read: {reason(error)}") from None
         return "unreadable"  # decoding says why
 

@@ -12,9 +12,10 @@ from earmark.config import WaveformConfig
 from earmark.corpus.manifest import Clip, CorpusError
 from earmark.decode import equal
 from earmark.decode.index import Entry
-from earmark.files import spreadsheet_cell, write_csv
+from earmark.files import write_csv
 
 MENTIONED = 10  # rejects
+COLUMNS = ("clip_id", "path", "reason")
 FOUND = ("segments", "padded", "silent", "clipped", "incomplete")
 
 
@@ -26,9 +27,9 @@ def counted(
     total: of clips. expected: as in ``decode_corpus``. Raises CorpusError if too many were rejected.
     """
     rejected = [tuple(row) for entry in entries.values() for row in entry.rejected]
-    _list(out / "rejected.csv", rejected)
+    write_csv(out / "rejected.csv", COLUMNS, rejected)
     incomplete = [tuple(row) for entry in entries.values() for row in entry.incomplete]
-    _list(out / "incomplete.csv", incomplete)
+    write_csv(out / "incomplete.csv", COLUMNS, incomplete)
     unexpected = [row for row in rejected if row[1] not in expected]
     _mention(f"decode {rate} Hz", unexpected, "is rejected", out / "rejected.csv")
     _mention(f"decode {rate} Hz", incomplete, "is incomplete", out / "incomplete.csv")
@@ -42,10 +43,6 @@ def counted(
     found = {key: sum(entry.found[key] for entry in entries.values()) for key in FOUND}
     known = len(rejected) - len(unexpected)
     return {"clips": total - len(rejected), "rejected": len(rejected), "rejected_as_known": known} | found
-
-
-def _list(path: Path, rows: list[tuple[str, ...]]) -> None:
-    write_csv(path, ("clip_id", "path", "reason"), ([*map(spreadsheet_cell, row)] for row in rows))
 
 
 def _mention(stage: str, clips: list[tuple[str, ...]], how: str, listed: Path) -> None:

@@ -6,10 +6,7 @@ Every frame says in a header with a checksum at which sample it begins (RFC 9639
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -36,13 +33,13 @@ class FlacSource:
 
     format = "FLAC"
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
-        self._path, self._file, self._data = path, file, FileBytes(file)
-        self._usual = _usual(self._data)
-        told = containers.told(self._data) or containers.Told()
-        self.rate, self.channels = _rate(self._data, self._usual) or int(told.rate), told.channels
+    def __init__(self, data: FileBytes) -> None:
+        self.data = data
+        self._usual = _usual(self.data)
+        told = containers.told(self.data) or containers.Told()
+        self.rate, self.channels = _rate(self.data, self._usual) or int(told.rate), told.channels
         require_limits(self.rate, self.channels)
-        self._announced, held = told.samples or 0, _samples(self._data, self._usual)
+        self._announced, held = told.samples or 0, _samples(self.data, self._usual)
         self._samples, self._wanted = held or self._announced, max(held, self._announced)
         self._lost: list[tuple[int, int]] = []
 
@@ -70,7 +67,7 @@ class FlacSource:
                 done += len(block)
             if done >= self._samples > 0:
                 break
-            place, sample = _next(self._data, place + 1, done, self._usual)
+            place, sample = _next(self.data, place + 1, done, self._usual)
             if sample < done:
                 break
             if sample > done:
@@ -84,36 +81,30 @@ class FlacSource:
 
     def _run(self, place: int) -> Iterator[NDArray[np.float32]]:
         """Yield what is decoded from a frame on, or from the beginning of the file: as far as it is undamaged."""
-        number = -1
         try:
-            if place or self._announced < self._samples or self._usual != _told_size(self._data):
-                reader = Reader(Spliced(self._data, [self._head(), (place or self._frames(), self._data.size)]))
+            if place or self._announced < self._samples or self._usual != _told_size(self.data):
+                reader = Reader(Spliced(self.data, [self._head(), (place or self._frames(), self.data.size)]))
             else:
-                # By its number: libsndfile would look for a resource fork beside a file that it knows by name.
-                number = os.open(self._path, os.O_RDONLY)
-                reader = Reader(number, closefd=False)
+                reader = Reader(self.data.whole())
             with reader:
                 yield from reader.blocks_until_the_end()
         except soundfile.LibsndfileError:
             pass  # the next frame that is undamaged is where it goes on
-        finally:
-            if number >= 0:
-                os.close(number)
 
     def _head(self) -> bytes:
         """Return the beginning of a file of this kind that leaves open how many samples follow."""
-        head = self._data.at(0, _STREAMINFO)
-        size = head[8:12] if self._usual == _told_size(self._data) else 2 * self._usual.to_bytes(2, "big")
+        head = self.data.at(0, _STREAMINFO)
+        size = head[8:12] if self._usual == _told_size(self.data) else 2 * self._usual.to_bytes(2, "big")
         rest = head[12:21] + bytes([head[21] & 0xF0]) + bytes(4) + head[26:]
         return head[:4] + bytes([_LAST_BLOCK]) + head[5:8] + size + rest
 
     def _frames(self) -> int:
         """Return where the first frame begins."""
-        return _next(self._data, _STREAMINFO, 0, self._usual)[0]
+        return _next(self.data, _STREAMINFO, 0, self._usual)[0]
 
     def close(self) -> None:
         """Let go of the file."""
-        self._file.close()
+        self.data.close()
 
 
 def _samples(data: FileBytes, usual: int) -> int:

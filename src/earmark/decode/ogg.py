@@ -9,8 +9,6 @@ import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO
 
 import soundfile
 
@@ -125,9 +123,9 @@ class OggSource:
 
     format = "OGG"
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
-        self._file, self._data = file, FileBytes(file)
-        self._links = links(self._data)
+    def __init__(self, data: FileBytes) -> None:
+        self.data = data
+        self._links = links(self.data)
         if not self._links:
             raise RejectedError("Ogg without audio: no stream of Vorbis, Opus, FLAC or Speex with undamaged pages")
         self._lost: list[tuple[float, float]] = []  # where, and how long: seconds
@@ -141,7 +139,7 @@ class OggSource:
 
         first = self._links[0]
         if len(self._links) == len(first.runs) == 1 and first.runs[0][0].number == first.headers[-1].number + 1:
-            self._sound = SoundSource(path, file)
+            self._sound = SoundSource(data)
 
     def _form(self, link: Link) -> tuple[int, int]:
         with self._opened(link, 0) as reader:
@@ -153,9 +151,9 @@ class OggSource:
         pieces: list[tuple[int, int] | bytes] = [(page.start, page.stop) for page in link.headers]
         if link.opus and number:
             first = link.headers[0]
-            pieces[0] = _skipping_nothing(self._data.at(first.start, first.stop - first.start))
+            pieces[0] = _skipping_nothing(self.data.at(first.start, first.stop - first.start))
         try:
-            return Reader(Spliced(self._data, [*pieces, (run[0].start, run[-1].stop)]))
+            return Reader(Spliced(self.data, [*pieces, (run[0].start, run[-1].stop)]))
         except soundfile.LibsndfileError as error:
             raise RejectedError(f"not decodable: {error.error_string}") from None
 
@@ -212,4 +210,4 @@ class OggSource:
         """Let go of the file."""
         if self._sound is not None:
             self._sound.close()
-        self._file.close()
+        self.data.close()

@@ -22,8 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from earmark.decode.audio import RejectedError
-from earmark.decode.worker import END, FAILED, ITEM, LAST, MEMORY, REJECTED, SHARED, receive, send, shared_file
+from earmark.decode.reader import DiskError, RejectedError
+from earmark.decode.worker import DISK, END, FAILED, ITEM, LAST, MEMORY, REJECTED, SHARED, receive, send, shared_file
 from earmark.environment import count
 from earmark.errors import EarmarkError
 from earmark.storage import memory
@@ -66,7 +66,8 @@ class Decoders:
         The function is found there by its module, which should import little. What it returns is sent back: arrays
         lose a millisecond per megabyte.
 
-        Raises RejectedError if the function does, or if it fails, crashes, takes too long or needs too much memory.
+        Raises RejectedError or DiskError if the function does, and RejectedError if it fails, crashes, takes too long
+        or needs too much memory.
         """
         (found,) = self.stream(function, path, *more)
         return found
@@ -201,6 +202,8 @@ class _Process:
         self.busy = False
         if kind == REJECTED:
             raise RejectedError(content)
+        if kind == DISK:
+            raise DiskError(content)
         if kind == FAILED:
             raise RejectedError(f"the decoder failed: {content}")
         assert kind == END

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 BLOCK = 1 << 18  # samples of all channels together: what is read at a time
 LONGEST = 3600  # s that may be lost at once
+_DISK_FAILS = {errno.EIO, errno.ESTALE, errno.ENXIO, errno.ETIMEDOUT}
 
 Block = tuple[int, NDArray[np.float32]]  # Hz, (samples, channels)
 
@@ -18,12 +20,27 @@ class RejectedError(Exception):
     """A clip that cannot be used; the text is the reason that stands in the reject list."""
 
 
+class DiskError(RejectedError):
+    """The disk failed while a file was read. The next time it may not: nothing may be kept that says so."""
+
+
+def unreadable(error: OSError) -> RejectedError:
+    """Return that a file cannot be read, and why."""
+    kind = DiskError if error.errno in _DISK_FAILS else RejectedError
+    return kind(f"not readable: {error.strerror or error}")
+
+
 class Reader(soundfile.SoundFile):  # type: ignore[misc]  # soundfile declares no types
     """A sound file that is read from its beginning to its end.
 
     It never seeks, which soundfile does after every read: in an MP3 that spoils the samples that follow, after a short
     read of a damaged file it repeats some, and a FLAC from a pipe, whose length nobody knows, cannot do it.
+
+    A file that is given by its number stays open.
     """
+
+    def __init__(self, file: object, **how: object) -> None:
+        super().__init__(file, closefd=False, **how)
 
     def seekable(self) -> bool:
         """Return False, whatever the file can do."""

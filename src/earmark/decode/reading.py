@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from earmark.decode import containers, foreign
 from earmark.decode.bytes_of_file import FileBytes
@@ -13,15 +14,16 @@ from earmark.decode.flac import FlacSource
 from earmark.decode.mpeg import tags
 from earmark.decode.mpeg.source import MpegSource
 from earmark.decode.ogg import OggSource
-from earmark.decode.reader import Block, RejectedError
+from earmark.decode.reader import Block, RejectedError, unreadable
 from earmark.decode.sound import SoundSource
 
 _BEHIND_TAGS = (b"fLaC", b"RIFF", b"FORM")
 
 
 class Source(Protocol):
-    """One audio file as it is decoded. rate (Hz), channels, format: of its beginning."""
+    """One audio file as it is decoded. data: its bytes. rate (Hz), channels, format: of its beginning."""
 
+    data: FileBytes
     rate: int
     channels: int
     format: str
@@ -44,40 +46,57 @@ class Source(Protocol):
 
 
 def open_source(path: Path) -> Source:
-    """Open an audio file. Raises RejectedError if it is absent, empty or not audio."""
+    """Open an audio file. Raises RejectedError if it is absent, empty or not audio, DiskError if its disk fails."""
     try:
         if not path.is_file():
             raise RejectedError("no such file")
         if path.stat().st_size == 0:
             raise RejectedError("empty file (0 bytes)")
-        file = path.open("rb")
+        return _read(path)
     except OSError as error:
-        raise RejectedError(f"not readable: {error.strerror or error}") from None
+        raise unreadable(error) from None
+
+
+def blocks(source: Source) -> Iterator[Block]:
+    """Yield the blocks of a source. Raises RejectedError as it does, and DiskError if its disk fails."""
     try:
-        return _opened(path, file)
-    except BaseException:
-        file.close()
-        raise
+        for block in source.blocks():
+            source.data.check()
+            yield block
+        source.data.check()
+    except OSError as error:
+        raise unreadable(error) from None
 
 
-def _opened(path: Path, file: BinaryIO) -> Source:
-    data = FileBytes(file)
+def _read(path: Path) -> Source:
+    with contextlib.ExitStack() as closing:
+        data = FileBytes(closing.enter_context(path.open("rb")))
+        closing.callback(data.close)
+        try:
+            source = _opened(data)
+        finally:
+            data.check()  # what failed is why it cannot be read
+        closing.pop_all()
+        return source
+
+
+def _opened(data: FileBytes) -> Source:
     if reason := foreign.kind(data):
         raise RejectedError(reason)
     if data.at(0, 4) == b"OggS":
-        return OggSource(path, file)
+        return OggSource(data)
     told = containers.told(data)
     if data.at(0, 4) == b"fLaC":
-        return FlacSource(path, file)
+        return FlacSource(data)
     if told is not None and not told.mpeg:
-        return SoundSource(path, file)
+        return SoundSource(data)
     try:
-        return MpegSource(path, file, told.data[0] if told is not None and told.data is not None else 0)
+        return MpegSource(data, told.data[0] if told is not None and told.data is not None else 0)
     except RejectedError:
         behind = data.at(tags.length(data, 0), 4)
         if behind[:1] == b"\xff" or (behind not in _BEHIND_TAGS and data.at(0, 3) == b"ID3"):
             raise  # libsndfile would take it for MPEG, too
     try:
-        return SoundSource(path, file)
+        return SoundSource(data)
     except RejectedError:
         raise RejectedError("no MPEG frame found, and no other kind of audio that is known") from None

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -63,25 +60,19 @@ class SoundSource:
     Raises RejectedError if libsndfile cannot read it, or if its header says what no music has.
     """
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
-        self._file, self._data = file, FileBytes(file)
-        self._told = containers.told(self._data) or containers.Told()
+    def __init__(self, data: FileBytes) -> None:
+        self.data = data
+        self._told = containers.told(data) or containers.Told()
         if self._told.rate or self._told.channels:
             require_limits(self._told.rate, self._told.channels)
-        # By its number: libsndfile would look for a resource fork beside a file that it knows by name.
-        self._number = os.open(path, os.O_RDONLY)
-        try:
-            self._reader = self._opened()
-        except BaseException:
-            os.close(self._number)
-            raise
+        self._reader = self._opened()
         self.rate, self.channels, self.format = int(self._reader.samplerate), self._reader.channels, self._format
         self._samples, self._ended = 0, False
         self._packets = _Packets(self._told.packets, self._told.of_packet) if self._lossless else None
 
     def _opened(self) -> Reader:
         try:
-            reader = Reader(self._number, closefd=False)
+            reader = Reader(self.data.whole())
         except soundfile.LibsndfileError as error:
             raise RejectedError(f"not decodable: {error.error_string}") from None
         require_limits(reader.samplerate, reader.channels)
@@ -104,7 +95,7 @@ class SoundSource:
             "endian": "BIG" if self._told.big else "LITTLE", "format": "RAW",
         }  # fmt: skip
         reader.close()
-        return Reader(Spliced(self._data, [self._told.data]), **how)
+        return Reader(Spliced(self.data, [self._told.data]), **how)
 
     @property
     def seconds(self) -> float:
@@ -137,7 +128,4 @@ class SoundSource:
     def close(self) -> None:
         """Let go of the file."""
         self._reader.close()
-        self._file.close()
-        if self._number >= 0:
-            os.close(self._number)
-            self._number = -1
+        self.data.close()

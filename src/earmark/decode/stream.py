@@ -12,7 +12,7 @@ import soxr
 from numpy.typing import NDArray
 
 from earmark.decode.reader import RejectedError
-from earmark.decode.reading import open_source
+from earmark.decode.reading import blocks, open_source
 
 LOUDEST = 2.0**32  # full scale of integers that somebody has written as floating point numbers, with some room
 
@@ -78,7 +78,7 @@ class Stream:
     def _resampled(self) -> Generator[NDArray[np.float32], None, None]:
         resampler = Resampler(self.source_rate, self.rate)
         try:
-            for source_rate, block in self._source.blocks():
+            for source_rate, block in blocks(self._source):
                 _require_music(block)
                 self._samples[source_rate] += len(block)
                 if source_rate != resampler.source_rate:
@@ -87,8 +87,6 @@ class Stream:
                 yield resampler.of(mono(block))
             self.ended = True
             yield resampler.end()
-        except OSError as error:
-            raise RejectedError(f"not readable: {error.strerror or error}") from None
         finally:
             self._source.close()
 

@@ -25,11 +25,11 @@ from typing import Any
 
 import numpy as np
 
-from earmark.decode.audio import RejectedError
+from earmark.decode.reader import DiskError, RejectedError, unreadable
 from earmark.storage import memory
 
 READY, ITEM, LAST, END = "ready", "item", "last", "end"
-REJECTED, MEMORY, FAILED = "rejected", "memory", "failed"
+REJECTED, DISK, MEMORY, FAILED = "rejected", "disk", "memory", "failed"
 _SIZES = struct.Struct("<QQ?")  # of the pickle, how many arrays there are, and whether they lie in shared memory
 SHARED = 4 << 20  # bytes of memory that both ends share: two clips of half a minute
 
@@ -75,12 +75,11 @@ def _answers(function: Any, arguments: tuple[Any, ...]) -> Iterator[tuple[str, A
             yield END, None
         else:
             yield LAST, found
-    except RejectedError as error:
-        yield REJECTED, str(error)
+    except (RejectedError, OSError) as error:
+        why = unreadable(error) if isinstance(error, OSError) else error
+        yield DISK if isinstance(why, DiskError) else REJECTED, str(why)
     except MemoryError:
         yield MEMORY, None
-    except OSError as error:
-        yield REJECTED, f"not readable: {error.strerror or error}"
     except Exception as error:
         yield FAILED, f"{type(error).__name__}: {error}".partition("\n")[0]
 
@@ -111,13 +110,13 @@ def send(channel: socket.socket, content: object, shared: mmap.mmap | None = Non
     body = pickle.dumps(content, protocol=5, buffer_callback=buffers.append)
     arrays = [buffer.raw() for buffer in buffers]
     sizes = struct.pack(f"<{len(arrays)}Q", *(array.nbytes for array in arrays))
-    within = shared is not None and sum(array.nbytes for array in arrays) <= SHARED
-    if within and shared is not None:
-        shared.seek(0)
+    there = shared if sum(array.nbytes for array in arrays) <= SHARED else None
+    if there is not None:
+        there.seek(0)
         for array in arrays:
-            shared.write(array)
-    channel.sendall(_SIZES.pack(len(body), len(arrays), within) + sizes + body)
-    for array in [] if within else arrays:
+            there.write(array)
+    channel.sendall(_SIZES.pack(len(body), len(arrays), there is not None) + sizes + body)
+    for array in arrays if there is None else []:
         channel.sendall(array)
 
 

@@ -24,7 +24,7 @@ from earmark.decode.pool import workers
 from earmark.duplicates.fingerprint import SHORTEST, Fingerprint, fingerprint
 from earmark.duplicates.pairs import SUSPECT, matches, windows_compared
 from earmark.errors import EarmarkError
-from earmark.files import spreadsheet_cell, write_csv
+from earmark.files import write_csv
 
 SHOWN = 20  # pairs across splits, and as many within one
 COLUMNS = ("distance", "path", "split", "other_path", "other_split", "seconds_later", "across_splits")
@@ -55,7 +55,7 @@ class Pair:
 
     def cells(self) -> list[object]:
         """Return it as a row of COLUMNS."""
-        clips = (cell for clip in (self.first, self.second) for cell in (spreadsheet_cell(clip.path), clip.split))
+        clips = self.first.path, self.first.split, self.second.path, self.second.split
         return [f"{self.distance:.4f}", *clips, f"{self.seconds:.2f}", int(self.across)]
 
 

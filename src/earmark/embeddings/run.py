@@ -17,7 +17,7 @@ from earmark.embeddings.table import Entry
 from earmark.embeddings.unfinished import Unfinished
 from earmark.errors import EarmarkError, reason
 from earmark.features.ahead import DecodedAhead, ahead
-from earmark.files import spreadsheet_cell, write_csv
+from earmark.files import write_csv
 from earmark.representations.encoder import digest
 
 
@@ -129,7 +129,7 @@ def _why(error: Exception) -> str:
 def _list(file: Path, rejected: Mapping[str, str]) -> None:
     """Write the reject list; there is none if nothing was rejected."""
     if rejected:
-        write_csv(file, ("path", "reason"), ((spreadsheet_cell(as_text(name)), why) for name, why in rejected.items()))
+        write_csv(file, ("path", "reason"), ((as_text(name), why) for name, why in rejected.items()))
     else:
         file.unlink(missing_ok=True)
 

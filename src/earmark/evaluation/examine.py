@@ -16,7 +16,7 @@ from earmark.errors import EarmarkError
 from earmark.evaluation import mistakes
 from earmark.evaluation.mistakes import FALSE_NEGATIVE, FALSE_POSITIVE, Confusion, Judged, Mistake
 from earmark.evaluation.scoring import read_scores
-from earmark.files import markdown_table, spreadsheet_cell, write_csv
+from earmark.files import markdown_table, write_csv
 from earmark.models.saved import FILE, SavedModel, model_folders
 from earmark.sections import near
 
@@ -102,10 +102,7 @@ class Examined:
 
     def write(self, path: Path) -> None:
         """Write all mistakes as a CSV; ``sure`` is empty where it is not defined."""
-        rows = (
-            [*map(spreadsheet_cell, m[:5]), *("" if isnan(value) else f"{value:.9g}" for value in m[5:])]
-            for m in self.mistakes
-        )
+        rows = ([*m[:5], *("" if isnan(value) else f"{value:.9g}" for value in m[5:])] for m in self.mistakes)
         write_csv(path, Mistake._fields, rows)
 
     def text(self, top: int) -> str:

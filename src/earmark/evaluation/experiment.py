@@ -19,7 +19,7 @@ from earmark.evaluation.evaluate import TAG_COLUMNS, Evaluation, evaluate
 from earmark.features import dataset
 from earmark.features.dataset import Split
 from earmark.features.standardize import Standardizer
-from earmark.files import spreadsheet_cell, write_csv, write_json, write_text
+from earmark.files import write_csv, write_json, write_text
 from earmark.models.saved import FILE, SavedModel, model_folders
 
 
@@ -62,7 +62,7 @@ def evaluate_experiment(
     write_json(metrics, headline(result.summary))
     summary = result.summary | {"missing_clips": test.missing}
     write_json(details, content(summary, {seed: one.training for seed, one in saved.items()}))
-    write_csv(tags, TAG_COLUMNS, ([spreadsheet_cell(str(tag)), *values] for tag, *values in result.tags))
+    write_csv(tags, TAG_COLUMNS, result.tags)
     write_csv(roc, ("fpr", "tpr"), result.roc)
     write_text(curves, trained)
     watch.report(f"evaluate {name}", len(test.clips), f"ROC-AUC {result.summary['roc_auc']['macro']:.4f}")

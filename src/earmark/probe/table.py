@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from earmark.files import markdown_table, spreadsheet_cell, write_csv
+from earmark.files import markdown_table, write_csv
 
 COLUMNS = ("layer", "frames", "dims", "validation ROC-AUC", "95 % interval", "")
 CSV_COLUMNS = ("layer", "frames", "dims", "valid_roc_auc", "low", "high", "best")
@@ -51,7 +51,7 @@ class Table:
     def write(self, path: Path) -> None:
         """Write the rows as CSV, unrounded."""
         rows = (
-            (spreadsheet_cell(row.layer), row.frames, row.dims, row.roc_auc, row.low, row.high, int(row is self.best))
+            (row.layer, row.frames, row.dims, row.roc_auc, row.low, row.high, int(row is self.best))
             for row in self.rows
         )
         write_csv(path, CSV_COLUMNS, rows)

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from earmark.errors import EarmarkError
-from earmark.files import spreadsheet_cell, write_csv
+from earmark.files import write_csv
 from earmark.report.leaderboard import CSV_COLUMNS, Leaderboard, State, leaderboard
 
 METRICS = PurePath("metrics/experiments")
@@ -38,8 +38,7 @@ def ranked(folder: Path, baseline: str | None = None, csv: Path | None = None) -
             "`dvc repro` makes them"
         )
     if csv is not None:
-        cells = ([spreadsheet_cell(v) if isinstance(v, str) else v for v in row.values()] for row in found.rows)
-        write_csv(csv, CSV_COLUMNS, cells)
+        write_csv(csv, CSV_COLUMNS, ([*row.values()] for row in found.rows))
     return replace(found, notes=[*found.notes, *notes])
 
 

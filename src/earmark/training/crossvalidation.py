@@ -25,7 +25,7 @@ from earmark.evaluation import scoring
 from earmark.experiments import CrossValidationConfig
 from earmark.features.dataset import Origin, Split, origin, read_features
 from earmark.features.standardize import fit_array, standardized_dims
-from earmark.files import spreadsheet_cell, write_csv, write_json
+from earmark.files import write_csv, write_json
 from earmark.models.saved import FILE, SavedModel
 from earmark.training import distributed, validation
 from earmark.training.checkpoints import forget
@@ -138,7 +138,7 @@ def crossvalidate(
         return
     outcome.save(out)
     write_json(metrics, outcome.summary)
-    write_csv(confusion, COLUMNS, ([spreadsheet_cell(str(cell)) for cell in row] for row in outcome.rows))
+    write_csv(confusion, COLUMNS, outcome.rows)
     forget(checkpoints)
     accuracy, epochs = outcome.summary["accuracy"]["normalized"], outcome.summary["training"]["epochs"]
     told = f"accuracy {accuracy:.4f}, normalised by class"

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
 
 import soundfile
 
@@ -27,14 +24,13 @@ class MpegSource:
 
     format = "MP3"
 
-    def __init__(self, path: Path, file: BinaryIO, start: int = 0) -> None:
-        self._path, self._file, self._start = path, file, start
-        self._data = FileBytes(file)
-        self._frames = walk(self._data, start)
-        self._parts = parts(self._data, self._frames)
+    def __init__(self, data: FileBytes, start: int = 0) -> None:
+        self.data, self._start = data, start
+        self._frames = walk(self.data, start)
+        self._parts = parts(self.data, self._frames)
         if len(self._parts) == 1 and self._parts[0].said is not None and self._frames.lost:
             self._frames = fitted(self._frames, self._parts[0].said.frames)
-            self._parts = parts(self._data, self._frames)
+            self._parts = parts(self.data, self._frames)
         if not self._parts:
             raise RejectedError("no MPEG frame found")
         self.rate, self.channels = self._parts[0].rate, self._parts[0].channels
@@ -49,7 +45,7 @@ class MpegSource:
                     done += len(block)
                     yield rate, block
             if done < part.samples:
-                for block in decoded(self._data, self._frames, part, done):
+                for block in decoded(self.data, self._frames, part, done):
                     yield part.rate, block
 
     def _sound(self) -> bool:
@@ -66,21 +62,18 @@ class MpegSource:
             or self._start
         ):
             return False
-        size = self._data.size - int(frames.place[0])
+        size = self.data.size - int(frames.place[0])
         return said is None or (not said.vbri and said.frames == count and abs(said.size - size) <= size // 200)
 
     def _by_libsndfile(self, part: Part) -> Iterator[Block]:
         """Yield the samples as libsndfile finds them, or nothing if it would stop before their end."""
-        number = os.open(self._path, os.O_RDONLY)
         try:
-            with Reader(number, closefd=False) as file:
+            with Reader(self.data.whole()) as file:
                 if (file.samplerate, file.channels) == (part.rate, part.channels) and file.frames >= part.samples:
                     for block in file.blocks_until_the_end():
                         yield part.rate, block
         except soundfile.LibsndfileError:
             pass  # where it stopped the other way goes on
-        finally:
-            os.close(number)
 
     def incomplete(self, until: float = math.inf) -> str:
         """Return what is lacking in the first ``until`` seconds."""
@@ -132,4 +125,4 @@ class MpegSource:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._file.close()
+        self.data.close()
