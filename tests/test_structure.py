@@ -22,8 +22,8 @@ ORDER = {
     "errors": (), "environment": (), "progress": (), "waiting": (), "arguments": (), "files": (), "pickles": (),
     "strict_yaml": (), "yaml_edit": (),
     "storage": (
-        "memory", "room", "source", "provenance", "digests", "remembered", "float16", "sealed_csv", "checksums",
-        "shard_checks", "makers", "hdf5_disk", "shards", "store",
+        "memory", "room", "source", "provenance", "digests", "remembered", "float16", "sealed_csv", "sealed_json",
+        "hdf5_disk", "checksums", "shard_checks", "makers", "shards", "store",
     ),
     "cluster": ("worker", "connection", "results", "run"), "devices": (), "sections": (), "doors": (),
     "experiments": (), "corpus_choices": (), "config": (),

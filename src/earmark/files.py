@@ -8,7 +8,6 @@ import errno
 import io
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,9 +76,6 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?(e[+-]?[0-9]+)?")
-
-
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a CSV with a header, atomically; a text is a ``spreadsheet_cell``."""
     text = io.StringIO()
@@ -92,10 +88,10 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
 def spreadsheet_cell(text: str) -> str:
     """Return a cell that a spreadsheet shows as it is: one that begins like a formula would be computed.
 
-    >>> [spreadsheet_cell(text) for text in ("=1+1", "piano", "-0.5", "-1+1")]
-    ["'=1+1", 'piano', '-0.5', "'-1+1"]
+    >>> spreadsheet_cell("=1+1"), spreadsheet_cell("piano")
+    ("'=1+1", 'piano')
     """
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not _NUMBER.fullmatch(text) else text
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def read_json(path: Path) -> dict[str, Any]:

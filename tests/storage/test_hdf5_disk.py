@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import threading
 
@@ -12,6 +13,7 @@ import pytest
 from earmark.embeddings import table
 from earmark.embeddings.table import Entry, Shape
 from earmark.errors import EarmarkError
+from earmark.storage import hdf5_disk
 from earmark.storage.shards import ShardWriter
 
 CALLS = ("pwrite", "ftruncate", "fsync", "close", "replace", "posix_fallocate")
@@ -21,6 +23,7 @@ class Failing:
     """The calls of the system that this thread makes, of which the n-th fails; none if it is 0."""
 
     def __init__(self, monkeypatch, number, error):
+        gc.collect()  # what earlier tests left closes its files now
         self.thread = threading.get_ident()  # others of this process have files of theirs
         self.count, self.number, self.error, self.hit = 0, number, error, ""
         for name in CALLS:
@@ -91,3 +94,25 @@ def test_whatever_the_disk_refuses_is_told_and_the_old_file_stays(write, error, 
         assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("x.h5", content)], number
     # A file system need not be able to reserve; and of a file that was only read, or copied, the end tells nothing.
     assert set(untold) <= {"posix_fallocate", "close"} | ({"pwrite", "ftruncate"} if write in COPIED else set())
+
+
+@pytest.mark.parametrize("kind", [KeyError, OSError, RuntimeError])
+def test_a_disk_that_fails_while_hdf5_reads_is_told_by_the_files_name(tmp_path, kind):
+    shard("f4", 2)(tmp_path)
+    said = "Unable to open object (file read failed: filename = 'x', errno = 5, error message = 'Input/output error')"
+    with (
+        pytest.raises(OSError, match="Input/output error") as told,
+        hdf5_disk.ReadFile(tmp_path / "x.h5"),
+    ):
+        raise kind(said)
+    assert (told.value.errno, told.value.filename) == (errno.EIO, str(tmp_path / "x.h5"))
+
+
+def test_other_errors_of_a_reader_stay_what_they_are(tmp_path):
+    shard("f4", 2)(tmp_path)
+    with pytest.raises(KeyError, match="absent"), hdf5_disk.ReadFile(tmp_path / "x.h5") as file:
+        file["absent"]
+    with pytest.raises(ZeroDivisionError), hdf5_disk.ReadFile(tmp_path / "x.h5"):
+        1 / 0  # noqa: B018
+    with hdf5_disk.ReadFile(tmp_path / "x.h5") as file:
+        assert file["features"].shape == (2, 3, 2)

@@ -9,6 +9,7 @@ import h5py
 
 from earmark.errors import EarmarkError
 from earmark.storage import shards
+from earmark.storage.hdf5_disk import ReadFile
 
 
 def look_into(path: Path) -> h5py.File:
@@ -17,7 +18,7 @@ def look_into(path: Path) -> h5py.File:
     Raises ShardError if it is absent, or no HDF5.
     """
     try:
-        return h5py.File(path, "r")
+        return ReadFile(path)
     except OSError as error:
         raise shards.ShardError(f"{path} cannot be used ({error})") from None
 

@@ -6,7 +6,6 @@ into the store that EARMARK_STORE names. What comes to this process are digests,
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from earmark.corpus.manifest import Clip
 from earmark.decode import pool, waveform_store
 from earmark.decode.index import Entry, Makers
 from earmark.errors import EarmarkError
+from earmark.storage.sealed_json import sealed, unsealed
 from earmark.storage.store import Store, opened
 
 
@@ -126,7 +126,7 @@ def _write(url: str | None, makers: Callable[[], Makers], shard: Shard) -> Entry
         entry = local.write(_threads(), lambda _: None)
         store.put(local.path, waveform_store.name_in_store(shard.fingerprint))
         told = Path(scratch) / "entry.json"
-        told.write_text(json.dumps(asdict(entry)), encoding="utf-8")
+        told.write_text(sealed(asdict(entry)), encoding="utf-8")
         store.put(told, _entry_name(shard.fingerprint))
     return entry
 
@@ -141,7 +141,11 @@ def _told(store: Store, fingerprint: str) -> Entry | None:
     told = store.read(_entry_name(fingerprint))
     if told is None or not store.has(waveform_store.name_in_store(fingerprint)):
         return None
-    return Entry(**json.loads(told))
+    try:
+        entry = Entry(**unsealed(told))
+    except (ValueError, TypeError):  # damaged: it is decoded again
+        return None
+    return entry if entry.fingerprint == fingerprint else None
 
 
 def _entry_name(fingerprint: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from earmark.decode.equal import DIGITS
+from earmark.errors import reason
 from earmark.files import write_text
 from earmark.storage import shards
+from earmark.storage.sealed_json import sealed, unsealed
 
 INDEX = "index.json"
 
@@ -50,20 +51,24 @@ class Index:
         """Write ``folder``/index.json and remove shards, which an earlier version kept beside it."""
         folder.mkdir(parents=True, exist_ok=True)
         shards.remove_others(folder, set())
-        write_text(folder / INDEX, json.dumps(asdict(self), indent=1, sort_keys=True) + "\n")
+        write_text(folder / INDEX, sealed(asdict(self)))
 
     @classmethod
     def read(cls, folder: Path) -> Index:
         """Read what ``write`` wrote. Raises ShardError if it is absent or something else."""
         path = folder / INDEX
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = unsealed(path.read_text(encoding="utf-8"))
+            if others := content.keys() - {"settings", "code", "shards"}:
+                raise ValueError(f"it has the key {min(others)!r}")
             found = {name: Entry(**entry) for name, entry in content["shards"].items()}
             return cls(content["settings"], content["code"], found)
         except FileNotFoundError:
             raise shards.ShardError(f"{path} does not exist; run the stage decode, or `dvc pull {folder}`") from None
+        except OSError as error:
+            raise shards.ShardError(f"{path} cannot be read: {reason(error)}") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise shards.ShardError(f"{path} is no index of waveforms ({error!r}); run the stage decode") from None
+            raise shards.ShardError(f"{path} is no index of waveforms ({error}); run the stage decode") from None
 
 
 def indices(data: Path) -> list[Path]:

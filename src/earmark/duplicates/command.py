@@ -56,7 +56,7 @@ class Pair:
     def cells(self) -> list[object]:
         """Return it as a row of COLUMNS."""
         clips = self.first.path, self.first.split, self.second.path, self.second.split
-        return [f"{self.distance:.4f}", *clips, f"{self.seconds:.2f}", int(self.across)]
+        return [f"{self.distance:.4f}", *clips, round(self.seconds, 2), int(self.across)]
 
 
 def check(config: Config, table: Path | None = None) -> str:

@@ -157,7 +157,7 @@ def mark_of(path: Path) -> dict[str, str] | None:
     if not path.exists():
         return None
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5_disk.ReadFile(path) as file:
             require_plain(file, path.stat().st_size)
             found = {key: str(value) for key, value in file.attrs.items()}
             if found.pop("kind", None) == _KIND and {"path", "source", "embedding"} <= set(file):
@@ -173,7 +173,7 @@ def read(path: Path) -> Iterator[Entry]:
     Raises EarmarkError if its rows cannot be read.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5_disk.ReadFile(path) as file:
             require_plain(file, path.stat().st_size)
             paths, sources = file["path"][:], file["source"][:]
             starts = file["start"][:] if "start" in file else np.zeros(len(paths))

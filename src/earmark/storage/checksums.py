@@ -18,9 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
+
+from earmark.storage.hdf5_disk import ReadFile
 
 SEAL = 512  # bytes, the smallest user block that HDF5 knows
 BLOCK = 64  # rows
@@ -92,7 +93,7 @@ class Seal:
 
 def seal(path: Path, name: str) -> None:
     """Put the seal into a finished file, whose rows are the data set ``name``."""
-    with h5py.File(path, "r") as opened:
+    with ReadFile(path) as opened:
         data = opened[name]
         row = math.prod(data.shape[1:]) * data.dtype.itemsize
         size = len(data) * row

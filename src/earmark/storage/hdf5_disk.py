@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,25 @@ def reserve(path: Path, size: int) -> None:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             # some file systems cannot reserve: then it is found out by writing
+
+
+def disk_failure(error: BaseException | None, path: Path) -> OSError | None:
+    """Return what the system refused, with the file's name, where HDF5 hides it in the text of any error; or None."""
+    found = None if error is None else re.search(r"errno = (\d+)", str(error))
+    return OSError(int(found[1]), os.strerror(int(found[1])), str(path)) if found else None
+
+
+class ReadFile(h5py.File):  # type: ignore[misc]  # h5py declares no types
+    """A file of HDF5 that is read in a ``with`` block; raises OSError with its name if the disk fails there."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "r")
+        self._path = path
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        super().__exit__(kind, error, trace)
+        if failed := disk_failure(error, self._path):
+            raise failed from None
 
 
 class Disk:

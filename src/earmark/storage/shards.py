@@ -28,7 +28,7 @@ from earmark.files import put_in_place
 from earmark.storage import float16
 from earmark.storage.checksums import SEAL, DamageError, RowSums, seal, verify_rest, verify_rows
 from earmark.storage.float16 import Float16
-from earmark.storage.hdf5_disk import Disk, reserve
+from earmark.storage.hdf5_disk import Disk, ReadFile, disk_failure, reserve
 from earmark.storage.shard_checks import not_finite, require_plain, require_rows
 
 LONGEST_NAME = 255  # bytes, in the usual file systems
@@ -243,12 +243,12 @@ def open_shard(path: Path) -> h5py.File:
         if _VERIFIED.get(path.absolute()) != state:
             _verify(path)
             _VERIFIED[path.absolute()] = state
-        return h5py.File(path, "r")
+        return ReadFile(path)
     except FileNotFoundError:
         raise ShardError(f"{path} does not exist; run the stage that makes it, or `dvc pull` it") from None
-    except PermissionError as error:
-        raise ShardError(f"{path} cannot be read: {error.strerror}") from None
     except _DAMAGED as error:
+        if failed := error if isinstance(error, OSError) and error.errno else disk_failure(error, path):
+            raise ShardError(f"{path} cannot be read: {reason(failed)}") from None
         raise ShardError(
             f"{path} cannot be used ({error}); run the stage that makes it again: it replaces what is damaged"
         ) from None
@@ -267,7 +267,7 @@ def state_of(about: os.stat_result) -> tuple[int, int, int]:
 def _verify(path: Path) -> None:
     """Compare all of a file with its checksums. Raises DamageError if they differ."""
     found = verify_rest(path)
-    with h5py.File(path, "r") as file:
+    with ReadFile(path) as file:
         require_plain(file, path.stat().st_size)
         require_rows(file, found)
         sums = file["crc32"][:]

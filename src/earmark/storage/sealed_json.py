@@ -1,0 +1,36 @@
+"""JSON that carries its own checksum, as ``sealed_csv`` does for tables: the key ``sha256`` at its top."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+_KEY = "sha256"
+
+
+def sealed(content: dict[str, Any]) -> str:
+    """Return JSON, sorted and indented, with the checksum of all else in it."""
+    return json.dumps(content | {_KEY: _digest(content)}, indent=1, sort_keys=True) + "\n"
+
+
+def unsealed(text: str | bytes) -> dict[str, Any]:
+    """Return what was given to ``sealed``; what an earlier version wrote, without a checksum, as it is.
+
+    Raises ValueError if it is something else, or is not what was written.
+
+    >>> unsealed(sealed({"clips": 3}).replace("3", "4", 1))
+    Traceback (most recent call last):
+        ...
+    ValueError: its checksum is wrong: it is damaged, or was edited by hand
+    """
+    content = json.loads(text)
+    if not isinstance(content, dict):
+        raise ValueError(f"a JSON object is expected, got {type(content).__name__}")
+    if (told := content.pop(_KEY, None)) is not None and told != _digest(content):
+        raise ValueError("its checksum is wrong: it is damaged, or was edited by hand")
+    return content
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
