@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict, replace
 
 import pytest
 from helpers.dask_processes import Processes
@@ -11,11 +12,13 @@ from earmark.config import WaveformConfig
 from earmark.corpus.kinds.magnatagatune import read
 from earmark.decode import cluster
 from earmark.decode.corpus import decode_corpus
-from earmark.decode.index import Index
+from earmark.decode.index import Entry, Index
 from earmark.decode.waveforms import Waveforms
 from earmark.errors import EarmarkError
+from earmark.storage.sealed_json import sealed
 
 CONFIG = WaveformConfig(samples=24_000, max_rejected=0.5)
+ENTRY = Entry("f" * 64, 3, {"segments": 3}, [], {"soxr": "1"})
 LOGGED = """
 from earmark.decode.corpus import WaveformShard
 if not hasattr(WaveformShard, "original"):  # Dask runs this more than once
@@ -72,3 +75,25 @@ def test_music_that_a_worker_does_not_see_is_named(make_corpus, tmp_path, monkey
     (audio / "c").rename(tmp_path / "gone")  # here neither
     found = cluster.files("tcp://x", audio, clips, str, lambda: ("", ""), lambda _: None)
     assert found == {"c": (cluster.ABSENT,) * 2}
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    {
+        "another count": lambda text: text.replace(b'"rows": 3', b'"rows": 4'),
+        "cut": lambda text: text[:-20],
+        "of another shard": lambda _: sealed(asdict(replace(ENTRY, fingerprint="e" * 64))).encode(),
+        "nothing": lambda _: b"",
+    }.items(),
+)
+def test_what_a_store_says_of_a_shard_is_believed_only_if_it_is_what_was_written(tmp_path, monkeypatch, what, change):
+    monkeypatch.setenv("EARMARK_STORE", tmp_path.as_uri())
+    folder = tmp_path / "waveforms"
+    folder.mkdir()
+    (folder / f"{ENTRY.fingerprint}.h5").touch()
+    told = folder / f"{ENTRY.fingerprint}.json"
+    told.write_text(sealed(asdict(ENTRY)))
+    assert cluster.recall(ENTRY.fingerprint) == ENTRY
+    assert change(told.read_bytes()) != told.read_bytes(), what
+    told.write_bytes(change(told.read_bytes()))
+    assert cluster.recall(ENTRY.fingerprint) is None

@@ -163,7 +163,7 @@ KEPT = [
     Kept("h.h5", shard("features", "float16"), rows_of("features"), long=1_000),
     Kept("w.h5", shard("waveform", "int16"), rows_of("waveform"), long=4_000),
     Kept("s.json", standardizer, lambda p: Standardizer.load(p).mean.tolist(), ways=OF_TEXTS),
-    Kept("i/index.json", index, waveform_index, sealed=False, ways=OF_TEXTS),
+    Kept("i/index.json", index, waveform_index, ways=OF_TEXTS),
     Kept("experiments/linear.json", metrics, table_of, sealed=False, ways=OF_TEXTS),
     Kept("details/linear.json", metrics, table_of, sealed=False, ways=OF_TEXTS),
     Kept("x.earmark", bundled, unbundled),

@@ -59,8 +59,6 @@ class Index:
         path = folder / INDEX
         try:
             content = unsealed(path.read_text(encoding="utf-8"))
-            if others := content.keys() - {"settings", "code", "shards"}:
-                raise ValueError(f"it has the key {min(others)!r}")
             found = {name: Entry(**entry) for name, entry in content["shards"].items()}
             return cls(content["settings"], content["code"], found)
         except FileNotFoundError:

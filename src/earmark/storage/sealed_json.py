@@ -15,9 +15,7 @@ def sealed(content: dict[str, Any]) -> str:
 
 
 def unsealed(text: str | bytes) -> dict[str, Any]:
-    """Return what was given to ``sealed``; what an earlier version wrote, without a checksum, as it is.
-
-    Raises ValueError if it is something else, or is not what was written.
+    """Return what was given to ``sealed``. Raises ValueError if it is something else, or is not what was written.
 
     >>> unsealed(sealed({"clips": 3}).replace("3", "4", 1))
     Traceback (most recent call last):
@@ -25,9 +23,9 @@ def unsealed(text: str | bytes) -> dict[str, Any]:
     ValueError: its checksum is wrong: it is damaged, or was edited by hand
     """
     content = json.loads(text)
-    if not isinstance(content, dict):
-        raise ValueError(f"a JSON object is expected, got {type(content).__name__}")
-    if (told := content.pop(_KEY, None)) is not None and told != _digest(content):
+    if not isinstance(content, dict) or _KEY not in content:
+        raise ValueError("it has no checksum: an earlier version wrote it, or it is something else")
+    if content.pop(_KEY) != _digest(content):
         raise ValueError("its checksum is wrong: it is damaged, or was edited by hand")
     return content
 
