@@ -89,7 +89,9 @@ def test_a_broken_file_is_reported_and_the_rest_goes_on(place, tmp_path, capsys)
 
 
 def test_a_model_that_is_not_there_is_named(place, tmp_path):
-    with pytest.raises(ConfigError, match=r"--model must be one of experiments \['linear'\] or a file, got 'crnn'"):
+    with pytest.raises(
+        ConfigError, match=r"--model must be one of experiments \['linear'\], or a file or folder, got 'crnn'"
+    ):
         open_predictor(place.params, "crnn", place.data)
     with pytest.raises(EarmarkError, match="dvc repro train@linear"):
         open_predictor(place.params, "linear", tmp_path / "elsewhere")

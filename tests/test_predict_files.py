@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from earmark import predict_files
 from earmark.cli import main
 from earmark.decode.audio import RejectedError
 from earmark.errors import EarmarkError
+from earmark.models.saved import ModelError
 from earmark.predict import open_predictor
 
 
@@ -224,11 +226,47 @@ def test_a_bundle_predicts_where_nothing_else_is(place, music, tmp_path, monkeyp
     assert found == dict(zip(expected.tags, expected.probabilities.tolist(), strict=True))
     with pytest.raises(SystemExit):
         main(["predict", str(song)])
-    assert "name a model by --model (a bundle, a model's file or published weights)" in capsys.readouterr().err
+    assert (
+        "name a model by --model (a bundle, a model's file or folder, or published weights)" in capsys.readouterr().err
+    )
     assert earmark.load(out).predict(song).probabilities.tolist() == expected.probabilities.tolist()
     with pytest.raises(SystemExit):
         main(["predict", "--model", "absent.earmark", str(song)])
     assert "absent.earmark does not exist; `earmark bundle" in capsys.readouterr().err
+
+
+def test_a_folder_is_a_model_wherever_it_lies_and_one_without_a_model_is_refused_as_load_refuses_it(
+    place, music, tmp_path, monkeypatch, capsys
+):
+    """Relative, as a shell completes it; with a params.yaml that knows no such experiment, and without one."""
+    song = music / "a/low.wav"
+    expected = open_predictor(place.params, None, place.data).predict(song).probabilities.tolist()
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(place.data / "models/linear", "kept/mine")
+    (tmp_path / "kept/none").mkdir()
+    known = ["--params", str(place.params), "--data", str(place.data)]
+    for where in (known, []):
+        assert main(["predict", *where, "--model", "kept/mine/", "--json", str(song)]) == 0
+        (row,) = json.loads(capsys.readouterr().out)
+        assert {one["tag"]: one["probability"] for one in row["tags"]} == dict(
+            zip(("high", "low", "loud"), expected, strict=True)
+        )
+        for command in (["predict", song], ["tag", song, "--dry-run"], ["embed", song, "--out", "x.h5"]):
+            assert main([*map(str, command), *where, "--model", "kept/mine"]) == 0
+            with pytest.raises(SystemExit):
+                main([*map(str, command), *where, "--model", "kept/none"])
+            told = capsys.readouterr().err
+            with pytest.raises(ModelError) as caught:
+                earmark.load("kept/none")
+            assert str(caught.value) in told
+
+
+def test_an_experiment_goes_before_a_folder_of_its_name(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "linear").mkdir()
+    assert open_predictor(place.params, "linear", place.data).tags
+    shutil.copytree(place.data, "data", ignore=shutil.ignore_patterns("waveforms", "features"))
+    assert open_predictor(tmp_path / "params.yaml", "linear", Path("data")).tags
 
 
 def test_several_seeds_are_averaged(place, music, tmp_path):

@@ -62,7 +62,7 @@ ORDER = {
         "fusions", "tables", "quality", "svg", "parts", "figure_parts", "curve_parts", "contents", "html", "page",
         "changes", "leaderboard", "dvc_experiments",
     ),
-    "travel": ("scorer", "graphs", "bundle", "card", "command"),
+    "travel": ("scorer", "graphs", "bundle", "card", "folder", "command"),
     "prediction": (), "predict": (), "merge": (), "inspection": ("clip", "picture", "command"),
     "doctor": ("lines", "machine", "space", "lock", "repository", "stale", "command"),
     "clean": (), "verify": (), "judging": (), "timeline": (), "predict_files": (),

@@ -29,11 +29,12 @@ from earmark.evaluation import scoring
 from earmark.features.listener import Listener
 from earmark.features.segments import Decoded
 from earmark.models.restored import restored
-from earmark.models.saved import FILE, ModelError, SavedModel
+from earmark.models.saved import ModelError, SavedModel
 from earmark.prediction import Prediction
 from earmark.sections import near
 from earmark.storage import remembered
 from earmark.travel import bundle
+from earmark.travel.folder import model_files
 from earmark.weights import registry
 
 SUFFIX = ".safetensors"
@@ -190,14 +191,8 @@ def opened(path: Path, known: Mapping[Path, Known] | None = None, threshold: flo
     return Predictor([SavedModel.load(file) for file in ([path] if is_file else model_files(path))], known, threshold)
 
 
-def model_files(folder: Path) -> list[Path]:
-    """Return the models of an experiment's folder: the only one, or one per seed, in the order of their numbers."""
-    seeds = {int(path.parent.name.removeprefix("seed-")): path for path in folder.glob(f"seed-*/{FILE}")}
-    return [seeds[seed] for seed in sorted(seeds)] or [folder / FILE]
-
-
 def open_predictor(params: Path, model: str | None, data: Path, threshold: float | None = None) -> Predictor:
-    """Open the model of an experiment or of published weights under ``data``, or of a file.
+    """Open the model of an experiment or of published weights under ``data``, or of a file or folder.
 
     By default it is that of the first experiment in params.yaml. threshold: as for ``Predictor``.
 
@@ -214,12 +209,13 @@ def open_predictor(params: Path, model: str | None, data: Path, threshold: float
 def locate(config: Config | None, params: Path, model: str | None, data: Path) -> Path:
     """Return the file, or the folder of an experiment, that ``open_predictor`` opens; config: what ``params`` holds.
 
-    Raises ConfigError and ModelError as ``open_predictor`` does; a file that is named as such need not be there.
+    An experiment goes before a folder of its name. Raises ConfigError and ModelError as ``open_predictor`` does; a file
+    that is named as such need not be there, and a folder need not hold a model.
     """
     if model is None and config is None:
         raise ConfigError(
-            f"{params} does not exist; name a model by --model (a bundle, a model's file or published weights), or run "
-            "it where params.yaml is"
+            f"{params} does not exist; name a model by --model (a bundle, a model's file or folder, or published "
+            "weights), or run it where params.yaml is"
         )
     name = model or next(iter(config.experiments if config else ()), None)
     if name is None:
@@ -228,17 +224,24 @@ def locate(config: Config | None, params: Path, model: str | None, data: Path) -
     file = _named(name, data, known)
     if config is not None and not file.exists() and name not in known and file.suffix not in (SUFFIX, bundle.SUFFIX):
         hint = near(name, [*known, *registry.WEIGHTS])
-        raise ConfigError(f"--model must be one of experiments {sorted(known)} or a file, got {name!r}{hint}")
+        raise ConfigError(
+            f"--model must be one of experiments {sorted(known)}, or a file or folder, got {name!r}{hint}"
+        )
     return file
 
 
 def _named(name: str, data: Path, experiments: Sequence[str]) -> Path:
-    """Return the file that a name stands for. Raises EarmarkError if it is a pickle, or weights that are not there."""
+    """Return the file or folder that a name stands for.
+
+    Raises EarmarkError if it is a pickle, or weights that are not there.
+    """
     path = Path(name)
     pickles.refuse(path)
     weights = registry.WEIGHTS.get(path.stem if path.suffix == SUFFIX else name)
     if weights is None or name in experiments:
-        return path if path.suffix in (SUFFIX, bundle.SUFFIX) else data / "models" / name
+        own = data / "models" / name
+        elsewhere = path.is_dir() and name not in experiments and not own.exists()
+        return path if elsewhere or path.suffix in (SUFFIX, bundle.SUFFIX) else own
     file = path if path.suffix == SUFFIX else registry.place(data / "weights", name)
     if not file.is_file():
         raise ModelError(f"{file} does not exist; run `earmark weights {weights.name} --to {file.parent}`")

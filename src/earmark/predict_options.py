@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
         commands, "bundle", "one file with all that predicts by an experiment, for other machines",
         "earmark bundle linear -o best.earmark --licence CC-BY-4.0",
     )  # fmt: skip
-    bundle.add_argument("experiment", help="a key of experiments in params.yaml")
+    bundle.add_argument("experiment", help="a key of experiments in params.yaml, or the folder of a model")
     bundle.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="it ends in .earmark")
     bundle.add_argument("--licence", default="not stated", help="of the model, for its card (default: %(default)s)")
     project(bundle)
@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
         commands, "export", "a trained experiment as a graph for runtimes without earmark",
         "earmark export mel-2d-cnn --onnx tagger.onnx --wave", "earmark export linear --torch tagger.pt2",
     )  # fmt: skip
-    export.add_argument("experiment", help="a key of experiments in params.yaml")
+    export.add_argument("experiment", help="a key of experiments in params.yaml, or the folder of a model")
     export.add_argument("--onnx", type=Path, metavar="FILE", help="the network, from features to probabilities")
     export.add_argument("--wave", action="store_true", help="of ONNX: from the wave on; for models that hear mel")
     export.add_argument(
@@ -41,7 +41,8 @@ def _what(parser: ArgumentParser) -> None:
     """Add what names files, a model and tags."""
     parser.add_argument("file", type=Path, nargs="+", help=FILES)
     parser.add_argument(
-        "--model", help="an experiment of params.yaml (default: its first one), a bundle, a model's file or weights"
+        "--model",
+        help="an experiment of params.yaml (default: its first one), a bundle, a model's file or folder, or weights",
     )
     parser.add_argument("--top", type=whole, metavar="N", help="the N most probable tags alone")
     parser.add_argument("--min", type=share, default=0.0, metavar="P", help="tags of at least P alone")

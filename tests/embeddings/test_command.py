@@ -50,7 +50,10 @@ def test_a_folder_is_embedded_and_what_is_left_out_is_told(project, tmp_path, ca
     ("arguments", "told"),
     [
         (("--out", "x.csv"), "--out must end in one of .h5, .npz, .parquet, got 'x.csv'"),
-        (("--out", "x.h5", "--model", "nobody"), "--model must be one of experiments ['linear'] or a file"),
+        (
+            ("--out", "x.h5", "--model", "nobody"),
+            "--model must be one of experiments ['linear'], or a file or folder, got 'nobody'",
+        ),
         (("--out", "x.h5", "--layer", "nothing"), "layer must be logits or one of "),
     ],
 )

@@ -29,6 +29,7 @@ from earmark.models.saved import FILE, SavedModel
 from earmark.representations.encoder import digest
 from earmark.sections import near
 from earmark.storage import provenance
+from earmark.travel.folder import model_files
 from earmark.weights import registry
 
 
@@ -102,7 +103,7 @@ def open_embedder(params: Path, model: str | None, layer: str | None, data: Path
 
 def _of_model(file: Path, name: str | None, layer: str | None) -> Embedder:
     predictor = predict.opened(file)
-    saved, file = predictor.saved, file if file.is_file() else predict.model_files(file)[0]
+    saved, file = predictor.saved, file if file.is_file() else model_files(file)[0]
     try:
         taken = LayerOutputs(predictor.model, [layer])
     except EarmarkError as error:

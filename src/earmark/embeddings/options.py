@@ -39,7 +39,9 @@ def add(commands: Any) -> None:
 def _add_network(parser: argparse.ArgumentParser) -> None:
     """Add what chooses a layer of a network."""
     parser.add_argument(
-        "--model", help="an experiment of params.yaml (default: its first one), an encoder of it, weights, or a file"
+        "--model",
+        help="an experiment of params.yaml (default: its first one), an encoder of it, weights, or a model's file or "
+        "folder",
     )
     parser.add_argument("--layer", help="default: the input of the last linear layer, or what the encoder gives")
     project(parser)

@@ -11,24 +11,28 @@ from earmark.models.saved import FILE, ModelError, SavedModel, model_folders
 from earmark.sections import near
 from earmark.travel import bundle, graphs
 from earmark.travel.card import card, describe
+from earmark.travel.folder import members
 
 
 def write_bundle(params: Path, experiment: str, data: Path, out: Path, licence: str) -> str:
     """Write the models of an experiment into a bundle, and return what to tell the user.
 
+    experiment: one of params.yaml, or the folder of a trained one. Of a folder from elsewhere nobody here knows the
+    corpus and the figures, so that its card tells none.
+
     Raises ConfigError if there is no such experiment, ModelError if it was not trained, BundleError if it hears through
     what cannot travel.
     """
-    config = load(params)
-    files = _models(config, experiment, data)
+    config, files = _chosen(params, experiment, data)
     models = [SavedModel.load(file) for file in files.values()]
-    metrics, counts = _measured(params.parent, experiment)
-    corpus = config.corpus.name or config.corpus.kind
+    name = models[0].experiment
+    metrics, counts = _measured(params.parent, name) if config else ({}, {})
+    corpus = (config.corpus.name or config.corpus.kind) if config else "not stated"
     about = describe(models, corpus, licence, metrics, counts)
     bundle.write(out, files, about, card(about))
     size = out.stat().st_size / 1e6
     several = "s" * (len(models) > 1)
-    return f"{out}: {size:.1f} MB, {len(models)} model{several} of {experiment}, {len(models[0].tags)} tags\n"
+    return f"{out}: {size:.1f} MB, {len(models)} model{several} of {name}, {len(models[0].tags)} tags\n"
 
 
 def export(params: Path, experiment: str, data: Path, onnx: Path | None, torch: Path | None, wave: bool) -> str:
@@ -38,7 +42,7 @@ def export(params: Path, experiment: str, data: Path, onnx: Path | None, torch: 
     """
     if onnx is None and torch is None:
         raise EarmarkError("name what to write: --onnx FILE, --torch FILE, or both")
-    files = _models(load(params), experiment, data)
+    _, files = _chosen(params, experiment, data)
     first = next(iter(files.values()))
     saved = SavedModel.load(first)
     lines = [f"{first} of {len(files)} seeds\n"] if len(files) > 1 else []
@@ -55,6 +59,19 @@ def export(params: Path, experiment: str, data: Path, onnx: Path | None, torch: 
             f"(clips, {len(saved.tags)}); within {far:.1g} of the model\n"
         )
     return "".join(lines)
+
+
+def _chosen(params: Path, experiment: str, data: Path) -> tuple[Config | None, dict[str, Path]]:
+    """Return the files of the models that are named, and params.yaml; that is None for a folder from elsewhere."""
+    folder = Path(experiment)
+    if folder.is_dir() and not params.is_file():
+        return None, members(folder)
+    config = load(params)
+    if folder.is_dir() and experiment not in config.experiments:
+        experiment = folder.resolve().name
+        if experiment not in config.experiments or folder.resolve() != (data / "models" / experiment).resolve():
+            return None, members(folder)
+    return config, _models(config, experiment, data)
 
 
 def _models(config: Config, experiment: str, data: Path) -> dict[str, Path]:
