@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import soundfile as sf
+import yaml
 from helpers import ROOT
 from helpers.music import tone, write_songs
 from helpers.small_data import fill
 
 from earmark.cli import main
+from earmark.inspection import clip, picture
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +92,37 @@ def test_one_picture_is_of_one_file(place, tmp_path, capsys):
     assert f"drawn in {tmp_path / 'new/x.png'}" in capsys.readouterr().out
 
 
-def test_a_clip_is_drawn_from_its_shard_without_its_file(place, tmp_path):
+def test_a_clip_is_drawn_from_its_shard_without_its_file(place, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(picture, "_outline", lambda _, wave, rate: drawn.append((wave, rate)))
     hidden = place.audio.rename(place.audio.with_name("hidden"))
     try:
         assert inspect(place, "--clip", first_clip(place), "--plot", tmp_path / "clip.png") == 0
     finally:
         hidden.rename(place.audio)
     assert (tmp_path / "clip.png").is_file()
+    ((wave, rate),) = drawn
+    assert rate == 16_000
+    assert np.array_equal(wave, clip.held(place.config, place.data, first_clip(place)).waves[rate][0])
+    assert np.abs(wave).max() > 0.01
+
+
+def test_of_two_rates_what_hears_the_one_that_is_held_is_drawn(place, tmp_path, capsys):
+    other = tmp_path / "params.yaml"
+    content = yaml.safe_load(place.params.read_text())
+    content["waveforms"] = {"8000": {"samples": 15_000}} | content["waveforms"]
+    other.write_text(yaml.safe_dump(content, sort_keys=False))
+    command = ["inspect", "--params", str(other), "--data", str(place.data), "--clip", first_clip(place)]
+    assert main([*command, "--plot", str(tmp_path / "clip.png")]) == 1
+    told = capsys.readouterr().out
+    assert "8000 Hz      not there: " in told
+    assert "cqt          not drawn: it hears the wave at 8000 Hz" in told
+    assert (tmp_path / "clip.png").is_file()
+
+
+def test_without_a_wave_nothing_is_drawn_and_the_reason_is_told(place, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("EARMARK_WAVEFORMS", str(tmp_path / "nothing"))
+    with pytest.raises(SystemExit):
+        inspect(place, "--clip", first_clip(place), "--plot", tmp_path / "clip.png")
+    assert "cannot be drawn: " in capsys.readouterr().err
+    assert not (tmp_path / "clip.png").exists()

@@ -79,6 +79,18 @@ def test_a_picture_is_1200_pixels_wide_with_seconds_and_hz_and_one_scale_of_colo
     assert "a $song\\udcff" in axes[0].get_title()
 
 
+def test_what_hears_another_rate_is_left_out_and_the_wave_is_drawn(config, tmp_path):
+    elsewhere = config.model_copy(update={"waveforms": {8000: config.waveforms[RATE]} | config.waveforms})
+    waves = {RATE: beating()}
+    assert len(picture.panels(waves, config)) == 4
+    assert [panel.title for panel in picture.panels(waves, elsewhere)] == [
+        "mel spectrogram", "scattering, order 1", picture.panels(waves, config)[-1].title,
+    ]  # fmt: skip
+    assert picture.panels({44_100: beating()}, config) == []
+    picture.draw({44_100: beating()}, config, "x", tmp_path / "x.png")
+    assert (tmp_path / "x.png").stat().st_size > 5_000
+
+
 def test_silence_is_drawn_at_the_floor(config, tmp_path):
     silence = {RATE: np.zeros(SAMPLES, np.float32)}
     assert {float(panel.levels.max()) for panel in picture.panels(silence, config)} == {-picture.FLOOR}

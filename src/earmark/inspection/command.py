@@ -85,10 +85,11 @@ def _clip(config: Config, data: Path, clip_id: str, plot: Path | None) -> int:
     for name, why in found.absent.items():
         print(f"  {name:<12} not there: {why}")
     if plot is not None:
-        drawn = picture.settings(config)
-        lacking = sorted({one.rate for one in drawn.values()} - set(found.waves))
-        if lacking:
-            raise EarmarkError(f"clip {clip_id} cannot be drawn: {found.absent[f'{lacking[0]} Hz']}")
+        if not found.waves:
+            raise EarmarkError(f"clip {clip_id} cannot be drawn: {'; '.join(dict.fromkeys(found.absent.values()))}")
+        for kind, setting in picture.settings(config).items():
+            if setting.rate not in found.waves:
+                print(f"  {kind:<12} not drawn: it hears the wave at {setting.rate} Hz")
         title = f"{found.clip.path}{_of_several(next(iter(found.waves.values())))}"
         picture.draw({rate: waves[0] for rate, waves in found.waves.items()}, config, title, plot)
         print(f"  drawn in {plot}")

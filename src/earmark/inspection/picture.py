@@ -58,9 +58,14 @@ def settings(config: Config) -> dict[str, RepresentationConfig]:
 
 
 def panels(waves: dict[int, NDArray[np.float32]], config: Config) -> list[Panel]:
-    """Return the panels below the wave. waves: (samples,) by rate in Hz; they are cut or padded with zeros."""
+    """Return the panels below the wave, of what hears one of the waves.
+
+    waves: (samples,) by rate in Hz; they are cut or padded with zeros.
+    """
     found = []
     for kind, setting in settings(config).items():
+        if setting.rate not in waves:
+            continue
         transform = representations.of(setting, kind)
         wave = np.zeros(setting.samples, np.float32)
         heard = waves[setting.rate][: setting.samples]
@@ -109,15 +114,17 @@ def draw(waves: dict[int, NDArray[np.float32]], config: Config, title: str, targ
         raise EarmarkError("a picture is drawn by matplotlib: pip install 'earmark[plot]'") from None
     shown = panels(waves, config)
     figure = Figure(figsize=(12, 3 + 2.4 * len(shown)), dpi=100, layout="constrained")
-    top, *rest = figure.subplots(1 + len(shown), 1, sharex=True, height_ratios=[0.7, *[1.0] * len(shown)])
+    ratios = [0.7, *[1.0] * len(shown)]
+    top, *rest = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
     rate, wave = max(waves.items())
     _outline(top, wave, rate)
     text = title.encode(errors="backslashreplace").decode()  # the name of a file need not be text
     top.set_title(f"{text}\nwave", parse_math=False)
     meshes = [_panel(axes, panel) for axes, panel in zip(rest, shown, strict=True)]
-    rest[-1].set_xlabel("seconds")
+    [top, *rest][-1].set_xlabel("seconds")
     top.set_xlim(0, len(wave) / rate)
-    figure.colorbar(meshes[0], ax=rest, label="dB below the maximum of the panel", pad=0.01, aspect=60)
+    if meshes:
+        figure.colorbar(meshes[0], ax=rest, label="dB below the maximum of the panel", pad=0.01, aspect=60)
     with beside(target) as place, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # a name in another script
         figure.savefig(place, format="png")
