@@ -281,7 +281,7 @@ def test_several_systems_have_a_process_each_and_one_that_fails_does_not_stop_th
     broken.unlink()
     assert papers(place, "linear", "mirex-5l-512h-lstm") == 0
     assert [line.split(":")[0] for line in capfd.readouterr().out.splitlines()] == ["linear", "mirex-5l-512h-lstm"]
-    assert (place.folder / "metrics/papers/tones/linear.json").is_file()
+    assert place.papers().results("linear") == [place.folder / "metrics/papers/tones/linear.json"]
 
 
 def test_a_system_whose_process_is_killed_is_named(place, capsys, monkeypatch):

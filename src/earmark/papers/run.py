@@ -138,8 +138,16 @@ class Papers:
             features={path.name: shards.fingerprint_of(path) for path in shards.shard_files(heard.features)},
             labels=hashlib.sha256(labels.read_bytes()).hexdigest(),  # the split stands there, too
         )
-        path = self.metrics / self.corpus.replace(" ", "-") / f"{stem}.json"
+        path = self._folder / f"{stem}.json"
         return Row(stem, path, mark, system, heard, entry)
+
+    @property
+    def _folder(self) -> Path:
+        return self.metrics / self.corpus.replace(" ", "-")
+
+    def results(self, name: str) -> list[Path]:
+        """Return the files of the results that a system has, whatever they were made from."""
+        return sorted([*self._folder.glob(f"{name}.json"), *self._folder.glob(f"{name}@*.json")])
 
     def _recipe(self, system: System) -> Recipe | None:
         return system.recipe_of(published=self.rule == "published")
