@@ -51,6 +51,15 @@ def test_links_lead_somewhere_on_a_plain_forge_too(page):
             assert ((ROOT / page).parent / target).exists(), target
 
 
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *(f"docs/{p}" for p in sorted(pages()))]
+)
+def test_a_list_and_a_table_stand_apart_from_the_paragraph_before(page):
+    """GitHub shows them either way; the site runs them into the paragraph."""
+    text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.M | re.S)
+    assert not re.findall(r"^[^\s|#<-].*\n(?=- |\|)", text, flags=re.M)
+
+
 def test_the_readme_is_narrow_and_its_pictures_are_small_and_alone():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert not [line for line in text.splitlines() if len(line) > WIDEST]
