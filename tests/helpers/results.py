@@ -13,6 +13,11 @@ from helpers import ROOT
 from helpers.metrics import tagged
 
 HOSTILE = '<img src=x onerror="window.hacked=1">\'&</script>'
+EVIL = (  # ways from a text into HTML: an element, an attribute, the end of a script or of a title
+    HOSTILE, "<script>window.hacked=1</script>", '" onmouseover="window.hacked=1" autofocus onfocus="window.hacked=1',
+    "</script><script>window.hacked=1</script>", "</title></textarea></style><svg onload=window.hacked=1>",
+    "{{ 7 * 7 }}${window.hacked=1}",
+)  # fmt: skip
 TAGS = ("piano", HOSTILE, "drums")
 NAMES = ("net", "linear")
 CLIPS = 40

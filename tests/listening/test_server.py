@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from helpers import ROOT, browser
-from helpers.results import HOSTILE
+from helpers.results import EVIL, HOSTILE
 
 from earmark.cli import main
 from earmark.errors import EarmarkError
@@ -40,7 +40,8 @@ def heard(path: Path) -> dict:
 
 @contextmanager
 def served(corpus: Path, **more):
-    site = Site(content("net", judged()), corpus, more.get("hear", heard), lambda: "<!doctype html><p>the report</p>")
+    clips = content(more.get("experiment", "net"), more.get("judged", judged()))
+    site = Site(clips, corpus, more.get("hear", heard), lambda: "<!doctype html><p>the report</p>")
     with Server(site, 0) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -297,6 +298,37 @@ def test_a_clip_is_played_by_the_keyboard_and_its_tags_are_shown_over_time(chrom
         assert page.locator(".wave").get_attribute("aria-valuetext") == "0:00 of 0:04"
         page.keyboard.press("Space")
         assert not page.evaluate("document.querySelector('audio').paused")
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_no_name_of_an_experiment_a_tag_or_a_file_becomes_an_element_or_runs(chrome, tmp_path, evil):
+    """Nor the reason why a clip cannot be heard, which may hold any of them."""
+
+    def refuse(_: Path) -> dict:
+        raise EarmarkError(evil)
+
+    inputs = [np.array([[0.9]]), np.array([[0]], np.uint8), np.array([0.5])]
+    elements = []
+    for text in ("plain", evil):
+        for hear in (lambda _: {"seconds": 4, "peaks": [0.1], "edges": [0, 4], "scores": [[0.9]]}, refuse):
+            name = text.replace("/", "") + ".wav"
+            soundfile.write(tmp_path / name, np.zeros(8000), 8000)
+            found = Judged([text], [text], [name], [text], *inputs)
+            with served(tmp_path, experiment=text, judged=found, hear=hear) as server, browser.page(chrome) as page:
+                page.goto(server.address)
+                page.locator("#tag").select_option(index=1)
+                page.locator(".head").click()
+                page.wait_for_selector(".trouble:visible" if hear is refuse else ".strip")
+                assert page.title() == f"earmark listen: {text}"
+                assert page.locator("#experiment").text_content() == text
+                assert page.locator(".clip .name").first.text_content() == name
+                assert page.locator(".clip .tag").get_attribute("title").startswith(text)
+                elements.append(page.evaluate("[...document.querySelectorAll('*')].map((one) => one.tagName).sort()"))
+                attributes = "[...document.querySelectorAll('*')].flatMap((one) => one.getAttributeNames())"
+                assert not [name for name in page.evaluate(attributes) if name.startswith("on")]
+                if hear is refuse:
+                    page.said.clear()  # Chromium itself reports the 404
+    assert elements[2:] == elements[:2]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 from helpers import ROOT, browser
-from helpers.results import HOSTILE, config, write_results
+from helpers.results import EVIL, HOSTILE, config, write_results
 
 from earmark.evaluation.comparison import Difference
 from earmark.files import write_json
-from earmark.report import changes, html
+from earmark.report import changes, html, svg
 from earmark.report.page import Present, browsable
+from earmark.report.parts import Section, Table
 
 PAIRS = [Difference("net", "linear", 40, 0.15, 0.1, 0.2, 1.0, 1e-9, settled=False, holm=True)]
 
@@ -181,6 +182,42 @@ def test_a_table_is_sorted_and_filtered_by_the_keyboard(chrome, file):
         page.get_by_label("Rows that hold").first.fill("PIA")
         assert page.locator("#tags-1 tbody tr:visible").count() == 1
         assert page.locator("#tags-1-filter-told").inner_text() == "1 of 3 rows"
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_no_title_name_or_text_becomes_an_element_or_runs(chrome, tmp_path, evil):
+    """Names of corpora, experiments, tags and files, and the text of a commit, in every place that the page has."""
+    with browser.page(chrome, offline=True) as page:
+        elements = []
+        for number, text in enumerate(("plain", evil)):
+            file = tmp_path / f"{number}.html"
+            served = html.with_changes(html.document(text, [everything("all", text)]), everything("changes", text))
+            file.write_text(served, encoding="utf-8")
+            page.goto(file.as_uri())
+            for button in page.locator("thead button").all():
+                button.click()
+            page.locator("input").first.fill(text)
+            tags = page.evaluate("[...document.querySelectorAll('*')].map((one) => one.tagName).sort()")
+            elements.append([tag for tag in tags if tag != "title"])  # of SVG: a long name has one
+            assert page.title() == text
+        assert page.locator("h1").text_content() == evil
+        assert page.locator("caption").first.text_content() == evil
+        assert page.locator("figcaption").first.text_content() == evil
+        assert elements[1] == elements[0]
+        attributes = page.evaluate("[...document.querySelectorAll('*')].flatMap((one) => one.getAttributeNames())")
+        assert not [name for name in attributes if name.startswith("on")]
+
+
+def everything(key: str, text: str) -> Section:
+    """A part of the page with this text wherever a text may stand."""
+    table = Table(text, (text, "number"), [[text, "1"], [f"{text}2", text]], filtered=True)
+    charts = [
+        svg.line_chart(text, [svg.Series(text, [(0, 0), (1, 1)], 0)], text, text, (0, 1), (0, 1)),
+        svg.interval_chart(text, [svg.Interval(text, 0.5, 0.4, 0.6, text)], beside=text),
+        svg.dot_chart(text, [text], [(text, [0.5])]),
+        svg.matrix_chart(text, [text, text], [[0.5, 0.5], [0.5, 0.5]], [text] * 4),
+    ]
+    return Section(key, text, [text, f"`{text}`"], charts, [table], {text: (charts, [table])})
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
