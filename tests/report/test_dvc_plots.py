@@ -8,12 +8,19 @@ from pathlib import Path
 
 import pytest
 from helpers import ROOT, browser
+from helpers.results import EVIL
 
 FOLDER = ROOT / ".dvc/plots"
 PAGE = FOLDER / "page.html"
 
 
-def rendered(where: Path, revisions: tuple[str, ...] = ("workspace",), experiments: int = 2, labels: int = 1) -> str:
+def rendered(
+    where: Path,
+    revisions: tuple[str, ...] = ("workspace",),
+    experiments: int = 2,
+    labels: int = 1,
+    drums: str = "<b>drums</b>",
+) -> str:
     """The page as DVC makes it, with what it draws of a project."""
     from dvc_render import VegaRenderer
     from dvc_render.html import render_html
@@ -25,13 +32,13 @@ def rendered(where: Path, revisions: tuple[str, ...] = ("workspace",), experimen
         found.append(VegaRenderer(points, name, template_dir=str(FOLDER), **{"title": name} | properties))
 
     for number in range(labels):
-        rows = [{"tag": tag, "train": "9"} for tag in ("piano", "<b>drums</b>")]
+        rows = [{"tag": tag, "train": "9"} for tag in ("piano", drums)]
         add(f"metrics/positives/l{number}.csv", rows, x="train", y="tag", template="tags", title="positives")
     for number in range(experiments):
         name = f"net-{number}"
         curve = [{"fpr": f"{x / 10}", "tpr": f"{(x / 10) ** 0.5}"} for x in range(11)]
         add(f"metrics/roc/{name}.csv", curve, x="fpr", y="tpr", template="linear")
-        tags = [{"tag": tag, "positives": "9", "roc_auc": "0.8", "pr_auc": "0.5"} for tag in ("piano", "drums")]
+        tags = [{"tag": tag, "positives": "9", "roc_auc": "0.8", "pr_auc": "0.5"} for tag in ("piano", drums)]
         add(f"metrics/tags/{name}.csv", tags, x="roc_auc", y="tag", template="tags")
         epochs = [
             {"epoch": f"{e}", "train_loss": "0.5", "valid_loss": f"0.{9 - e}", "valid_roc_auc": f"0.{5 + e}"}
@@ -96,3 +103,19 @@ def test_all_but_eight_charts_are_folded(chrome, tmp_path):
         assert page.locator("#charts > *").count() == 8
         assert page.locator("#rest > div").count() == 3
         assert page.evaluate("document.documentElement.scrollWidth") == browser.PHONE["width"]
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_a_tag_is_shown_as_a_text_and_never_runs(chrome, tmp_path, evil):
+    """DVC writes it as it is into a script of the page."""
+    with browser.page(chrome, offline=True) as page:
+        elements = []
+        for number, drums in enumerate(("drums", evil)):
+            (tmp_path / str(number)).mkdir()
+            page.goto(rendered(tmp_path / str(number), drums=drums))
+            page.wait_for_selector("body[data-charts='5']")
+            page.locator(".mark-symbol path").last.hover(force=True)
+            elements.append(page.evaluate("[...document.querySelectorAll('*')].map((one) => one.tagName).sort()"))
+        told = page.locator("svg[class='marks'] text").all_text_contents()
+        assert sum(evil[:10] in text for text in told) == 2  # a long one is cut
+        assert elements[1] == elements[0]
