@@ -24,6 +24,7 @@ from earmark.decode.corpus import decode_corpus
 from earmark.decode.waveforms import Waveforms
 from earmark.errors import EarmarkError
 from earmark.features import cluster
+from earmark.storage import shards
 from earmark.storage.shards import ShardWriter
 from earmark.storage.store import Store
 
@@ -312,3 +313,48 @@ def test_waveforms_that_are_damaged_are_removed_by_the_worker_and_made_again_by_
     assert not damaged.exists()
     assert extract(waveforms, tmp_path / "there", MEL)["clips"] == 12
     assert damaged.read_bytes() == content
+
+
+def changed(content: bytes) -> dict[str, bytes]:
+    """What may lie in a store in place of a shard: damaged, cut off, empty."""
+    middle = len(content) // 2
+    damaged = content[:middle] + bytes([255 - content[middle]]) + content[middle + 1 :]
+    return {"damaged": damaged, "cut": content[:middle], "empty": b""}
+
+
+@pytest.mark.parametrize("how", ["damaged", "cut", "empty"])
+def test_waveforms_of_the_store_that_are_damaged_are_removed_and_not_computed_from(waveforms, tmp_path, how):
+    store = Store(f"file://{tmp_path / 'store'}")
+    task = cluster.FeatureShard(waveforms.path("c"), tmp_path / "out" / "c.h5", "of the features", 2)
+    (tmp_path / "entry").write_bytes(changed(task.source.read_bytes())[how])
+    store.put(tmp_path / "entry", task.source_name)
+    worked = []
+    with pytest.raises(EarmarkError, match="was damaged, and is removed; a second run of the stage makes it again"):
+        cluster.compute_by_store(store, lambda *arguments: worked.append(arguments), task)
+    assert not worked
+    assert not store.has(task.source_name)
+    assert not store.has(task.target_name)
+
+
+@pytest.mark.parametrize("how", ["damaged", "cut", "empty"])
+def test_features_of_the_store_are_compared_with_what_was_asked_for(waveforms, tmp_path, monkeypatch, how):
+    """Of an earlier run, or of a worker that was given up; the next run computes them."""
+    extract(waveforms, tmp_path / "here", MEL)
+    url = f"file://{tmp_path / 'store'}"
+
+    def in_turn(_, work, __, tasks, *, before, **___):  # in place of Dask: here, one after the other
+        for task in tasks:
+            before(task.item)
+            work(task.item)
+            yield task.item, None
+
+    monkeypatch.setattr(cluster, "run", in_turn)
+    monkeypatch.setenv("EARMARK_CLUSTER", "tcp://nowhere:1")
+    monkeypatch.setenv("EARMARK_STORE", url)
+    wanted = shards.fingerprint_of(tmp_path / "here" / "c.h5")
+    (tmp_path / "entry").write_bytes(changed((tmp_path / "here" / "c.h5").read_bytes())[how])
+    Store(url).put(tmp_path / "entry", f"features/{wanted}.h5")
+    with pytest.raises(EarmarkError, match=r"/there/c\.h5"):
+        extract(waveforms, tmp_path / "there", MEL)
+    assert extract(waveforms, tmp_path / "there", MEL)["computed"] > 0
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
