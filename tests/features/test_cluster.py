@@ -322,11 +322,12 @@ def changed(content: bytes) -> dict[str, bytes]:
     return {"damaged": damaged, "cut": content[:middle], "empty": b""}
 
 
-@pytest.mark.parametrize("how", ["damaged", "cut", "empty"])
+@pytest.mark.parametrize("how", ["damaged", "cut", "empty", "another"])
 def test_waveforms_of_the_store_that_are_damaged_are_removed_and_not_computed_from(waveforms, tmp_path, how):
     store = Store(f"file://{tmp_path / 'store'}")
     task = cluster.FeatureShard(waveforms.path("c"), tmp_path / "out" / "c.h5", "of the features", 2)
-    (tmp_path / "entry").write_bytes(changed(task.source.read_bytes())[how])
+    entries = changed(task.source.read_bytes()) | {"another": waveforms.path("d").read_bytes()}
+    (tmp_path / "entry").write_bytes(entries[how])
     store.put(tmp_path / "entry", task.source_name)
     worked = []
     with pytest.raises(EarmarkError, match="was damaged, and is removed; a second run of the stage makes it again"):

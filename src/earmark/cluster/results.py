@@ -37,10 +37,10 @@ def check(address: str, path: Path, fingerprint: str) -> None:
         )
 
 
-def verify(path: Path, remove: Callable[[], object]) -> None:
-    """Compare a shard that is about to be read with its checksums; if it is damaged, have it removed.
+def verify(path: Path, remove: Callable[[], object], fingerprint: str) -> None:
+    """Compare a shard that is about to be read with its checksums and its fingerprint; if they differ, have it removed.
 
-    Only for what can be made again. Raises EarmarkError if it is absent or damaged.
+    Only for what can be made again. Raises EarmarkError if it is absent, damaged or another.
     """
     if not path.is_file():
         raise EarmarkError(
@@ -48,7 +48,10 @@ def verify(path: Path, remove: Callable[[], object]) -> None:
             "second run of the stage makes it again"
         )
     try:
-        shards.open_shard(path).close()
+        with shards.open_shard(path) as file:
+            found = file.attrs.get("fingerprint")
+        if found != fingerprint:
+            raise shards.ShardError(f"{path} is another shard, {found}")
     except shards.ShardError as error:
         if not isinstance(error.__context__, PermissionError):
             remove()

@@ -74,7 +74,7 @@ def compute(
 def _on_worker(work: Work, url: str | None, shard: FeatureShard) -> None:
     """Compute one shard on a worker. Waveforms that are damaged are deleted: a second run makes them again."""
     if url is None:
-        results.verify(shard.source, lambda: shard.source.unlink(missing_ok=True))
+        results.verify(shard.source, lambda: shard.source.unlink(missing_ok=True), shard.source.stem)
         work(shard.source, shard.target, shard.fingerprint)
     else:
         compute_by_store(opened(url), work, shard)
@@ -89,6 +89,6 @@ def compute_by_store(store: Store, work: Work, shard: FeatureShard) -> None:
         target = Path(scratch) / "features" / shard.target.parent.name / shard.target.name
         target.parent.mkdir(parents=True)
         store.get(shard.source_name, source)
-        results.verify(source, lambda: store.remove(shard.source_name))
+        results.verify(source, lambda: store.remove(shard.source_name), shard.source.stem)
         work(source, target, shard.fingerprint)
         store.put(target, shard.target_name)
