@@ -317,7 +317,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """What README.md presupposes, in small: `linear` on scattering, on the branch main, and a song beside it."""
     folder = tmp_path_factory.mktemp("docs") / "project"
     folder.mkdir()
-    clone = Clone.of_this(folder, OMP_NUM_THREADS="1")
+    clone = Clone.of_this(folder, OMP_NUM_THREADS="1").warm()
     rows = []
     for number in range(8):
         path = f"{'01cd'[number // 2]}/artist_{number}-album-0{number}-title-0-29.mp3"

@@ -30,7 +30,7 @@ def joint(script, **options):
 def clone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoders") / "project"
     folder.mkdir()
-    clone = Clone.of_this(folder, OMP_NUM_THREADS="1")
+    clone = Clone.of_this(folder, OMP_NUM_THREADS="1").warm()
     six_songs(folder / "corpus")
     (folder / "bands.py").write_text(SCRIPT)
     clone.small(

@@ -85,7 +85,7 @@ def followed(tmp_path_factory) -> Clone:
     """A clone with a small corpus and one experiment, after a first run; the pages are followed in it."""
     folder = tmp_path_factory.mktemp("guide") / "project"
     folder.mkdir()
-    clone = Clone.of_this(folder, OMP_NUM_THREADS="1")
+    clone = Clone.of_this(folder, OMP_NUM_THREADS="1").warm()
     six_songs(folder / "corpus")
     own = clone.params_now()
     mel = {"mel-song": own["representations"]["mel-song"]}

@@ -134,7 +134,7 @@ def team(tmp_path_factory):
     """A clone with one experiment, run and committed, whose params.yaml has a line for each."""
     folder = tmp_path_factory.mktemp("merge") / "project"
     folder.mkdir()
-    clone = Clone.of_this(folder)
+    clone = Clone.of_this(folder).warm()
     six_songs(folder / "corpus")
     clone.small(experiments={"linear": LINEAR})
     one_line = f"experiments:\n{LINE}"

@@ -32,8 +32,11 @@ def run_once(tmp_path_factory) -> Clone:
 
 @pytest.fixture
 def small(run_once, tmp_path) -> Clone:
-    """A copy of that clone: what a test changes is gone after it, and no other test has to run it back."""
-    return run_once.copy(tmp_path / "project")
+    """A copy of that clone: what a test changes is gone after it, and no other test has to run it back.
+
+    What it runs is compared with the first run, whose stages each began with a Python of their own.
+    """
+    return run_once.copy(tmp_path / "project").warm()
 
 
 def test_every_stage_runs_once_and_the_metrics_are_complete(run_once, small):

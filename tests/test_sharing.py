@@ -86,7 +86,7 @@ def extracted(tmp_path_factory):
     """Clone A: two representations of six songs, two experiments, all run and committed; no remote yet."""
     folder = tmp_path_factory.mktemp("team") / "a"
     folder.mkdir()
-    clone = Clone.of_this(folder)
+    clone = Clone.of_this(folder).warm()
     six_songs(folder / "corpus")
     clone.small(**TWO)
     clone.repro()
@@ -138,7 +138,7 @@ def remote(request, extracted, tmp_path_factory):
 def fresh(origin: Clone, place: Path) -> Clone:
     """Clone B: what git has, and nothing else."""
     origin.run("git", "clone", "--quiet", str(origin.folder), str(place))
-    clone = Clone(place)
+    clone = Clone(place).warm()
     clone.environment |= {k: v for k, v in origin.environment.items() if k.startswith("AWS_")}
     clone.run("git", "config", "user.email", "else@example.org")
     clone.run("git", "config", "user.name", "Someone Else")
@@ -200,7 +200,7 @@ def test_no_music_leaves_the_machine_and_a_fresh_clone_pulls_and_reproduces_ever
 def test_clips_that_are_added_to_one_folder_push_one_shard_per_representation(extracted, tmp_path):
     folder = tmp_path / "grown"
     extracted.run("git", "clone", "--quiet", str(extracted.folder), str(folder))
-    grown = Clone(folder)
+    grown = Clone(folder).warm()
     grown.run("cp", "-r", str(extracted.folder / "corpus"), str(folder / "corpus"))
     grown.run("cp", "-r", str(extracted.folder / "data"), str(folder / "data"))
     grown.run("cp", "-r", str(extracted.folder / "report"), str(folder / "report"))

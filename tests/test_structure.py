@@ -175,10 +175,10 @@ WHOLE = {  # tests of more than a module, and of what is no module
     "test_api", "test_clock", "test_container", "test_corpora", "test_deterministic", "test_disturbed", "test_docs",
     "test_doctests", "test_face", "test_guide", "test_own_music", "test_pictures", "test_pipeline",
     "test_reference_scattering", "test_reliability", "test_repro_disturbed", "test_sharing", "test_site",
-    "test_stage_scripts", "test_structure", "test_supply_chain", "test_sweeps", "test_trust", "test_wheel",
-    "bench/test_bench", "fuzz/test_audio", "fuzz/test_kept_files", "fuzz/test_load", "fuzz/test_settings",
-    "fuzz/test_tables", "report/test_dvc_plots", "report/test_report_stage", "representations/test_registry",
-    "representations/test_ways",
+    "test_stage_scripts", "test_structure", "test_supply_chain", "test_sweeps", "test_trust",
+    "test_warm_stages", "test_wheel", "bench/test_bench", "fuzz/test_audio", "fuzz/test_kept_files", "fuzz/test_load",
+    "fuzz/test_settings", "fuzz/test_tables", "report/test_dvc_plots", "report/test_report_stage",
+    "representations/test_registry", "representations/test_ways",
 }  # fmt: skip
 
 

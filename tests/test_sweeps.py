@@ -38,7 +38,7 @@ def clone(tmp_path_factory):
     """A clone that has run and is committed; its music lies outside, where the queue's copies find it, too."""
     folder = tmp_path_factory.mktemp("sweep") / "project"
     folder.mkdir()
-    made = Clone.of_this(folder, OMP_NUM_THREADS="1")
+    made = Clone.of_this(folder, OMP_NUM_THREADS="1").warm()
     music = folder.parent / "music"
     six_songs(music)
     where = {"audio": str(music / "audio"), "annotations": str(music / "annotations_final.csv")}

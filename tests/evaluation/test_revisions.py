@@ -216,7 +216,7 @@ def test_experiments_that_share_no_name_are_listed(here, capsys):
 def test_the_pipelines_own_results_are_compared_across_branches(tmp_path):
     folder = tmp_path / "project"
     folder.mkdir()
-    clone = Clone.of_this(folder)
+    clone = Clone.of_this(folder).warm()
     six_songs(folder / "corpus")
     clone.small(experiments={"linear": LINEAR})
     clone.repro("evaluate@linear")

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from helpers import ROOT
+from helpers import ROOT, warm_stages
 from helpers.music import tone, write_annotations, write_mp3
 
 COPIED = ("dvc.yaml", "params.yaml", "stages", "src", ".dvcignore", ".gitignore", ".gitattributes")
@@ -72,6 +72,13 @@ class Clone:
         """Another working copy in the same state, with caches and a history of its own."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return Clone(folder)
+
+    def warm(self) -> Clone:
+        """From now on stages run in forks of a process with their packages loaded: for tests of what else happens."""
+        fixed = {name: self.environment[name] for name in warm_stages.FIXED if name in self.environment}
+        if folder := warm_stages.commands(**fixed):
+            self.environment["PATH"] = f"{folder}{os.pathsep}{self.environment['PATH']}"
+        return self
 
     def commit(self, message: str) -> None:
         """Commit everything but the music."""

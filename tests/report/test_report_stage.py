@@ -18,7 +18,7 @@ def clone(tmp_path_factory):
     """Two experiments, no cross-validation, run and committed."""
     folder = tmp_path_factory.mktemp("report") / "project"
     folder.mkdir()
-    made = Clone.of_this(folder)
+    made = Clone.of_this(folder).warm()
     six_songs(folder / "corpus")
     made.small(experiments=TWO)
     made.repro()

@@ -27,7 +27,7 @@ def run_once(tmp_path_factory) -> Clone:
 
     folder = tmp_path_factory.mktemp("digests") / "project"
     folder.mkdir()
-    clone = Clone.of_this(folder)
+    clone = Clone.of_this(folder).warm()
     rows = []
     for song in range(4):
         for part in range(2):
