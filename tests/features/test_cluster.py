@@ -258,10 +258,10 @@ def test_workers_without_a_shared_folder_go_through_a_store_and_a_full_disk_on_o
 
 
 def test_a_worker_finds_the_waveforms_in_the_store_though_it_cannot_see_the_clients_folder(tmp_path):
-    source = tmp_path / "0.h5"
+    source = tmp_path / "f00.h5"  # as the store of waveforms names it
     with ShardWriter(source, "waveform", 1, (10,), np.int16) as writer:
         writer.append(["a"], np.ones((1, 10), np.int16))
-        writer.attributes = {"fingerprint": "of the waveforms"}
+        writer.attributes = {"fingerprint": "f00"}
     store = Store(f"file://{tmp_path / 'store'}")
     task = cluster.FeatureShard(source, tmp_path / "out" / "0.h5", "of the features", 1)
     store.put(source, task.source_name)
