@@ -50,6 +50,16 @@ def test_a_full_disk_needs_no_file_name(capsys):
     assert told == "error: No space left on device; free some space and run it again\n"
 
 
+@pytest.mark.parametrize("kind", [KeyError, RuntimeError, OSError])
+def test_a_disk_that_fails_within_hdf5_is_told_by_the_file(capsys, kind):
+    text = "Unable to open object (file read failed: time = Mon\n, filename = 'a/b.h5', errno = 5, buf = 0x1"
+    assert ending(capsys, kind(text)).startswith("error: a/b.h5: Input/output error; the disk, or the share")
+
+
+def test_a_read_of_an_open_file_that_fails_needs_no_name(capsys):
+    assert ending(capsys, OSError(5, "Input/output error")).startswith("error: Input/output error; the disk")
+
+
 @pytest.mark.parametrize("error", [KeyError("a bug"), ValueError("a bug"), OSError("of a library, without a number")])
 def test_other_errors_keep_their_traceback(error):
     with pytest.raises(type(error)), explained():

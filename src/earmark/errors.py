@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,8 @@ _CAUSES = {
     errno.EFBIG: "a limit of this user (`ulimit -f`) or of the file system",
     errno.EIO: "the disk, or the share that it lies on, may be failing",
 }
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NAMELESS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # what a read or a write of an open file meets: it tells no name
+_HDF5 = re.compile(r"filename = '([^']*)'.*\berrno = (\d+)", re.S)  # in the text of any error of h5py
 _LONGEST = 2_000  # characters of a line: a value may be a list of lists of lists that aliases unfold to
 VERBOSITY = "EARMARK_VERBOSITY"  # quiet, verbose or debug: the last one keeps tracebacks
 
@@ -42,9 +44,9 @@ def reason(error: OSError) -> str:
 def explained() -> Iterator[None]:
     """End the process with exit code 1 and the error's text, without a traceback, if the user can mend it.
 
-    That is an EarmarkError, a file that the operating system refuses, and a disk that is full. A reader that went away
-    (``earmark predict ... | head``) needs no words. All else is a fault of the program and keeps its traceback, as
-    everything does with ``--debug``.
+    That is an EarmarkError, a file that the operating system refuses, and a disk that is full or fails. A reader that
+    went away (``earmark predict ... | head``) needs no words. All else is a fault of the program and keeps its
+    traceback, as everything does with ``--debug``.
     """
     try:
         yield
@@ -58,9 +60,20 @@ def explained() -> Iterator[None]:
     except OSError as error:
         if error.filename is not None and error.errno is not None:
             _end(f"{os.fsdecode(error.filename)}: {reason(error)}")
-        if error.errno in _FULL:  # a write names no file
+        _end_if_hdf5(error)
+        if error.errno in _NAMELESS:
             _end(reason(error))
         raise
+    except (KeyError, RuntimeError) as error:
+        _end_if_hdf5(error)
+        raise
+
+
+def _end_if_hdf5(error: Exception) -> None:
+    """End the process if the operating system refused HDF5 a file, which h5py tells in the text of many an error."""
+    if found := _HDF5.search(str(error)):
+        refused = int(found[2])
+        _end(f"{found[1]}: {reason(OSError(refused, os.strerror(refused)))}")
 
 
 def _end(text: str) -> None:
