@@ -135,7 +135,7 @@ def test_a_write_of_a_command_that_fails_is_told(server, folder, commands):
 @pytest.mark.slow
 def test_a_read_that_fails_is_told_or_the_clip_is_counted(server, folder, steps):
     trials = []
-    for step in steps if LONG else steps[::4]:
+    for step in steps if LONG else [step for step in steps if step.name.startswith("decode")]:
         for number in some(server, step, folder / "trial", READS):
             trials.append(disturbances.unread(server, step, folder / "trial", number))
     tell("reads that failed", [trial for trial in trials if trial is not None])
