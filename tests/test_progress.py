@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
+from types import SimpleNamespace
+
+import torch
 
 from earmark import progress
+from earmark.evaluation import scoring
+from earmark.models.histogram_boosting import HistogramBoosting
+from earmark.models.linear import LinearProbe
 
 
 def lines(folder, stage):
@@ -30,3 +37,36 @@ def test_a_log_that_cannot_be_written_is_one_warning_and_no_failure(tmp_path, mo
     assert shown.out.startswith("evaluate cnn: 12 clips")
     (warning,) = shown.err.splitlines()
     assert warning.startswith("warning: evaluate cnn: the time is not logged in ")
+
+
+def test_what_is_counted_in_a_terminal_says_how_many_are_done_and_elsewhere_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert list(progress.counted("abc", "linear", "penalty")) == ["a", "b", "c"]
+    shown = capsys.readouterr().err
+    assert "linear:   0%" in shown
+    assert "0/3" in shown
+    monkeypatch.setenv("EARMARK_VERBOSITY", "quiet")
+    assert list(progress.counted("abc", "linear", "penalty")) == ["a", "b", "c"]
+    assert capsys.readouterr().err == ""
+
+
+def test_what_may_take_long_is_counted(monkeypatch):
+    """Fitting without gradient steps, and scoring a split by a saved model; not the scores of a part of something."""
+    counts = []
+
+    def counted(items, label, unit):
+        counts.append((len(items), label, unit))
+        return items
+
+    monkeypatch.setattr(progress, "counted", counted)
+    targets = torch.arange(40)[:, None] % torch.tensor([2, 3]) == 0
+    features = torch.randn(40, 6, 3)
+    for network in (LinearProbe(2, 6, 3), HistogramBoosting(2, 6, 3, iterations=3)):
+        network.fit((features, targets.float()), (features, targets.float()), lambda *_: 0.5)
+    scoring.score(network, features)
+    assert counts == [(8, "linear", "penalty"), (2, "histogram_boosting", "tag")]
+    counts.clear()
+    training = {"excerpt_frames": 6, "excerpts": 1}
+    saved = SimpleNamespace(build=lambda: network, training=training, experiment="trees", exclusive=False)
+    scoring.score_saved(saved, features)
+    assert counts == [(2, "score trees", "batch")]

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 # What a user does about an operating system's refusal, by errno; the rest is explained by its own text.
 _CAUSES = {
@@ -25,7 +26,7 @@ _CAUSES = {
     errno.EIO: "the disk, or the share that it lies on, may be failing",
 }
 _NAMELESS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # what a read or a write of an open file meets: it tells no name
-_HDF5 = re.compile(r"filename = '([^']*)'.*\berrno = (\d+)", re.S)  # in the text of any error of h5py
+_HDF5 = re.compile(r"(?:filename = '([^']*)'.*)?\berrno = (\d+)", re.S)  # in the text of any error of h5py
 _LONGEST = 2_000  # characters of a line: a value may be a list of lists of lists that aliases unfold to
 VERBOSITY = "EARMARK_VERBOSITY"  # quiet, verbose or debug: the last one keeps tracebacks
 
@@ -38,6 +39,17 @@ def reason(error: OSError) -> str:
     """Explain what the operating system refused, and the likely cause, without the file's name."""
     refused = error.strerror or str(error)
     return f"{refused}; {cause}" if (cause := _CAUSES.get(error.errno or 0)) else refused
+
+
+def hdf5_refusal(error: BaseException | None, path: Path | None = None) -> OSError | None:
+    """Return what the system refused HDF5, which h5py tells in the text of many an error; None of any other error.
+
+    path: the file, for the error; without it the one of the text, if it names one.
+    """
+    if error is None or not (found := _HDF5.search(str(error))):
+        return None
+    number, name = int(found[2]), found[1] if path is None else str(path)
+    return OSError(number, os.strerror(number), name) if name else OSError(number, os.strerror(number))
 
 
 @contextmanager
@@ -59,7 +71,7 @@ def explained() -> Iterator[None]:
         raise SystemExit(1) from None
     except OSError as error:
         if error.filename is not None and error.errno is not None:
-            _end(f"{os.fsdecode(error.filename)}: {reason(error)}")
+            _end_of_file(error)
         _end_if_hdf5(error)
         if error.errno in _NAMELESS:
             _end(reason(error))
@@ -70,10 +82,14 @@ def explained() -> Iterator[None]:
 
 
 def _end_if_hdf5(error: Exception) -> None:
-    """End the process if the operating system refused HDF5 a file, which h5py tells in the text of many an error."""
-    if found := _HDF5.search(str(error)):
-        refused = int(found[2])
-        _end(f"{found[1]}: {reason(OSError(refused, os.strerror(refused)))}")
+    """End the process if the operating system refused HDF5 a file that the error names."""
+    if (refused := hdf5_refusal(error)) and refused.filename is not None:
+        _end_of_file(refused)
+
+
+def _end_of_file(error: OSError) -> None:
+    """End on an error that names its file."""
+    _end(f"{os.fsdecode(error.filename)}: {reason(error)}")
 
 
 def _end(text: str) -> None:

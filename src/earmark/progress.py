@@ -7,13 +7,16 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 from earmark.environment import verbosity
+
+T = TypeVar("T")
 
 
 def bar(total: int, label: str, unit: str) -> tqdm[Any]:
@@ -23,6 +26,14 @@ def bar(total: int, label: str, unit: str) -> tqdm[Any]:
     """
     hidden = True if verbosity() == "quiet" else None  # None: shown in a terminal
     return tqdm(total=total, desc=label, unit=unit, disable=hidden, leave=False, dynamic_ncols=True)
+
+
+def counted(items: Collection[T], label: str, unit: str) -> Iterator[T]:
+    """Yield the items, with a ``bar`` of those that are done."""
+    with bar(len(items), label, unit) as shown:
+        for item in items:
+            yield item
+            shown.update()
 
 
 def in_terminal() -> bool:

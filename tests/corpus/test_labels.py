@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from helpers.magnatagatune import MERGED, TABLES, one_clip
 from earmark.corpus.kinds import magnatagatune
 from earmark.corpus.label_table import read_labels, write_labels
 from earmark.corpus.labels import merge, positives_per_tag, read_synonyms, select, summary, top_tags, warnings
-from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
+from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable, read_tags, write_tags
 from earmark.corpus.rows import Row, tabulate
 from earmark.corpus.splits import deal
 from earmark.errors import EarmarkError
@@ -229,3 +230,25 @@ def test_a_split_that_lost_its_clips_for_want_of_tags_is_no_fault_of_the_dealing
     assert select(enough, some(enough, values), 1, clean=False, policy="artist")
     with pytest.raises(CorpusError, match="the corpus has no tag at all"):
         select(enough, TagTable(some(enough).clip_ids, (), np.zeros((len(enough), 0), np.uint8)), 1, clean=True)
+
+
+def test_of_very_many_tags_memory_holds_those_that_clips_have(tmp_path):
+    """As zeros and ones this table would be 400 MB."""
+    clips, tags = 8_000, 50_000
+    rows = (Row(f"row {n}", f"{n}.wav", [f"t{(7 * n + i) % tags}" for i in range(6)] + ["all"]) for n in range(clips))
+    tracemalloc.start()
+    try:
+        _, table = tabulate(rows)
+        write_tags(tmp_path / "tags.csv", table)
+        merged = merge(read_tags(tmp_path / "tags.csv"), [["t5", "t1", "t9"], ["t0", "all"]])
+        chosen = top_tags(merged, 2)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(table.tags) > 40_000
+    assert peak < 100e6
+    assert chosen.tags[0] == "t0"
+    assert chosen.values[:, 0].all()
+    assert len(merged.tags) == len(table.tags) - 3
+    row = table.clip_ids.index("0.wav")  # has t0 to t5, of which t1 counts as t5
+    assert {*merged.names(row)} == {"t0", "t2", "t3", "t4", "t5"}

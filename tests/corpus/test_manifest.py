@@ -141,7 +141,8 @@ def test_a_table_of_very_many_tags_holds_the_numbers_of_those_that_a_clip_has(tm
     assert unsealed(path).splitlines()[1:] == [f"a,0 7 {WIDE}", '"b,",', "c,3"]
     read = read_tags(path)
     assert (read.clip_ids, read.tags) == (("a", "b,", "c"), tags)
-    np.testing.assert_array_equal(read.values, values)
+    np.testing.assert_array_equal(read.values.toarray(), values)
+    assert [read.names(row) for row in range(3)] == [(tags[0], tags[7], tags[WIDE]), (), (tags[3],)]
     for cell in (f"{WIDE + 1}", "-1", "x", "1.0"):
         path.write_text("clip_id,numbers of:," + ",".join(tags) + f"\na,{cell}\n")
         with pytest.raises(EarmarkError, match=rf"row 2: numbers below {WIDE + 1} expected, got '{cell}'"):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark.decode import bytes_of_file, reading
+from earmark.decode import bytes_of_file, reading, worker
 from earmark.decode.audio import decode
 from earmark.decode.bytes_of_file import FileBytes
 from earmark.decode.reader import DiskError, RejectedError
@@ -147,3 +147,17 @@ def test_nothing_stays_open(music):
         source.close()
         source.close()
     assert opened() == before
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_where_a_sandbox_forbids_files_in_memory_the_samples_are_the_same(music, monkeypatch, kind):
+    def forbidden(_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    expected = heard(music / f"a.{kind}")
+    monkeypatch.setattr(os, "memfd_create", forbidden)
+    data = FileBytes((music / f"a.{kind}").open("rb"))
+    assert isinstance(data.whole(), bytes_of_file.Spliced)
+    data.close()
+    np.testing.assert_array_equal(heard(music / f"a.{kind}"), expected)
+    os.close(worker.shared_file())

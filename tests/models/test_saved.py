@@ -142,6 +142,10 @@ def test_a_file_that_is_cut_short_longer_or_another_is_refused(tmp_path, file):
 def test_a_model_that_is_absent_says_how_to_get_it(tmp_path):
     with pytest.raises(ModelError, match=r"models/cnn/model\.safetensors does not exist; run `dvc repro train@cnn`"):
         SavedModel.load(tmp_path / "models/cnn" / FILE)
+    with pytest.raises(ModelError, match="run `dvc repro train@cnn`"):
+        SavedModel.load(tmp_path / "models/cnn/seed-2" / FILE)
+    with pytest.raises(ModelError, match="run `dvc repro`, or `dvc pull` it"):
+        SavedModel.load(tmp_path / "elsewhere" / FILE)
 
 
 def test_a_model_of_another_format_is_refused_by_its_number(tmp_path, monkeypatch):

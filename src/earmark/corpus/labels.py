@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
 from earmark import strict_yaml
 from earmark.config import LabelsConfig, SplitPolicy
@@ -47,17 +48,19 @@ def merge(table: TagTable, groups: Sequence[Sequence[str]]) -> TagTable:
     (('rock', 'jazz'), [[1, 1], [0, 1]])
     """
     columns = {tag: i for i, tag in enumerate(table.tags)}
-    values, gone = table.values.copy(), set[int]()
+    place = np.arange(len(table.tags))  # of the column into which each one goes
     for group in groups:
         if unknown := [tag for tag in group if tag not in columns]:
             raise CorpusError(
                 f"synonyms: {unknown[0]!r} of the group {list(group)} is none of the corpus's {len(columns)} tags"
             )
-        first, *rest = (columns[tag] for tag in group)
-        values[:, first] = table.values[:, [first, *rest]].max(axis=1)
-        gone |= set(rest)
-    kept = [i for i in range(len(table.tags)) if i not in gone]
-    return TagTable(table.clip_ids, tuple(table.tags[i] for i in kept), values[:, kept])
+        place[[columns[tag] for tag in group]] = columns[group[0]]
+    kept, place = np.unique(place, return_inverse=True)
+    into = csr_array((np.ones(len(place), np.int32), (np.arange(len(place)), place)), (len(place), len(kept)))
+    counts = csr_array(table.values) @ into
+    values = csr_array((np.ones_like(counts.data, np.uint8), counts.indices, counts.indptr), counts.shape)
+    like = values if isinstance(table.values, csr_array) else values.toarray()
+    return TagTable(table.clip_ids, tuple(table.tags[i] for i in kept), like)
 
 
 def top_tags(table: TagTable, top: int) -> TagTable:
@@ -68,7 +71,9 @@ def top_tags(table: TagTable, top: int) -> TagTable:
     """
     counts = table.values.sum(axis=0, dtype=np.int64)
     order = np.argsort(-counts, kind="stable")[:top]
-    return TagTable(table.clip_ids, tuple(table.tags[i] for i in order), table.values[:, order])
+    values = table.values[:, order]
+    chosen = values.toarray() if isinstance(values, csr_array) else values
+    return TagTable(table.clip_ids, tuple(table.tags[i] for i in order), chosen)
 
 
 def select(
@@ -88,7 +93,7 @@ def select(
 def labelled(clips: Sequence[Clip], table: TagTable, top: int, clean: bool) -> tuple[list[Clip], TagTable]:
     """Return what ``select`` returns, even if a split is empty."""
     chosen = top_tags(table, top)
-    rows = [i for i in range(len(clips)) if not clean or chosen.values[i].any()]
+    rows = np.flatnonzero(chosen.values.any(axis=1)).tolist() if clean else range(len(clips))
     kept = [clips[i] for i in rows]
     return kept, TagTable(tuple(c.clip_id for c in kept), chosen.tags, chosen.values[rows])
 

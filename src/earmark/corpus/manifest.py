@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
 from earmark.errors import EarmarkError
 from earmark.files import AGAIN
 from earmark.storage import sealed_csv
 
 SPLITS = ("train", "valid", "test")
-WIDE = 1_000  # tags of a table; above them its file holds the few that each clip has, and not all zeros
+WIDE = 1_000  # tags of a table; above them it holds the few that each clip has, and not all zeros
 _CORPUS = "edit the corpus's own annotations, and run `dvc repro corpus`; `dvc checkout` brings back what was written"
 _MARK = "numbers of:"  # the second cell of such a table
 
@@ -42,11 +44,35 @@ class Clip:
 
 @dataclass(frozen=True)
 class TagTable:
-    """The tags of all clips. values: (clips, tags) in {0, 1}, rows in the order of ``clip_ids``."""
+    """The tags of all clips. values: (clips, tags) in {0, 1}, rows in the order of ``clip_ids``.
+
+    Of a corpus with more than WIDE tags the values are sparse, in compressed rows; what is chosen of them is an array.
+    """
 
     clip_ids: tuple[str, ...]
     tags: tuple[str, ...]
-    values: NDArray[np.uint8]
+    values: NDArray[np.uint8] | csr_array
+
+    @classmethod
+    def of(cls, clip_ids: Sequence[str], tags: Sequence[str], numbers: Iterable[Iterable[int]]) -> TagTable:
+        """Return the table of clips that have the tags of these numbers."""
+        columns, ends = array("i"), array("q", [0])
+        for row in numbers:
+            columns.extend(sorted(set(row)))
+            ends.append(len(columns))
+        found = csr_array((np.ones(len(columns), np.uint8), columns, ends), (len(clip_ids), len(tags)))
+        return cls(tuple(clip_ids), tuple(tags), found if len(tags) > WIDE else found.toarray())
+
+    def numbers(self, row: int) -> list[int]:
+        """Return the numbers of the tags that the clip of a row has, in order."""
+        if isinstance(self.values, csr_array):
+            begin, end = self.values.indptr[row : row + 2]
+            return list(self.values.indices[begin:end].tolist())
+        return np.flatnonzero(self.values[row]).tolist()
+
+    def names(self, row: int) -> tuple[str, ...]:
+        """Return the tags that the clip of a row has."""
+        return tuple(self.tags[number] for number in self.numbers(row))
 
 
 def leaks(clips: Sequence[Clip]) -> dict[str, int]:
@@ -95,15 +121,11 @@ def write_tags(path: Path, table: TagTable) -> None:
     with blanks between them.
     """
     if len(table.tags) > WIDE:
-        sparse = ([clip_id, _numbers(row)] for clip_id, row in zip(table.clip_ids, table.values, strict=True))
+        sparse = ([clip_id, " ".join(map(str, table.numbers(row)))] for row, clip_id in enumerate(table.clip_ids))
         sealed_csv.write(path, ["clip_id", _MARK, *table.tags], sparse)
         return
     rows = ([clip_id, *values] for clip_id, values in zip(table.clip_ids, table.values.tolist(), strict=True))
     sealed_csv.write(path, ["clip_id", *table.tags], rows)
-
-
-def _numbers(row: NDArray[np.uint8]) -> str:
-    return " ".join(map(str, np.flatnonzero(row)))
 
 
 def read_tags(path: Path) -> TagTable:
@@ -129,13 +151,15 @@ def _from_numbers(path: Path, tags: tuple[str, ...], rows: Sequence[Sequence[str
     """Return the table of rows of two cells. Raises EarmarkError at the first that holds what is no tag's number."""
     if len(set(tags)) < len(tags):
         raise EarmarkError(f"{path}: a tag stands in the header more than once; {AGAIN}")
-    values = np.zeros((len(rows), len(tags)), np.uint8)
-    for row, (_, cell) in enumerate(rows):
-        numbers = cell.split()
-        if not all(number.isascii() and number.isdecimal() and int(number) < len(tags) for number in numbers):
-            raise EarmarkError(f"{path}, row {row + 2}: numbers below {len(tags)} expected, got {cell[:60]!r}; {AGAIN}")
-        values[row, [int(number) for number in numbers]] = 1
-    return TagTable(tuple(row[0] for row in rows), tags, values)
+    return TagTable.of([row[0] for row in rows], tags, _numbers(path, len(tags), rows))
+
+
+def _numbers(path: Path, tags: int, rows: Sequence[Sequence[str]]) -> Iterator[list[int]]:
+    for row, (_, cell) in enumerate(rows, 2):
+        cells = cell.split()
+        if not all(number.isascii() and number.isdecimal() and int(number) < tags for number in cells):
+            raise EarmarkError(f"{path}, row {row}: numbers below {tags} expected, got {cell[:60]!r}; {AGAIN}")
+        yield [int(number) for number in cells]
 
 
 def binary(path: Path, tags: Sequence[str], rows: Sequence[Sequence[str]]) -> NDArray[np.uint8]:
@@ -146,9 +170,10 @@ def binary(path: Path, tags: Sequence[str], rows: Sequence[Sequence[str]]) -> ND
     if len(set(tags)) < len(tags):
         twice = next(tag for tag in tags if tags.count(tag) > 1)
         raise EarmarkError(f"{path}: column {twice!r} stands in the header more than once; {AGAIN}")
-    for number, row in enumerate(rows, 2):
+    values = np.empty((len(rows), len(tags)), np.uint8)
+    for number, row in enumerate(rows):
         if not set(row) <= {"0", "1"}:
             place = next(i for i, cell in enumerate(row) if cell not in ("0", "1"))
-            raise EarmarkError(f"{path}, row {number}: {tags[place]!r} must be 0 or 1, got {row[place]!r}; {AGAIN}")
-    values: NDArray[np.uint8] = (np.array(rows, dtype=object).reshape(len(rows), len(tags)) == "1").astype(np.uint8)
-    return values
+            raise EarmarkError(f"{path}, row {number + 2}: {tags[place]!r} must be 0 or 1, got {row[place]!r}; {AGAIN}")
+        values[number] = np.frombuffer("".join(row).encode(), np.uint8)
+    return values - np.uint8(ord("0"))

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
 from earmark.corpus.audio_folder import AUDIO as AUDIO
 from earmark.corpus.audio_folder import AudioFolder, Matches
 from earmark.corpus.audio_folder import safe as safe
@@ -61,10 +59,7 @@ def tabulate(rows: Iterable[Row], audio: Path | None = None) -> tuple[list[Clip]
         raise CorpusError("the corpus has no clip")
     names = list(dict.fromkeys(tag for tags in found for tag in tags))
     place = {tag: i for i, tag in enumerate(names)}
-    values = np.zeros((len(clips), len(names)), np.uint8)
-    for number, tags in enumerate(found):
-        values[number, [place[tag] for tag in tags]] = 1
-    return clips, TagTable(tuple(c.clip_id for c in clips), tuple(names), values)
+    return clips, TagTable.of([c.clip_id for c in clips], names, ([place[tag] for tag in tags] for tags in found))
 
 
 def _located(rows: Iterable[Row], audio: Path | None, wrong: list[str]) -> Iterator[tuple[Row, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import mmap
 import os
@@ -10,6 +11,13 @@ from typing import BinaryIO
 
 CHUNK = 1 << 20
 COPIED = 64 << 20  # bytes of a file that is read into memory as a whole, where the system can give memory a number
+
+
+def memory_file(name: str) -> int | None:
+    """Return the number of a new file in memory, None where there is none: on macOS, or where a sandbox forbids it."""
+    with contextlib.suppress(AttributeError, OSError):
+        return os.memfd_create(name)
+    return None
 
 
 class FileBytes:
@@ -25,8 +33,8 @@ class FileBytes:
         self._copy: mmap.mmap | bytes = b""
         self._number = -1
         self.size = file.seek(0, io.SEEK_END)
-        if 0 < self.size <= COPIED and hasattr(os, "memfd_create"):
-            self._number = os.memfd_create("music")
+        if 0 < self.size <= COPIED and (number := memory_file("music")) is not None:
+            self._number = number
             try:
                 self._copy = self._copied()
             except BaseException:

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from earmark.decode.bytes_of_file import memory_file
 from earmark.decode.reader import DiskError, RejectedError, unreadable
 from earmark.storage import memory
 
@@ -95,9 +96,7 @@ def _limit(most: int) -> None:
 
 def shared_file() -> int:
     """Return the descriptor of SHARED bytes that two processes may map into their memory."""
-    if hasattr(os, "memfd_create"):
-        number = os.memfd_create("decoded")
-    else:  # macOS
+    if (number := memory_file("decoded")) is None:
         with tempfile.TemporaryFile() as file:
             number = os.dup(file.fileno())
     os.truncate(number, SHARED)

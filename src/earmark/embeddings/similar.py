@@ -72,10 +72,7 @@ def _tags(file: Path) -> dict[str, tuple[str, ...]]:
     if not file.is_file():
         return {}
     table = read_tags(file)
-    return {
-        clip_id: tuple(table.tags[i] for i in np.flatnonzero(row))
-        for clip_id, row in zip(table.clip_ids, table.values, strict=True)
-    }
+    return {clip_id: table.names(row) for row, clip_id in enumerate(table.clip_ids)}
 
 
 def as_table(file: str, found: Sequence[Neighbour], tags: int = 40) -> str:

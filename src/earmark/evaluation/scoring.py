@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from earmark import devices
+from earmark import devices, progress
 from earmark.errors import EarmarkError
 from earmark.features.dataset import Split, starts
 from earmark.features.placing import Features
@@ -55,11 +55,13 @@ def score(
     n_excerpts: int | None = None,
     batch: int = 32,
     exclusive: bool = False,
+    label: str = "",
 ) -> NDArray[np.float64]:
     """Return the probabilities (clips, tags) of standardised features (clips, frames, dims), in batches of clips.
 
     excerpt: frames that the network sees at one time (default: the clip). n_excerpts: how many of them are averaged
-    (default: as many as overlap by half). exclusive: as for ``probabilities``. The device is the model's own.
+    (default: as many as overlap by half). exclusive: as for ``probabilities``. label: of a progress bar, if there shall
+    be one. The device is the model's own.
     """
     where = devices.of(model)
     excerpt = features.shape[1] if excerpt is None else excerpt
@@ -67,7 +69,7 @@ def score(
     starts = range(0, len(features), batch)
     parts = [
         probabilities(model, features[start : start + batch].to(where), excerpt, n_excerpts, exclusive)
-        for start in starts
+        for start in (progress.counted(starts, label, "batch") if label else starts)
     ]
     return torch.cat(parts).cpu().numpy()
 
@@ -92,8 +94,9 @@ def score_saved(saved: SavedModel, features: Features, batch: int | None = None)
     one time.
     """
     heard = saved.training["excerpt_frames"], saved.training["excerpts"]
-    size = {} if batch is None else {"batch": batch}
-    return score(saved.build().to(devices.device()), features, *heard, exclusive=saved.exclusive, **size)
+    size = 32 if batch is None else batch
+    network, label = saved.build().to(devices.device()), f"score {saved.experiment}"
+    return score(network, features, *heard, size, saved.exclusive, label)
 
 
 @dataclass(frozen=True)

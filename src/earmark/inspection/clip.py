@@ -75,8 +75,7 @@ def _tags(data: Path, clip_id: str) -> tuple[str, ...]:
     table = read_tags(data / "corpus/tags.csv")
     if clip_id not in table.clip_ids:
         return ()
-    row = table.values[table.clip_ids.index(clip_id)]
-    return tuple(tag for tag, value in zip(table.tags, row, strict=True) if value)
+    return table.names(table.clip_ids.index(clip_id))
 
 
 def _rows(path: Path, name: str, clip_id: str) -> NDArray[np.float32]:

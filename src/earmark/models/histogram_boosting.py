@@ -11,6 +11,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from earmark import progress
 from earmark.models.layers.options import is_at_least_zero, is_positive, require, require_at_least, require_counts
 from earmark.models.layers.probes import frequency_logit, mean_and_deviation
 from earmark.models.layers.trees import Nodes, Trees
@@ -81,7 +82,8 @@ class HistogramBoosting(nn.Module):
         """
         inputs, targets = mean_and_deviation(train[0]).numpy(), train[1].numpy()
         with threadpool_limits(1 if inputs.size < 1e6 else None):  # few clips are slower on many threads
-            baseline, trees = zip(*(self._boosted(inputs, column) for column in targets.T), strict=True)
+            columns = progress.counted([*targets.T], "histogram_boosting", "tag")
+            baseline, trees = zip(*(self._boosted(inputs, column) for column in columns), strict=True)
         self.baseline.copy_(torch.tensor(baseline))
         self.trees.plant(trees)
         heard = mean_and_deviation(valid[0])

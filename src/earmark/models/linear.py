@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from earmark import progress
 from earmark.models.layers.options import positive, require_at_least
 from earmark.models.layers.probes import frequency_logit, mean_and_deviation
 from earmark.models.networks import Measure
@@ -70,7 +71,7 @@ class LinearProbe(nn.Module):
         targets, valid_targets = train[1].numpy(), valid[1].numpy()
         tried: list[tuple[float, float]] = []
         best: tuple[Array, Array] | None = None
-        for strength in self.strengths:
+        for strength in progress.counted(self.strengths, "linear", "penalty"):
             with threadpool_limits(1 if rotated.size < 1e7 else None):  # small products are slower on many threads
                 weights, biases = _fit_tags(rotated, targets, strength)
             weights = weights @ basis.numpy()

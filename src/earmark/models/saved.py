@@ -182,7 +182,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         content = json.loads(text)
         version, expected = content["format"], content["checksum"]
     except FileNotFoundError:
-        raise ModelError(f"{path} does not exist; run `dvc repro train@{path.parent.name}`, or `dvc pull` it") from None
+        raise ModelError(f"{path} does not exist; run `{_training(path)}`, or `dvc pull` it") from None
     except _UNREADABLE as error:
         raise ModelError(f"{path} is no model of earmark, or damaged ({error}); {_AGAIN}") from None
     if version != FORMAT:
@@ -191,6 +191,12 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ModelError(f"{path} is damaged: its checksum is not that of its content; {_AGAIN}")
     _require_finite(path, tensors)
     return content, tensors
+
+
+def _training(path: Path) -> str:
+    """Return the command that makes a model, as far as its place tells it."""
+    folder = path.parent.parent if path.parent.name.startswith("seed-") else path.parent
+    return f"dvc repro train@{folder.name}" if folder.parent.name == "models" else "dvc repro"
 
 
 _AGAIN = "`dvc checkout` it, or train it again"

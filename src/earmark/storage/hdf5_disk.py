@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
+
+from earmark.errors import hdf5_refusal
 
 
 def reserve(path: Path, size: int) -> None:
@@ -25,12 +26,6 @@ def reserve(path: Path, size: int) -> None:
             # some file systems cannot reserve: then it is found out by writing
 
 
-def disk_failure(error: BaseException | None, path: Path) -> OSError | None:
-    """Return what the system refused, with the file's name, where HDF5 hides it in the text of any error; or None."""
-    found = None if error is None else re.search(r"errno = (\d+)", str(error))
-    return OSError(int(found[1]), os.strerror(int(found[1])), str(path)) if found else None
-
-
 class ReadFile(h5py.File):  # type: ignore[misc]  # h5py declares no types
     """A file of HDF5 that is read in a ``with`` block; raises OSError with its name if the disk fails there."""
 
@@ -40,7 +35,7 @@ class ReadFile(h5py.File):  # type: ignore[misc]  # h5py declares no types
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         super().__exit__(kind, error, trace)
-        if failed := disk_failure(error, self._path):
+        if failed := hdf5_refusal(error, self._path):
             raise failed from None
 
 

@@ -23,12 +23,12 @@ import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from earmark.errors import EarmarkError, reason
+from earmark.errors import EarmarkError, hdf5_refusal, reason
 from earmark.files import put_in_place
 from earmark.storage import float16
 from earmark.storage.checksums import SEAL, DamageError, RowSums, seal, verify_rest, verify_rows
 from earmark.storage.float16 import Float16
-from earmark.storage.hdf5_disk import Disk, ReadFile, disk_failure, reserve
+from earmark.storage.hdf5_disk import Disk, ReadFile, reserve
 from earmark.storage.shard_checks import not_finite, require_plain, require_rows
 
 LONGEST_NAME = 255  # bytes, in the usual file systems
@@ -247,7 +247,7 @@ def open_shard(path: Path) -> h5py.File:
     except FileNotFoundError:
         raise ShardError(f"{path} does not exist; run the stage that makes it, or `dvc pull` it") from None
     except _DAMAGED as error:
-        if failed := error if isinstance(error, OSError) and error.errno else disk_failure(error, path):
+        if failed := error if isinstance(error, OSError) and error.errno else hdf5_refusal(error, path):
             raise ShardError(f"{path} cannot be read: {reason(failed)}") from None
         raise ShardError(
             f"{path} cannot be used ({error}); run the stage that makes it again: it replaces what is damaged"
