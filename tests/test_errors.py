@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from earmark.errors import EarmarkError, explained
+from earmark.errors import EarmarkError, explained, naming
 
 
 def ending(capsys, error):
@@ -73,3 +74,17 @@ def test_a_reader_that_goes_away_is_no_error():
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.stdout, done.stderr, done.returncode) == ("0\n", "", 1)
+
+
+def test_what_has_no_name_is_given_one_and_what_has_keeps_it(capsys):
+    def act(error):
+        with naming(Path("a/b.ckpt")):
+            raise error
+
+    with pytest.raises(SystemExit), explained():
+        act(OSError(28, "No space left on device"))
+    assert capsys.readouterr().err.startswith("error: a/b.ckpt: No space left on device; free some space")
+    for error in (FileNotFoundError(2, "No such file or directory", "other"), OSError("of a library"), ValueError()):
+        with pytest.raises(type(error)) as told:
+            act(error)
+        assert told.value is error

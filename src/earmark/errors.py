@@ -41,6 +41,17 @@ def reason(error: OSError) -> str:
     return f"{refused}; {cause}" if (cause := _CAUSES.get(error.errno or 0)) else refused
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give a file's name to an OSError that has none: the system does not name what a read or a write of it is of."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
 def hdf5_refusal(error: BaseException | None, path: Path | None = None) -> OSError | None:
     """Return what the system refused HDF5, which h5py tells in the text of many an error; None of any other error.
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from earmark.errors import EarmarkError, reason
+from earmark.errors import EarmarkError, naming, reason
 
 
 def write_text(path: Path, text: str) -> None:
@@ -64,9 +64,8 @@ def put_in_place(temporary: Path, path: Path) -> None:
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None  # by its number the system knows no name
+        with naming(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

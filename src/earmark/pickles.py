@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, naming
 
 SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt")  # what torch and others call theirs
 _PROTOCOLS = tuple(bytes([0x80, version]) for version in range(2, 6))  # how a pickle begins
@@ -27,7 +27,7 @@ def refuse(path: Path) -> None:
 
 def _pickled(path: Path) -> bool:
     """Tell whether a file begins as a pickle, or is a zip with a pickle in it, as torch writes them."""
-    with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
         if file.read(2) in _PROTOCOLS:
             return True
     try:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -277,6 +280,24 @@ def test_a_run_that_is_killed_while_it_writes_a_checkpoint_goes_on_from_the_one_
     resumed = run.go()
     assert run.epochs == [2, 3]
     assert_same(undisturbed, resumed)
+    assert ["/finished-" in name for name in run.files()] == [True]
+
+
+@pytest.mark.parametrize("kind", ["an epoch", "what was found"])
+def test_a_disk_that_takes_no_checkpoint_is_told_by_its_file(run, monkeypatch, kind):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        if kind == "an epoch":
+            patch.setattr(gradient.pl.Trainer, "save_checkpoint", full)
+        else:
+            patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match="No space left") as told:
+            run.go()
+    assert Path(told.value.filename).name == "writing.tmp"
+    assert Path(told.value.filename).is_relative_to(run.folder)
+    run.go()
     assert ["/finished-" in name for name in run.files()] == [True]
 
 

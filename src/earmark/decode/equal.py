@@ -12,6 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from earmark.corpus.manifest import Clip
+from earmark.errors import naming
 
 Group = list[Clip]
 MENTIONED = 5  # groups
@@ -107,11 +108,11 @@ def _size(path: Path) -> int:
 
 
 def _piece(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
         file.seek(max(0, path.stat().st_size // 2 - _PIECE))
         return file.read(_PIECE)
 
 
 def _whole(path: Path) -> str:
-    with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

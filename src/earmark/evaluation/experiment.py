@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from earmark import progress
 from earmark.config import EvaluationConfig, entry, load
 from earmark.corpus.label_table import read_labels
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, naming
 from earmark.evaluation import scoring
 from earmark.evaluation.details import details as content
 from earmark.evaluation.evaluate import TAG_COLUMNS, Evaluation, evaluate
@@ -81,7 +81,10 @@ def headline(summary: Mapping[str, Any]) -> dict[str, float]:
 
 def _curves(files: Mapping[int, Path]) -> str:
     """Return the curves of one seed as they are, those of several below each other with a first column ``seed``."""
-    texts = {seed: file.read_text(encoding="utf-8").splitlines() for seed, file in files.items()}
+    texts = {}
+    for seed, file in files.items():
+        with naming(file):
+            texts[seed] = file.read_text(encoding="utf-8").splitlines()
     if len(texts) == 1:
         return "".join(f"{line}\n" for lines in texts.values() for line in lines)
     header = next(iter(texts.values()))[0]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from earmark import doors, pickles
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, naming
 from earmark.representations.base import OptionError, Rare, Representation, require
 
 WEIGHTS = Path("data/weights")  # where `earmark weights` writes
@@ -187,7 +187,7 @@ def located(file: str) -> Path:
 
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

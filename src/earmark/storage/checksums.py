@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.errors import naming
 from earmark.storage.hdf5_disk import ReadFile
 
 SEAL = 512  # bytes, the smallest user block that HDF5 knows
@@ -98,7 +99,7 @@ def seal(path: Path, name: str) -> None:
         row = math.prod(data.shape[1:]) * data.dtype.itemsize
         size = len(data) * row
         offset = int(data.id.get_offset()) if size else SEAL
-    with path.open("r+b") as file:
+    with naming(path), path.open("r+b") as file:
         found = Seal(offset, size, row, _rest(file, offset, size))
         file.seek(0)
         file.write(found.encode())

@@ -8,6 +8,7 @@ its bytes. It stays until the caller says that the model is safe (``forget``).
 from __future__ import annotations
 
 import hashlib
+import io
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from earmark.errors import naming
 from earmark.features.dataset import Split
 from earmark.files import put_in_place
 from earmark.storage import provenance
@@ -95,7 +97,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()[:16]
 
 
@@ -121,9 +123,13 @@ class Keeper(pl.Callback):
         temporary = self.folder / "writing.tmp"
         over = self.over(trainer)
         if not over:
-            trainer.save_checkpoint(temporary)  # all processes take part, the first one writes
+            with naming(temporary):
+                trainer.save_checkpoint(temporary)  # all processes take part, the first one writes
         elif distributed.is_main():
-            torch.save(self.found(), temporary)
+            content = io.BytesIO()  # of a disk that is full torch says nothing that can be understood
+            torch.save(self.found(), content)
+            with naming(temporary):
+                temporary.write_bytes(content.getbuffer())
         if distributed.is_main():
             seal(temporary, FINISHED if over else GOING_ON)
 
