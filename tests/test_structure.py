@@ -73,7 +73,7 @@ ORDER = {
         "command", "options",
     ),
     "duplicates": ("fingerprint", "pairs", "command"),
-    "bench": ("choices", "peers", "roofline", "spectral", "beside", "training", "watched", "*"),
+    "bench": ("choices", "peers", "roofline", "spectral", "beside", "training", "alone", "watched", "*"),
     "machine_options": (), "experiment_options": (), "corpus_options": (), "cli": (),
 }  # fmt: skip
 

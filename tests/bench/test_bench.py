@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from earmark import representations
-from earmark.bench import beside, choices, comparing, decoding, end_to_end, start
+from earmark.bench import beside, choices, comparing, decoding, end_to_end, peers, start, training
 from earmark.cli import main
 from earmark.systems.published import SYSTEMS
 
@@ -117,7 +117,7 @@ def test_a_benchmark_beside_others_compares_the_same_work(monkeypatch, capsys):
 
     def once(arguments):
         seen.append((arguments, len(beside_running)))
-        return {"kind": "mel", "ours": {"median": 0.002 if beside_running else 0.001}}
+        return {"kind": "mel", "rows": {"mel": {"median": 0.002 if beside_running else 0.001}}}
 
     beside_running = []
 
@@ -135,11 +135,27 @@ def test_a_benchmark_beside_others_compares_the_same_work(monkeypatch, capsys):
     monkeypatch.setattr(beside, "busy", Busy)
     assert main(["bench", "mel", "--beside", "1", "--rounds", "2", "--batch", "4"]) == 0
     assert [count for _, count in seen] == [0, 1, 0, 1]
-    assert {tuple(arguments) for arguments, _ in seen} == {("mel", "--batch", "4")}
+    assert {tuple(arguments) for arguments, _ in seen} == {("mel", "--alone", "--batch", "4")}
     assert "50% of its quiet speed" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["bench", "decode", "--beside", "1"])
     assert "--beside goes with" in capsys.readouterr().err
+
+
+def test_what_runs_beside_others_is_measured_without_its_peer(tmp_path, monkeypatch, capsys):
+    def none(*_):
+        raise AssertionError("the peer ran")
+
+    monkeypatch.setattr(peers, "mel_peer", lambda *_: none)
+    monkeypatch.setattr(training, "_loop", none)
+    for kind in (["mel", "--batch", "2"], ["train", "--systems", "scat-4l-256h-gru", "--steps", "3"]):
+        assert main(["bench", *kind, "--alone", "--rounds", "1", "--json", str(tmp_path / "b.json")]) == 0
+        (row,) = json.loads((tmp_path / "b.json").read_text())["rows"].values()
+        assert row["median"] > 0
+        assert f"{1e3 * row['median']:.2f} ms" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["bench", "decode", "--alone"])
+    assert "--alone goes with" in capsys.readouterr().err
 
 
 def test_busy_processes_end_with_the_measurement(monkeypatch):

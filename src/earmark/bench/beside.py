@@ -58,15 +58,13 @@ def _once(arguments: Sequence[str]) -> dict[str, Any]:
     """Run one benchmark in a process of its own, which chooses how its threads wait."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "result.json"
-        command = [sys.executable, "-c", _BEGIN, "bench", *arguments, "--rounds", "1", "--json", str(path)]
+        command = [sys.executable, "-c", _BEGIN, "bench", *arguments, "--rounds", "3", "--json", str(path)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         return dict(json.loads(path.read_text()))
 
 
 def _seconds(result: dict[str, Any]) -> dict[str, float]:
-    if result["kind"] == "train":
-        return {name: one["parts"]["both, memory"]["median"] for name, one in result["systems"].items()}
-    return {result["kind"]: result["ours"]["median"]}
+    return {name: row["median"] for name, row in result["rows"].items()}
 
 
 def table(result: dict[str, Any]) -> str:

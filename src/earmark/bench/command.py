@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from earmark.bench import beside, comparing, decoding, end_to_end, spectral, start, training
+from earmark.bench import alone, beside, comparing, decoding, end_to_end, spectral, start, training
 from earmark.bench.choices import TRANSFORMS
 from earmark.errors import EarmarkError
 from earmark.files import write_text
@@ -17,6 +17,17 @@ def run(args: argparse.Namespace) -> int:
     if args.beside is not None:
         result = beside.bench(_repeated(args), beside=args.beside, rounds=args.rounds)
         sys.stdout.write(beside.table(result))
+    elif args.alone:
+        require_measurable("--alone", args.kind)
+        result = alone.bench(
+            args.kind,
+            batch=args.batch,
+            rounds=args.rounds,
+            threads=args.threads,
+            systems=args.systems,
+            steps=args.steps,
+        )
+        sys.stdout.write(alone.table(result))
     elif args.kind == "extract":
         result = end_to_end.bench(batch=args.batch, rounds=args.rounds, threads=args.threads)
         sys.stdout.write(end_to_end.table(result))
@@ -42,9 +53,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _repeated(args: argparse.Namespace) -> list[str]:
     """Return the arguments with which a process measures the same once."""
-    if args.kind not in (*TRANSFORMS, "train"):
-        raise EarmarkError(f"--beside goes with {', '.join((*TRANSFORMS, 'train'))}, got {args.kind}")
-    given = [args.kind, "--batch", str(args.batch)]
+    require_measurable("--beside", args.kind)
+    given = [args.kind, "--alone", "--batch", str(args.batch)]
     if args.kind == "train":
         given += ["--steps", str(args.steps), "--systems", *args.systems]
     return given + (["--threads", str(args.threads)] if args.threads else [])
+
+
+def require_measurable(option: str, kind: str) -> None:
+    """Raise EarmarkError if an option does not go with what shall be measured."""
+    known = (*TRANSFORMS, "train")
+    if kind not in known:
+        raise EarmarkError(f"{option} goes with {', '.join(known)}, got {kind}")

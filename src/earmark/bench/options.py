@@ -29,6 +29,7 @@ def add(commands: Any) -> None:
     bench.add_argument(
         "--beside", type=whole, metavar="N", help="of a transform or train: quiet, and beside N busy processes, in turn"
     )
+    bench.add_argument("--alone", action="store_true", help="of a transform or train: without the peer")
     bench.add_argument("--threads", type=whole, help="CPU threads of both (default: torch's)")
     bench.add_argument("--json", type=Path, metavar="PATH", help="also write the result as JSON")
     bench.set_defaults(run=_run)

@@ -160,7 +160,7 @@ def _round(problem: Problem, steps: int) -> dict[str, float]:
         found[f"data, {place}"] = _data(problem, place)
     found["model"] = _model(problem)
     for place in get_args(placing.Place):
-        found[f"both, {place}"] = _both(problem, place)
+        found[f"both, {place}"] = step_seconds(problem, place)
     found["loop"] = _loop(problem, steps)
     return found
 
@@ -194,7 +194,7 @@ def _model(problem: Problem) -> float:
     return statistics.median(taken[1:])
 
 
-def _both(problem: Problem, place: placing.Place) -> float:
+def step_seconds(problem: Problem, place: placing.Place) -> float:
     """Seconds per step of an epoch as the pipeline trains it."""
     clock = Clock()
     task = gradient.Task(problem.network(), problem.recipe, 1, problem.split(place), problem.split("memory", VALID))
