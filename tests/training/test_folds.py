@@ -89,8 +89,10 @@ def test_without_the_test_split_its_clips_are_neither_learnt_nor_scored(place, m
     assert not any((train | valid) & tested for train, valid, _ in seen)
 
 
-def test_the_tables_have_a_row_per_experiment_and_per_pair(place):
+def test_the_tables_have_a_row_per_experiment_and_per_pair(place, capsys):
     text = folds.table(place.config, ["linear", "two"], place.data, Wish(folds=3))
+    told = capsys.readouterr().err.splitlines()  # while it runs, for it may take hours
+    assert [line.partition(": ROC-AUC 0.")[0] for line in told] == ["linear", "two"]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line]
     assert [row[0] for row in rows if row[0] in ("linear", "two")] == ["linear", "two", "linear"]
     found = folds.crossvalidated(place.config, "two", place.data, Wish(folds=3))

@@ -94,7 +94,12 @@ def table(config: Config, names: Sequence[str], data: Path, wish: Wish) -> str:
     experiments = {name: entry("experiments", config.experiments, name) for name in names}
     if len(labels := {experiment.labels for experiment in experiments.values()}) > 1:
         raise ConfigError(f"experiments must have the same labels to be compared, got {', '.join(sorted(labels))}")
-    found = {name: crossvalidated(config, name, data, wish) for name in names}
+    found = {}
+    for name in names:
+        watch = progress.Stopwatch()
+        found[name] = crossvalidated(config, name, data, wish)
+        mean = found[name].each.mean()
+        progress.line(f"{name}: ROC-AUC {mean:.4f}, the mean of its folds, in {watch.seconds():.0f} s")
     clips, tags = read_labels(data / "labels" / labels.pop() / "labels.csv")
     targets = dict(zip((clip.clip_id for clip in clips), tags.values, strict=True))
     songs = {clip.clip_id: clip.song for clip in clips}
