@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
+from helpers.families import SMALL
 from helpers.own_code import write_own as write_own
 from torch import nn
 
-from earmark.models import networks
+from earmark.models import networks, recurrent
 from earmark.sections import ConfigError, one_of
 from earmark.storage import provenance
 from earmark.systems import own, published
+from earmark.training import recipes
 
 FRAMES = {  # of one system per kind of network
     "scat-4l-256h-gru": 8, "scat-4l-256h-bn-lstm": 8, "scat-5l-512h-gru-fused": 4, "mel-5l-512h-gru": 30,
@@ -105,3 +109,25 @@ def test_a_file_without_build_is_named_where_the_model_is_set(tmp_path, monkeypa
         one_of("models", "mine")
     with pytest.raises(ValueError, match=r"must be one of fine, got 'fin': close to fine$"):
         one_of("models", "fin")
+
+
+SIZES = {
+    **{name: (name, *given) for name, given in SMALL.items() if name not in ("linear", "histogram_boosting")},
+    "harmonic_cnn": ("harmonic_cnn", 81_000, 1, {}),
+    **{cell: ("recurrent", 6, 7, {"cell": cell, "layers": 2, "units": 8}) for cell in get_args(recurrent.Cell)},
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_every_network_learns_where_halves_of_numbers_suffice(name):
+    family, frames, dims, options = SIZES[name]
+    torch.manual_seed(0)
+    network = networks.network(family, 3, frames, dims, networks.resolve(family, options)).train()
+    features, targets = torch.randn(4, frames, dims), (torch.rand(4, 3) < 0.5).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = recipes.loss(network(features), targets)
+    loss.backward()
+    found = [weights.grad for weights in network.parameters() if weights.grad is not None]
+    assert found
+    assert all(torch.isfinite(gradient).all() for gradient in found)
+    assert {gradient.dtype for gradient in found} == {torch.float32}

@@ -91,7 +91,8 @@ class PaperGRU(StepLayer):
         for t in range(sequence.shape[0]):
             r, z = torch.sigmoid(torch.addmm(for_gates[t], h, gate_weight)).chunk(2, dim=1)
             g = torch.tanh(torch.addmm(for_candidate[t], r * h, candidate_weight))
-            h = torch.lerp(h, g if masks is None else g * masks[t], z)
+            new = g if masks is None else g * masks[t]
+            h = torch.lerp(h, new.to(h.dtype), z.to(h.dtype))  # under autocast the state stays float32
             states.append(h)
         return torch.stack(states)
 
