@@ -88,3 +88,11 @@ def test_what_has_no_name_is_given_one_and_what_has_keeps_it(capsys):
         with pytest.raises(type(error)) as told:
             act(error)
         assert told.value is error
+
+
+def test_a_rename_that_is_refused_is_told_by_the_new_name(tmp_path, capsys):
+    (tmp_path / "x.tmp").touch()
+    (tmp_path / "x/full").mkdir(parents=True)
+    with pytest.raises(SystemExit), explained():
+        (tmp_path / "x.tmp").replace(tmp_path / "x")
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'x'}: ")

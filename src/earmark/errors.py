@@ -100,7 +100,8 @@ def _end_if_hdf5(error: Exception) -> None:
 
 def _end_of_file(error: OSError) -> None:
     """End on an error that names its file."""
-    _end(f"{os.fsdecode(error.filename)}: {reason(error)}")
+    # of a rename it is the new name that somebody looks for
+    _end(f"{os.fsdecode(error.filename if error.filename2 is None else error.filename2)}: {reason(error)}")
 
 
 def _end(text: str) -> None:
