@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 from collections import defaultdict
 from dataclasses import replace
 from itertools import pairwise
@@ -211,6 +213,18 @@ def test_two_workers_write_the_same_bytes(
     demo.write_annotations(clips, tmp_path / demo.ANNOTATIONS)
     assert clips == rendered[1]
     assert files(tmp_path) == files(rendered[0])
+
+
+def test_a_disk_that_is_full_is_told_by_the_clip(
+    few: list[SongPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as of a write: without the name of the file
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left") as told:
+        demo.render_songs(few[:1], SEED, tmp_path, workers=1)
+    assert Path(told.value.filename) == tmp_path / demo.AUDIO / few[0].path(few[0].clips[0])
 
 
 def test_an_inaudible_line_is_left_out_of_the_mix() -> None:

@@ -179,6 +179,7 @@ ELSEWHERE = {
     "jamendo._found": "another folder is named as the music: tests/corpus/kinds/test_jamendo.py",
     "jamendo.read": "params.yaml has one of the subsets, or is refused before",
     "manifest.binary": "a table of the pipeline is damaged", "manifest._from_numbers": "so is this one",
+    "manifest._numbers": "and this one",
     "manifest.read_manifest": "and this one", "decode/corpus._digest": "a disk fails: tests/test_disturbed.py",
     "decode/corpus._decode": "so does this one: tests/decode/test_corpus.py",
     "standardize._vector": "a file of the pipeline is damaged", "standardize.require_dims": "so is this one",

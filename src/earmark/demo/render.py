@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
+import io
 import multiprocessing
 import os
 import shutil
@@ -26,7 +27,7 @@ from earmark.config import load
 from earmark.demo import arranging, plan, scores, studio
 from earmark.demo.plan import ClipPlan, SongPlan
 from earmark.demo.tags import TAG_NAMES, Facts, tags_of
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, naming
 from earmark.files import read_json, write_json
 from earmark.progress import bar
 from earmark.storage import provenance
@@ -152,8 +153,11 @@ def _render_clip(song: SongPlan, score: scores.Score, clip: ClipPlan, seed: int,
     if clip.echo == "echo":
         wave = studio.echo(wave, rng)
     wave, T60 = studio.place(wave, clip.room, clip.level, rng)
-    # a constant rate of 32 kbit/s, as in MagnaTagATune
-    sf.write(audio / path, wave, studio.RATE, format="MP3", bitrate_mode="CONSTANT", compression_level=0.84)
+    # a constant rate of 32 kbit/s, as in MagnaTagATune; of a disk that is full libsndfile says nothing that can be told
+    encoded = io.BytesIO()
+    sf.write(encoded, wave, studio.RATE, format="MP3", bitrate_mode="CONSTANT", compression_level=0.84)
+    with naming(audio / path):
+        (audio / path).write_bytes(encoded.getbuffer())
     drummed = len(pitched) < len(heard)
     facts = Facts(
         era=song.piece.era,
