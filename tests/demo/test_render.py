@@ -227,6 +227,26 @@ def test_a_disk_that_is_full_is_told_by_the_clip(
     assert Path(told.value.filename) == tmp_path / demo.AUDIO / few[0].path(few[0].clips[0])
 
 
+def test_a_corpus_that_cannot_be_put_in_place_leaves_the_one_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, rename = tmp_path / "corpus", Path.rename
+    with demo._replacing(target) as new:
+        demo.write_annotations([], new / demo.ANNOTATIONS)
+
+    def refused(path: Path, to: Path) -> Path:
+        if path.name == ".corpus.partial":
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), str(path), None, str(to))
+        return rename(path, to)
+
+    before = files(target)
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(OSError, match="quota"), demo._replacing(target) as new:
+        (new / "x").touch()
+    assert files(target) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+
+
 def test_an_inaudible_line_is_left_out_of_the_mix() -> None:
     loud, soft = (Voice(name, INSTRUMENTS[name].programs[0], gain) for name, gain in (("organ", 0.0), ("flute", -40.0)))
     events = np.array([[t, 1.0, 67.0, 1.0] for t in range(0, 28, 2)], float)

@@ -17,7 +17,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 ERRORS = {errno.ENOSPC: True, errno.EROFS: True, errno.EIO: False, errno.EDQUOT: False}
 
 
-KEPT = re.compile(r"^data/checkpoints/|\.partial(-journal)?$")  # by which a second run goes on, or whose rows are worth something
+KEPT = re.compile(r"^data/checkpoints/|\.partial(-journal)?$")  # by which a second run goes on
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from earmark.demo import arranging, plan, scores, studio
 from earmark.demo.plan import ClipPlan, SongPlan
 from earmark.demo.tags import TAG_NAMES, Facts, tags_of
 from earmark.errors import EarmarkError, naming
-from earmark.files import read_json, write_json
+from earmark.files import read_json, write_json, write_text
 from earmark.progress import bar
 from earmark.storage import provenance
 
@@ -199,11 +199,12 @@ def check_counts(clips: Sequence[DemoClip]) -> None:
 
 def write_annotations(clips: Sequence[DemoClip], path: Path) -> None:
     """Write a table in MagnaTagATune's form: TAB-separated, with every value in quotes."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n")
-        writer.writerow(["clip_id", *TAG_NAMES, "mp3_path"])
-        for clip, row in zip(clips, tag_matrix(clips), strict=True):
-            writer.writerow([clip.clip_id, *row.tolist(), clip.mp3_path])
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n")
+    writer.writerow(["clip_id", *TAG_NAMES, "mp3_path"])
+    for clip, row in zip(clips, tag_matrix(clips), strict=True):
+        writer.writerow([clip.clip_id, *row.tolist(), clip.mp3_path])
+    write_text(path, text.getvalue())
 
 
 @contextlib.contextmanager
@@ -219,7 +220,12 @@ def _replacing(target: Path) -> Iterator[Path]:
         yield new
         if target.exists():
             target.rename(old)
-        new.rename(target)
+        try:
+            new.rename(target)
+        except OSError:
+            with contextlib.suppress(OSError):
+                old.rename(target)
+            raise
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
