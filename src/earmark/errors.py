@@ -60,7 +60,7 @@ def hdf5_refusal(error: BaseException | None, path: Path | None = None) -> OSErr
     if error is None or not (found := _HDF5.search(str(error))):
         return None
     number, name = int(found[2]), found[1] if path is None else str(path)
-    return OSError(number, os.strerror(number), name) if name else OSError(number, os.strerror(number))
+    return OSError(number, os.strerror(number), name or None)
 
 
 @contextmanager

@@ -146,7 +146,7 @@ def test_what_runs_beside_others_is_measured_without_its_peer(tmp_path, monkeypa
     def none(*_):
         raise AssertionError("the peer ran")
 
-    monkeypatch.setattr(peers, "mel_peer", lambda *_: none)
+    monkeypatch.setattr(peers, "mel_peer", none)  # not even made: kymatio takes seconds
     monkeypatch.setattr(training, "_loop", none)
     for kind in (["mel", "--batch", "2"], ["train", "--systems", "scat-4l-256h-gru", "--steps", "3"]):
         assert main(["bench", *kind, "--alone", "--rounds", "1", "--json", str(tmp_path / "b.json")]) == 0

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from earmark.bench.choices import TRANSFORMS
-from earmark.bench.spectral import N_SAMPLES, OURS_PER_ROUND, RATE, clips, make, seconds, summary, threads_set
+from earmark.bench.spectral import N_SAMPLES, RATE, clips, our_seconds, our_transform, summary, threads_set
 from earmark.bench.training import Problem, step_seconds
 from earmark.storage import memory
 
@@ -29,11 +29,9 @@ def bench(
 
 
 def _transform(kind: str, batch: int, rounds: int) -> dict[str, list[float]]:
-    ours, _, _ = make(kind, RATE, N_SAMPLES)
-    wave = torch.from_numpy(clips(batch))
+    ours, wave = our_transform(kind, RATE, N_SAMPLES), torch.from_numpy(clips(batch))
     ours(wave)
-    taken = [seconds(lambda: [ours(wave) for _ in range(OURS_PER_ROUND)]) for _ in range(rounds)]
-    return {kind: [one / (batch * OURS_PER_ROUND) for one in taken]}
+    return {kind: [our_seconds(ours, wave) for _ in range(rounds)]}
 
 
 def _steps(systems: Sequence[str], steps: int, rounds: int) -> dict[str, list[float]]:

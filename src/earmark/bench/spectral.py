@@ -52,13 +52,23 @@ def threads_set(threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def our_transform(kind: str, rate: int, n_samples: int) -> Representation:
+    """Return our transform, as it is compared with the peer's."""
+    more = {"normalization": "none"} if kind == "scattering" else {}
+    return build(kind, rate=rate, n_samples=n_samples, **more)
+
+
+def our_seconds(ours: Representation, wave: torch.Tensor) -> float:
+    """Return the seconds per clip of ours on a batch of waves, over OURS_PER_ROUND runs."""
+    return seconds(lambda: [ours(wave) for _ in range(OURS_PER_ROUND)]) / (len(wave) * OURS_PER_ROUND)
+
+
 def make(kind: str, rate: int, n_samples: int) -> tuple[Representation, Peer, tuple[float, float]]:
     """Return our transform, the peer's, and the (FLOPs, bytes) per clip of ours."""
+    ours = our_transform(kind, rate, n_samples)
     if kind == "scattering":
-        ours = build(kind, rate=rate, n_samples=n_samples, normalization="none")
         transform = cast(ScatteringFeatures, ours).transform
         return ours, peers.scattering_peer(n_samples), roofline.scattering_cost(transform)
-    ours = build(kind, rate=rate, n_samples=n_samples)
     if kind == "cqt":
         cqt = cast(CQT, ours)
         return ours, peers.cqt_peer(rate, cqt.hop), roofline.cqt_cost(cqt)
@@ -112,7 +122,7 @@ def bench(
         mine, theirs = [], []
         for _ in range(rounds):
             theirs.append(seconds(lambda: peer(data[:best])) / best)
-            mine.append(seconds(lambda: [ours(wave) for _ in range(OURS_PER_ROUND)]) / (batch * OURS_PER_ROUND))
+            mine.append(our_seconds(ours, wave))
         return {
             "kind": kind, "batch": batch, "n_samples": n_samples, "rate": rate, "threads": torch.get_num_threads(),
             "machine": platform.processor() or platform.machine(), "torch": torch.__version__,
