@@ -156,6 +156,21 @@ def test_a_timeline_has_the_time_of_every_segment(place, music, tmp_path, capsys
     assert (tmp_path / "p/low.wav.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_a_picture_takes_the_place_of_an_earlier_one_of_its_file_and_of_nothing_else(place, music, tmp_path, capsys):
+    pictures, same_name = tmp_path / "p", tmp_path / "low.wav"
+    shutil.copy(music / "a/low.wav", same_name)
+    pictures.mkdir()
+    (pictures / "low.wav.png").write_bytes(b"a cover")
+    for _ in range(2):
+        assert main([*arguments(place, music / "a/low.wav", same_name), "--plot", str(pictures)]) == 0
+        names = sorted(file.name for file in pictures.iterdir())
+        assert names == ["low.wav-2.png", "low.wav-3.png", "low.wav.png"]
+    assert (pictures / "low.wav.png").read_bytes() == b"a cover"
+    assert main([*arguments(place, same_name), "--top", "1", "--plot", str(pictures)]) == 0
+    assert len(list(pictures.iterdir())) == 3
+    capsys.readouterr()
+
+
 def test_a_threshold_of_ones_own_takes_the_place_of_those_that_validation_chose(place, music, capsys):
     tags = {}
     for given in ([], ["--threshold", "0.5"], ["--threshold", "1"]):

@@ -10,6 +10,7 @@ from earmark.errors import EarmarkError
 from earmark.files import beside
 from earmark.prediction import Prediction, Wish
 
+SOURCE = "Source"  # what the PNG itself calls the file that it is of
 MOST = 20  # rows that can be read at 1200 pixels
 
 
@@ -33,16 +34,31 @@ def draw(found: Prediction, wish: Wish, folder: Path) -> Path:
     axes.invert_yaxis()
     axes.set_xlabel("seconds")
     axes.set_title(Path(found.file).name, parse_math=False)
-    target = _free(folder, Path(found.file))
+    source = found.file.encode(errors="backslashreplace").decode()  # the name of a file need not be text
+    target = _place(folder, Path(found.file), source)
     with beside(target) as place:
-        figure.savefig(place, format="png")
+        figure.savefig(place, format="png", metadata={SOURCE: source})
     return target
 
 
-def _free(folder: Path, file: Path) -> Path:
-    """Return a name that no other file of this folder has taken: two folders may hold a song of one name."""
+def _place(folder: Path, file: Path, source: str) -> Path:
+    """Return where the picture of a file belongs: where an earlier one of it is, or where nothing else is.
+
+    Two folders may hold a song of one name.
+    """
     name = file.name[:200]
     target, number = folder / f"{name}.png", 2
-    while target.exists():
+    while target.exists() and not _is_of(target, source):
         target, number = folder / f"{name}-{number}.png", number + 1
     return target
+
+
+def _is_of(picture: Path, source: str) -> bool:
+    """Return whether a picture was drawn by ``draw``, of this file."""
+    from PIL import Image  # it comes with matplotlib
+
+    try:
+        with Image.open(picture) as image:
+            return bool(image.info.get(SOURCE) == source)
+    except (OSError, ValueError, SyntaxError):
+        return False

@@ -1,7 +1,7 @@
 /* A disk that fails: preloaded (LD_PRELOAD), it counts what is done to files below a folder and lets the n-th fail.
  *
  * The file that FAILING_DISK names is mapped by every process that inherits it: so they count together, and whoever
- * started them chooses the folder, the number and the error before, and reads what was hit after. See disk_faults.py.
+ * started them chooses the folder, the number and the error before, and reads what was hit after. See stage_server.py.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
