@@ -211,6 +211,30 @@ def test_experiments_are_compared_with_those_of_the_same_labels_alone(tmp_path):
     assert compare_files(tmp_path, {"b": labels["b"]}, (), 50, 1) == []
 
 
+def test_of_many_experiments_each_is_compared_with_the_best_on_the_validation_split_and_few_are_held(
+    tmp_path, monkeypatch
+):
+    labels = files(tmp_path)
+    for number in range(4):
+        labels[f"copy-{number}"] = labels["b"]
+        (tmp_path / f"copy-{number}.csv").write_text((tmp_path / "b.csv").read_text())
+    all_pairs = compare_files(tmp_path, labels, (), 50, 1)
+    assert len(all_pairs) == 15
+    read, original = [], comparison.read_scores
+    monkeypatch.setattr(comparison, "read_scores", lambda path: read.append(path.stem) or original(path))
+    monkeypatch.setattr(comparison, "ALL", 6)
+    assert compare_files(tmp_path, labels, (), 50, 1) == all_pairs
+    assert len(read) == 6
+    monkeypatch.setattr(comparison, "ALL", 2)
+    validation = {"b": 0.7, "c": 0.8, "copy-1": 0.9}  # a fusion has none
+    rows = compare_files(tmp_path, labels, (), 50, 1, validation=validation)
+    assert [row.first if row.second == "copy-1" else row.second for row in rows] == [
+        "b", "c", "copy-0", "copy-2", "copy-3",
+    ]  # fmt: skip
+    expected = {(row.first, row.second): row.difference for row in all_pairs}
+    assert all(row.difference == expected[row.first, row.second] for row in rows)
+
+
 def test_holm_counts_the_pairs_of_all_labels_together(tmp_path, monkeypatch):
     labels = files(tmp_path)
     (alone,) = compare_files(tmp_path, labels, (), 200, 1)

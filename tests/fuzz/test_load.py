@@ -23,6 +23,7 @@ CASES = {
     "corpus_check": (200, 100, 6_000),
     "tags": (5_000, 10, 40_000),  # a table of 2,000 clips by so many tags
     "experiments": (100, 10, 100_000),
+    "report": (100, 10, 100_000),  # of so many experiments
     "predict_hours": (2, 30, 2_000_000),
     "predict_files": (100, 100, 10_000),
 }

@@ -114,6 +114,30 @@ def experiments(size: int, folder: Path) -> None:
     judge(params, folder / "settings")
 
 
+def report(size: int, folder: Path) -> None:
+    import shutil
+
+    from earmark.report.page import write_report
+    from helpers import ROOT, results
+
+    metrics, scores, labels = results.write_results(folder)
+    made = [*metrics.glob("*/net.*"), scores / "net.csv"]
+    names = [f"net-{n}" for n in range(size - 2)]
+    for name in names:
+        for file in made:
+            shutil.copy(file, file.with_name(name + file.suffix))
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    known = results.config().model_dump(mode="json")["experiments"]
+    content["experiments"] = known | dict.fromkeys(names, known["net"])
+    content |= {"crossvalidations": {}, "fusions": {}, "evaluation": {"resamples": 50, "seed": 1}}
+    (folder / "params.yaml").write_text(yaml.dump(content, Dumper=_NoAliases))
+    out = folder / "out"
+    written = (out / "r.md", out / "comparison.json", out / "fusions.json", out / "papers.md", out / "index.html")
+    with contextlib.redirect_stdout(io.StringIO()):
+        write_report(folder / "params.yaml", metrics, scores, labels, folder / "logs", *written)
+    assert sum(file.stat().st_size for file in written) < 1_500 * size + 300_000
+
+
 class _NoAliases(yaml.SafeDumper):
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
         return True
@@ -158,7 +182,17 @@ def predict_files(size: int, folder: Path) -> None:
 
 CASES = {
     one.__name__: one
-    for one in (files_in_one_folder, corpus_check, tags, rows, experiments, decode_hours, predict_hours, predict_files)
+    for one in (
+        files_in_one_folder,
+        corpus_check,
+        tags,
+        rows,
+        experiments,
+        report,
+        decode_hours,
+        predict_hours,
+        predict_files,
+    )
 }
 
 

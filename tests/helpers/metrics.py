@@ -11,7 +11,7 @@ from earmark.files import write_json
 def tagged(folder: Path, name: str, auc: float, seeds: int = 1) -> None:
     """Write ``folder``/experiments and ``folder``/details of an experiment that was trained from so many seeds."""
     figures = {"roc_auc": auc, "low": auc - 0.05, "high": auc + 0.04, "pr_auc": 0.5}
-    training = {"parameters": 7776306, "epochs": 14}
+    training = {"parameters": 7776306, "epochs": 14, "seeded": True, "valid_roc_auc": auc}
     test: dict[str, object] = {
         "roc_auc": {"macro": auc, "low": auc - 0.05, "high": auc + 0.04, "micro": 0.8},
         "pr_auc": {"macro": 0.5},

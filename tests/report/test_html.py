@@ -13,7 +13,7 @@ from helpers.results import EVIL, HOSTILE, config, write_results
 
 from earmark.evaluation.comparison import Difference
 from earmark.files import write_json
-from earmark.report import changes, html, svg
+from earmark.report import changes, figure_parts, html, svg
 from earmark.report.page import Present, browsable
 from earmark.report.parts import Section, Table
 
@@ -61,6 +61,17 @@ def test_the_page_has_every_part_and_escapes_what_others_have_written(tmp_path):
     assert HOSTILE in read.texts  # as a text
     assert not {"img", "iframe", "link", "object"} & set(read.tags)
     assert len(read.ids) == len(set(read.ids))
+
+
+def test_of_many_experiments_the_charts_and_the_wide_tables_have_the_best_and_say_so(tmp_path, monkeypatch):
+    assert not re.search("best of|best experiments", made(tmp_path))
+    monkeypatch.setattr(figure_parts, "BARS", 1)
+    monkeypatch.setattr(figure_parts, "COLUMNS", 1)
+    texts = Read(made(tmp_path)).texts
+    assert any("The chart has the 1 best of 2." in text for text in texts)
+    assert any("The tables have the 1 best experiments; metrics/tags has a file of each." in text for text in texts)
+    assert "net, ROC" in texts
+    assert "linear, ROC" not in texts
 
 
 def test_the_page_needs_no_network_and_no_other_file(tmp_path):

@@ -9,14 +9,16 @@ experiment draws its seeds in every resample, too; of one that has a single seed
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark import progress
 from earmark.corpus.label_table import read_labels
 from earmark.evaluation.bootstrap import (
     Measured,
@@ -31,6 +33,7 @@ from earmark.evaluation.metrics import EvaluationError, macro_roc_auc
 from earmark.evaluation.scoring import Scores, read_scores
 
 LEVEL = 0.05  # how often a pair that does not differ may be called distinct
+ALL = 50  # experiments of which every pair is compared: 1,225 rows of a table
 
 
 @dataclass(frozen=True)
@@ -73,26 +76,31 @@ def compare(
     resamples: int,
     seed: int,
     unseeded: Collection[str] = (),
+    pairs: Sequence[tuple[str, str]] | None = None,
 ) -> list[Difference]:
-    """Compare all pairs of experiments. The pairs have the order of the experiments, whichever is ahead.
+    """Compare pairs of experiments, by default all. They have the order of the experiments, whichever is ahead.
 
     targets: clip id -> (tags,) in {0, 1}. songs: clip id -> song. resamples, seed: of the bootstrap. unseeded: the
     experiments that do not depend on their seed. A pair is compared on the clips that both scored: an experiment at
     another rate may lack a clip that was rejected. Experiments are measured once for each set of common clips; usually
-    there is only one set.
+    there is only one set. No more than one experiment is held at one time.
 
     Raises EvaluationError if a clip has no labels, if a pair has no clip in common, or if a score is not finite.
     """
-    pairs = list(itertools.combinations(experiments, 2))
-    scored = {name: frozenset(found.clip_ids) for name, found in experiments.items()}
-    for name, clips in scored.items():
+    pairs = list(itertools.combinations(experiments, 2)) if pairs is None else pairs
+    sets: dict[frozenset[str], frozenset[str]] = {}
+    scored, settled = dict[str, frozenset[str]](), set[str]()
+    for name, one in experiments.items():
+        clips = frozenset(one.clip_ids)
         if unknown := clips - targets.keys():
             raise EvaluationError(
                 f"{len(unknown)} clips that {name} scored have no labels, {min(unknown)!r} for one: its scores "
                 f"belong to other labels; run `dvc repro evaluate@{name}`"
             )
-    settled = {name for name, found in experiments.items() if len(found.seeds) > 1 or name in unseeded}
-    common = {pair: scored[pair[0]] & scored[pair[1]] for pair in pairs}
+        scored[name] = sets.setdefault(clips, clips)
+        if len(one.seeds) > 1 or name in unseeded:
+            settled.add(name)
+    common = {(a, b): scored[a] if scored[a] is scored[b] else scored[a] & scored[b] for a, b in pairs}
     found: dict[tuple[str, str], Difference] = {}
     for clips in dict.fromkeys(common.values()):
         here = [pair for pair in pairs if common[pair] == clips]
@@ -101,10 +109,57 @@ def compare(
         ordered = [clip for clip in targets if clip in clips]
         drawn = resample([songs[clip] for clip in ordered], resamples, seed)
         labels = np.stack([targets[clip] for clip in ordered])
-        names = dict.fromkeys(name for pair in here for name in pair)
-        measured = {name: _measure(name, experiments[name], ordered, labels, drawn, seed) for name in names}
+        names = list(dict.fromkeys(name for pair in here for name in pair))
+        measured = {
+            name: _measure(name, experiments[name], ordered, labels, drawn, seed)
+            for name in progress.counted(names, "compare", "experiment")
+        }
         found |= {pair: _difference(pair, measured, len(ordered), settled.issuperset(pair)) for pair in here}
     return corrected([found[pair] for pair in pairs])
+
+
+def worth_comparing(names: Sequence[str], validation: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Return all pairs of experiments; of more than ALL, the pairs of the one that leads with each other one.
+
+    validation: by experiment, what was reached on the validation split; the highest one leads.
+    """
+    pairs = itertools.combinations(names, 2)
+    if len(names) <= ALL:
+        return list(pairs)
+    leading = leader(names, validation)
+    return [pair for pair in pairs if leading in pair]
+
+
+def leader(names: Sequence[str], validation: Mapping[str, float]) -> str:
+    """Return the experiment that is best on the validation split; the test split must not choose what it judges."""
+    return max(names, key=lambda name: validation.get(name, -1.0))
+
+
+class _Read(Mapping[str, Scores]):
+    """The scores of experiments, which are read when they are asked for; ALL of them are kept at most.
+
+    fusions: scores that have no file. tags: those of the labels, which stand in the file ``labels``.
+    """
+
+    def __init__(
+        self, folder: Path, names: Sequence[str], fusions: Mapping[str, Scores], tags: tuple[str, ...], labels: Path
+    ) -> None:
+        self._folder, self._names, self._fusions, self._tags, self._labels = folder, names, fusions, tags, labels
+        self._of_file = lru_cache(ALL)(lambda name: read_scores(self._folder / f"{name}.csv"))
+
+    def __getitem__(self, name: str) -> Scores:
+        found = self._fusions.get(name) or self._of_file(name)
+        if found.tags != self._tags:
+            raise EvaluationError(
+                f"the scores of {name} are of other tags than {self._labels}; run `dvc repro evaluate@{name}`"
+            )
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def compare_files(
@@ -114,12 +169,13 @@ def compare_files(
     resamples: int,
     seed: int,
     fusions: Mapping[str, Scores] | None = None,
+    validation: Mapping[str, float] | None = None,
 ) -> list[Difference]:
-    """Compare experiments by the scores in ``folder``, each with those of the same labels.
+    """Compare experiments by the scores in ``folder``, each with those of the same labels that ``worth_comparing`` has.
 
     labels: by experiment, the table of its labels. unseeded, resamples, seed: as for ``compare``. fusions: scores that
-    have no file; their labels are among ``labels``. An experiment that is alone on its labels is in no pair, and none
-    of its files is read.
+    have no file; their labels are among ``labels``. validation: as for ``worth_comparing``. An experiment that is alone
+    on its labels is in no pair, and none of its files is read.
 
     Raises EarmarkError if a file is damaged, or if scores are of other tags than the labels.
     """
@@ -129,14 +185,9 @@ def compare_files(
         if len(names) > 1:
             clips, table = read_labels(file)
             targets = dict(zip((c.clip_id for c in clips), table.values, strict=True))
-            held = fusions or {}
-            scores = {name: held.get(name) or read_scores(folder / f"{name}.csv") for name in names}
-            for name in names:
-                if scores[name].tags != table.tags:
-                    raise EvaluationError(
-                        f"the scores of {name} are of other tags than {file}; run `dvc repro evaluate@{name}`"
-                    )
-            rows += compare(scores, targets, {c.clip_id: c.song for c in clips}, resamples, seed, unseeded)
+            scores = _Read(folder, names, fusions or {}, table.tags, file)
+            songs, pairs = {c.clip_id: c.song for c in clips}, worth_comparing(names, validation or {})
+            rows += compare(scores, targets, songs, resamples, seed, unseeded, pairs)
     return corrected(rows)
 
 

@@ -19,6 +19,8 @@ from earmark.systems import published
 from earmark.systems.claims import claimed
 
 PAIRS = 20  # in the chart of pairs; the table has all of them
+BARS = 50  # in the chart of experiments; the table has all of them
+COLUMNS = 20  # experiments in the table of tags
 LEAKS = {  # by their keys in the metrics of the labels
     "songs_in_several_splits": "songs in several splits",
     "test_clips_whose_song_trains": "test clips whose song trains",
@@ -56,7 +58,9 @@ def experiments(sources: Sources) -> Section | None:
             "A diamond is the figure that the paper prints of the system that an experiment claims to be. It was "
             "measured on the paper's data, and can only be compared with ours where that is the same."
         )
-    charts = [svg.interval_chart("ROC-AUC of all experiments, with intervals", intervals, beside=beside)]
+    if len(intervals) > BARS:
+        text.append(f"The chart has the {BARS} best of {len(intervals)}.")
+    charts = [svg.interval_chart("ROC-AUC of all experiments, with intervals", intervals[:BARS], beside=beside)]
     found = [Table("Experiments", tables.EXPERIMENTS, rows)] if rows else []
     if classes:
         found.append(Table("Cross-validations", tables.CROSSVALIDATIONS, classes))
@@ -99,9 +103,10 @@ def pairs(sources: Sources) -> Section | None:
 
 def tags(sources: Sources) -> Section | None:
     """Return the AUCs of every tag; experiments with other labels have a chart and a table of their own."""
-    charts, found = [], []
+    charts, found, hidden = [], [], False
     for labels in dict.fromkeys(sources.config.experiments[name].labels for name in sources.ranked):
         names = [name for name in sources.ranked if sources.config.experiments[name].labels == labels]
+        names, hidden = names[:COLUMNS], hidden or len(names) > COLUMNS
         of_tag = {name: _tag_rows(sources.metrics / "tags" / f"{name}.csv") for name in names}
         best = of_tag[names[0]]
         tags = sorted(best, key=lambda tag: -_number(best[tag]["roc_auc"], -1.0))
@@ -118,6 +123,8 @@ def tags(sources: Sources) -> Section | None:
         "ROC-AUC and PR-AUC of every tag, and how many test clips have it. Of a tag with few positives an AUC says "
         "little. By chance ROC-AUC is 0.5, and PR-AUC the share of positives."
     ]
+    if hidden:
+        text.append(f"The tables have the {COLUMNS} best experiments; metrics/tags has a file of each.")
     return Section("tags", "Tags", text, charts, found) if found else None
 
 

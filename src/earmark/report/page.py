@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from earmark import progress
 from earmark.config import Config
-from earmark.evaluation.comparison import Difference, compare_files, summary, verdict
+from earmark.evaluation.comparison import ALL, Difference, compare_files, leader, summary, verdict
 from earmark.evaluation.details import read_metrics, trainings_of
 from earmark.evaluation.experiment import headline
 from earmark.files import markdown_table, write_json, write_text
@@ -68,13 +69,16 @@ def write_report(
         print(f"report: removed what params.yaml no longer has: {', '.join(map(str, gone))}")
     present, drawn = survey(config, metrics, scores, labels), config.evaluation
     files = {name: labels_of(config, name, labels) for name in present.compared}
-    unseeded = [name for name in present.compared if not seeded(metrics / "details" / f"{name}.json")]
+    trained = {name: trainings_of(read_metrics(metrics / "details" / f"{name}.json")) for name in present.compared}
+    unseeded = [name for name, trainings in trained.items() if not trainings[0]["seeded"]]
+    validation_of = {name: fmean(one["valid_roc_auc"] for one in trainings) for name, trainings in trained.items()}
     joined, notes = measured(config, files, metrics, scores)
     present.notes.extend(notes)
     unseeded += [name for name, fusion in joined.items() if not fusion.seeded]
     files |= {name: fusion.labels for name, fusion in joined.items()}
     held = {name: fusion.scores for name, fusion in joined.items()}
-    pairs = compare_files(scores, files, unseeded, drawn.resamples, drawn.seed, held)
+    pairs = compare_files(scores, files, unseeded, drawn.resamples, drawn.seed, held, validation_of)
+    present.notes.extend(too_many(files, validation_of))
     write_json(comparison, summary(pairs))
     write_json(fusions, {name: headline(fusion.test) for name, fusion in joined.items()})
     write_text(out, page(metrics, present, pairs, joined))
@@ -112,9 +116,15 @@ def labels_of(config: Config, experiment: str, labels: Path) -> Path:
     return labels / config.experiments[experiment].labels / "labels.csv"
 
 
-def seeded(details: Path) -> bool:
-    """Tell from an experiment's file of details whether its network depends on the seed."""
-    return bool(trainings_of(read_metrics(details))[0]["seeded"])
+def too_many(labels: Mapping[str, Path], validation_of: Mapping[str, float]) -> Iterator[str]:
+    """Yield a line for each table of labels that has more experiments than all pairs of them are compared."""
+    for file in dict.fromkeys(labels.values()):
+        names = [name for name in labels if labels[name] == file]
+        if len(names) > ALL:
+            yield (
+                f"not compared: all pairs of the {len(names)} experiments on {file.parent.name}, which are more than "
+                f"{ALL}; each is compared with {leader(names, validation_of)}, the best one on the validation split"
+            )
 
 
 def page(
