@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import errno
+import hashlib
 import io
 import json
 import os
@@ -96,7 +97,7 @@ def spreadsheet_cell(text: str) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """Read what ``write_json`` wrote. Raises EarmarkError if it is absent or something else."""
     try:
-        content = json.loads(_own_text(path), object_pairs_hook=_once_each, parse_constant=_no_number)
+        content = json.loads(own_text(path), object_pairs_hook=_once_each, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         if isinstance(error, EarmarkError):
             raise
@@ -128,7 +129,7 @@ def read_csv(path: Path, first: Sequence[str], other_width: int | None = None) -
     """
     rows: list[list[str]] = []
     try:
-        for row in csv.reader(io.StringIO(_own_text(path), newline=""), strict=True):
+        for row in csv.reader(io.StringIO(own_text(path), newline=""), strict=True):
             rows.append(row)
     except csv.Error as error:
         raise EarmarkError(f"{path}, row {len(rows) + 1}, is no CSV: {error}; {AGAIN}") from None
@@ -145,8 +146,8 @@ def read_csv(path: Path, first: Sequence[str], other_width: int | None = None) -
 AGAIN = "run the stage that makes it again, or `dvc checkout` it"
 
 
-def _own_text(path: Path) -> str:
-    """Return a text that a stage wrote."""
+def own_text(path: Path) -> str:
+    """Return a text that a stage wrote. Raises EarmarkError if it is absent, or cannot be read."""
     try:
         return path.read_bytes().decode()  # a cell may hold a carriage return, which `read_text` would change
     except FileNotFoundError:
@@ -157,6 +158,12 @@ def _own_text(path: Path) -> str:
         raise EarmarkError(f"{path} is not UTF-8 at byte {error.start}; {AGAIN}") from None
     except OSError as error:
         raise EarmarkError(f"{path} cannot be read: {reason(error)}") from None
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal digits. Raises OSError, which names the file."""
+    with naming(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def markdown_table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:

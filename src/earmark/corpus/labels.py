@@ -47,6 +47,8 @@ def merge(table: TagTable, groups: Sequence[Sequence[str]]) -> TagTable:
     >>> merged.tags, merged.values.tolist()
     (('rock', 'jazz'), [[1, 1], [0, 1]])
     """
+    if not groups:
+        return table
     columns = {tag: i for i, tag in enumerate(table.tags)}
     place = np.arange(len(table.tags))  # of the column into which each one goes
     for group in groups:

@@ -6,7 +6,6 @@ index, which names each shard's fingerprint and says what was found in it.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -29,7 +28,7 @@ from earmark.decode.counts import FOUND, counted, equal_clips
 from earmark.decode.index import Entry, Index, Makers
 from earmark.decode.reader import DiskError, RejectedError, unreadable
 from earmark.errors import EarmarkError, reason
-from earmark.files import write_json
+from earmark.files import digest, write_json
 from earmark.storage import memory, provenance, room, shards
 from earmark.storage.makers import stale, stale_reason
 
@@ -275,8 +274,7 @@ def _digest(path: Path) -> str:
     try:
         if not path.is_file():
             return cluster.ABSENT
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest(path)
     except OSError as error:
         if isinstance(unreadable(error), DiskError):  # the next time it may be read
             raise EarmarkError(f"{path} cannot be read: {reason(error)}") from None

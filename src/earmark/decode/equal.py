@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from earmark.corpus.manifest import Clip
 from earmark.errors import naming
+from earmark.files import digest
 
 Group = list[Clip]
 MENTIONED = 5  # groups
@@ -88,7 +89,7 @@ def equal_files(clips: Sequence[Clip], audio: Path, workers: int) -> list[Group]
     """
     left: list[Group] = [list(clips)]
     with ThreadPoolExecutor(workers) as pool:
-        for look in (_size, _piece, _whole):
+        for look in (_size, _piece, digest):
             left = [part for group in left for part in groups(group, pool.map(_safely(look, audio), group))]
     return left
 
@@ -111,8 +112,3 @@ def _piece(path: Path) -> bytes:
     with naming(path), path.open("rb") as file:
         file.seek(max(0, path.stat().st_size // 2 - _PIECE))
         return file.read(_PIECE)
-
-
-def _whole(path: Path) -> str:
-    with naming(path), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -25,8 +25,8 @@ from earmark.errors import EarmarkError
 from earmark.features.listener import Listener
 from earmark.features.segments import Decoded
 from earmark.features.standardize import Standardizer
+from earmark.files import digest
 from earmark.models.saved import FILE, SavedModel
-from earmark.representations.encoder import digest
 from earmark.sections import near
 from earmark.storage import provenance
 from earmark.travel.folder import model_files

@@ -17,8 +17,7 @@ from earmark.embeddings.table import Entry
 from earmark.embeddings.unfinished import Unfinished
 from earmark.errors import EarmarkError, reason
 from earmark.features.ahead import DecodedAhead, ahead
-from earmark.files import write_csv
-from earmark.representations.encoder import digest
+from earmark.files import digest, write_csv
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from earmark import progress
 from earmark.config import EvaluationConfig, entry, load
 from earmark.corpus.label_table import read_labels
-from earmark.errors import EarmarkError, naming
+from earmark.errors import EarmarkError
 from earmark.evaluation import scoring
 from earmark.evaluation.details import details as content
 from earmark.evaluation.evaluate import TAG_COLUMNS, Evaluation, evaluate
 from earmark.features import dataset
 from earmark.features.dataset import Split
 from earmark.features.standardize import Standardizer
-from earmark.files import write_csv, write_json, write_text
+from earmark.files import own_text, write_csv, write_json, write_text
 from earmark.models.saved import FILE, SavedModel, model_folders
 
 
@@ -83,8 +83,7 @@ def _curves(files: Mapping[int, Path]) -> str:
     """Return the curves of one seed as they are, those of several below each other with a first column ``seed``."""
     texts = {}
     for seed, file in files.items():
-        with naming(file):
-            texts[seed] = file.read_text(encoding="utf-8").splitlines()
+        texts[seed] = own_text(file).splitlines()
     if len(texts) == 1:
         return "".join(f"{line}\n" for lines in texts.values() for line in lines)
     header = next(iter(texts.values()))[0]

@@ -20,6 +20,7 @@ from earmark.models.saved import SavedModel
 from earmark.storage import sealed_csv
 
 _COLUMNS = ("clip_id", "song", "seed")
+BATCH = 32  # clips that are scored at one time
 
 
 def count_excerpts(frames: int, excerpt: int) -> int:
@@ -53,7 +54,7 @@ def score(
     features: Features,
     excerpt: int | None = None,
     n_excerpts: int | None = None,
-    batch: int = 32,
+    batch: int = BATCH,
     exclusive: bool = False,
     label: str = "",
 ) -> NDArray[np.float64]:
@@ -75,7 +76,7 @@ def score(
 
 
 @torch.no_grad()
-def embed(model: nn.Module, features: Tensor, excerpt: int, n_excerpts: int, batch: int = 32) -> NDArray[np.float32]:
+def embed(model: nn.Module, features: Tensor, excerpt: int, n_excerpts: int, batch: int = BATCH) -> NDArray[np.float32]:
     """Return the embeddings of clips: the input of the network's last linear layer, averaged over the ``excerpts``.
 
     features: (clips, frames, dims) -> (clips, width). Raises ValueError if the network runs no linear layer.
@@ -94,7 +95,7 @@ def score_saved(saved: SavedModel, features: Features, batch: int | None = None)
     one time.
     """
     heard = saved.training["excerpt_frames"], saved.training["excerpts"]
-    size = 32 if batch is None else batch
+    size = BATCH if batch is None else batch
     network, label = saved.build().to(devices.device()), f"score {saved.experiment}"
     return score(network, features, *heard, size, saved.exclusive, label)
 

@@ -5,7 +5,6 @@ What runs the network follows from the suffix of its file: the folder ``encoders
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -17,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from earmark import doors, pickles
-from earmark.errors import EarmarkError, naming
+from earmark.errors import EarmarkError
+from earmark.files import digest
 from earmark.representations.base import OptionError, Rare, Representation, require
 
 WEIGHTS = Path("data/weights")  # where `earmark weights` writes
@@ -183,12 +183,6 @@ def located(file: str) -> Path:
     get = f"`earmark weights {path.stem}` makes it" if path.parent == WEIGHTS else "a path from the project's root?"
     require(path.is_file(), "encoder", "file", "be a file that exists", file, get)
     return path
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with naming(path), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def pinned(options: Mapping[str, Any]) -> dict[str, Any]:
