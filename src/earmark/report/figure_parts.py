@@ -59,7 +59,7 @@ def experiments(sources: Sources) -> Section | None:
             "measured on the paper's data, and can only be compared with ours where that is the same."
         )
     if len(intervals) > BARS:
-        text.append(f"The chart has the {BARS} best of {len(intervals)}.")
+        text.append(f"The chart has the {BARS} best of {len(intervals):,}.")
     charts = [svg.interval_chart("ROC-AUC of all experiments, with intervals", intervals[:BARS], beside=beside)]
     found = [Table("Experiments", tables.EXPERIMENTS, rows)] if rows else []
     if classes:

@@ -122,7 +122,7 @@ def too_many(labels: Mapping[str, Path], validation_of: Mapping[str, float]) -> 
         names = [name for name in labels if labels[name] == file]
         if len(names) > ALL:
             yield (
-                f"not compared: all pairs of the {len(names)} experiments on {file.parent.name}, which are more than "
+                f"not compared: all pairs of the {len(names):,} experiments on {file.parent.name}, which are more than "
                 f"{ALL}; each is compared with {leader(names, validation_of)}, the best one on the validation split"
             )
 
