@@ -23,7 +23,7 @@ from earmark.evaluation.bootstrap import (
     resample,
     weighted_roc_auc,
 )
-from earmark.evaluation.metrics import macro_roc_auc
+from earmark.evaluation.metrics import EvaluationError, macro_roc_auc
 
 
 @settings(max_examples=50, deadline=None)
@@ -104,13 +104,45 @@ def measured(each, spread, resamples=4000, seed=0):
     return Measured(np.array(each), np.mean(each) + np.random.default_rng(seed).normal(0, spread, resamples))
 
 
-def test_one_seed_each_has_the_percentile_interval_and_the_p_of_a_normal_distribution():
+def test_one_seed_each_has_the_percentile_interval_and_the_p_of_its_songs():
     first, second = measured([0.8], 0.02), measured([0.75], 0.02, seed=1)
     samples = first.samples - second.samples
     assert interval_over_seeds(first, second) == interval(samples)
-    assert p_value(first, second) == pytest.approx(2 * norm.sf(0.05 / samples.std(ddof=1)))
-    assert p_value(second, first) == p_value(first, second)
-    assert p_value(first, first) == 1
+    assert p_value(first, second, 10**9) == pytest.approx(2 * norm.sf(0.05 / samples.std(ddof=1)))
+    error = samples.std(ddof=1) * (34 / 33) ** 0.5
+    assert p_value(first, second, 34) == pytest.approx(2 * t.sf(0.05 / error, 33))
+    assert p_value(second, first, 34) == p_value(first, second, 34)
+    assert p_value(first, first, 34) == 1
+
+
+def test_resamples_that_are_all_alike_are_as_sure_as_their_songs_are_many():
+    """A sign test in which all songs agree; one song tells nothing."""
+    alike = Measured(np.array([0.9]), np.full(500, 0.9)), Measured(np.array([0.5]), np.full(500, 0.5))
+    assert [p_value(*alike, songs) for songs in (1, 2, 5, 11)] == [1, 0.5, 2**-4, 2**-10]
+
+
+@pytest.mark.parametrize("songs", [1, 2, 3, 5, 10, 20])
+def test_of_two_experiments_that_know_nothing_few_seem_to_differ_however_few_the_songs_are(songs):
+    rng = np.random.default_rng(songs)
+    of_song = np.arange(40) % songs
+    called = 0
+    for _ in range(200):
+        targets = rng.integers(0, 2, (40, 1)).astype(np.uint8)
+        targets[:2, 0] = 0, 1
+        drawn = resample(of_song, 200, 1)
+        found = []
+        for _ in range(2):
+            scores = rng.random((40, 1))
+            found.append(
+                Measured(np.array([macro_roc_auc(scores, targets)]), bootstrap_macro_roc_auc(scores, targets, drawn))
+            )
+        called += p_value(*found, songs) <= 0.05
+    assert called <= 20  # 10 by chance; with 20 the chance is 0.1 %
+
+
+def test_no_interval_is_made_of_resamples_of_which_none_is_defined():
+    with pytest.raises(EvaluationError, match=r"no interval: in none of the 3 resamples .* `evaluation\.resamples`"):
+        interval(np.full(3, np.nan))
 
 
 def test_few_seeds_widen_the_interval_as_far_as_they_make_the_error():
@@ -122,7 +154,7 @@ def test_few_seeds_widen_the_interval_as_far_as_they_make_the_error():
     low, high = interval_over_seeds(*all_of_it)
     plain = interval(samples)
     assert (high - low) / (plain[1] - plain[0]) == pytest.approx(t.ppf(0.975, 2) / norm.ppf(0.975), rel=0.05)
-    assert p_value(*all_of_it) == pytest.approx(2 * t.sf(0.1 / 0.0707, 2), rel=0.05)
+    assert p_value(*all_of_it, 10**9) == pytest.approx(2 * t.sf(0.1 / 0.0707, 2), rel=0.05)
     same = [measured([0.7, 0.7], 0.05), measured([0.6, 0.6], 0.05, seed=1)]
     assert degrees(0.005, same) == np.inf
 
@@ -136,4 +168,4 @@ def test_an_interval_ends_where_the_values_do():
 
 def test_one_resample_tells_nothing_of_a_difference():
     one = Measured(np.array([0.8]), np.array([0.8])), Measured(np.array([0.7]), np.array([0.7]))
-    assert p_value(*one) == 1
+    assert p_value(*one, 84) == 1

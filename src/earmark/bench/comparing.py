@@ -81,9 +81,12 @@ def pairwise(
     drawn_each = [_macro(s, labels, weights) for s in scores]
     samples = drawn_each[0] - drawn_each[1]
     low, high = interval(samples)
-    ahead = float(np.mean(samples[~np.isnan(samples)] > 0))
-    p = p_value(*(Measured(np.array([mean]), each) for mean, each in zip(means, drawn_each, strict=True)))
-    return Difference(first, second, len(common), means[0] - means[1], low, high, ahead, p, settled=False)
+    known = samples[~np.isnan(samples)]
+    ahead = float(np.mean(known > 0) + np.mean(known == 0) / 2)
+    first_one, second_one = (Measured(np.array([mean]), each) for mean, each in zip(means, drawn_each, strict=True))
+    p = p_value(first_one, second_one, len(numbers))
+    figures = len(common), means[0] - means[1], low, high, ahead, p
+    return Difference(first, second, *figures, settled=False, songs=len(numbers))
 
 
 def _macro(scores: Array, targets: NDArray[np.uint8], weights: Array) -> Array:

@@ -78,15 +78,20 @@ class AudioFolder:
 
     @classmethod
     def of(cls, root: Path) -> AudioFolder:
-        """Walk through a folder and those below it, links too, each once; one that is absent has no files."""
+        """Walk through a folder and those below it, links too, each once; one that is absent has no files.
+
+        What links lead to is entered last, so that a folder is found by its own name if it has one here.
+        """
         found = cls(root)
         entered: set[tuple[int, int]] = set()
+        starts = [str(root)]
 
         def unreadable(error: OSError) -> None:
             if error.filename is not None and Path(error.filename) != root:
                 found.unreadable[_relative(error.filename, root)] = error.strerror or str(error)
 
-        for place, folders, files in os.walk(root, onerror=unreadable, followlinks=True):
+        walks = (step for start in starts for step in os.walk(start, onerror=unreadable))
+        for place, folders, files in walks:
             state = os.stat(place)  # noqa: PTH116 - as os.walk names it
             if (state.st_dev, state.st_ino) in entered:
                 folders.clear()
@@ -97,10 +102,23 @@ class AudioFolder:
             kept = [name for name in files if not of_a_system(name)]
             inner = sorted(name for name in folders if not of_a_system(name))
             found.of_systems += len(files) - len(kept) + len(folders) - len(inner)
-            folders[:] = inner
+            folders[:] = [name for name in inner if not os.path.islink(os.path.join(place, name))]  # noqa: PTH114, PTH118
+            starts += [os.path.join(place, name) for name in inner if name not in folders]  # noqa: PTH118
             found.files += [here + name for name in kept]
         found.files.sort(key=lambda path: path.split("/"))
         return found
+
+    def tell(self) -> None:
+        """Note the folders that could not be entered, and the links to folders that were entered already."""
+        if self.unreadable:
+            told = "; ".join(f"{path!r}: {why}" for path, why in list(self.unreadable.items())[:SHOWN])
+            more = f" and {len(self.unreadable) - SHOWN} more" if len(self.unreadable) > SHOWN else ""
+            note(f"warning: folders below {self.root} cannot be entered: {told}{more}")
+        if self.loops:
+            note(
+                f"{len(self.loops)} links below {self.root} lead to folders that are there, and are not followed: "
+                f"{examples(self.loops)}"
+            )
 
     @property
     def audio(self) -> list[str]:

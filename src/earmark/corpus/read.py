@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from earmark import doors, progress
 from earmark.config import CorpusConfig, load
 from earmark.corpus import registry
 from earmark.corpus.manifest import Clip, CorpusError, TagTable, described, write_manifest, write_tags
+from earmark.corpus.notes import examples, note
 from earmark.corpus.sharding import sharded
 from earmark.corpus.splits import deal
 from earmark.errors import EarmarkError
@@ -42,8 +44,19 @@ def read(config: CorpusConfig) -> tuple[list[Clip], TagTable]:
         raise
     except Exception as error:
         raise CorpusError(f"corpus.kind: {config.kind}: {doors.fault(error, 'corpus.kinds', config.kind)}") from error
+    _tell_doubled(clips)
     dealt = deal(config.split, config.seed, clips, registry.broken(config.kind))
     return sharded(dealt, config.shard_clips), tags
+
+
+def _tell_doubled(clips: Sequence[Clip]) -> None:
+    """Note the files that several clips are of: each has tags and a split of its own, which may contradict."""
+    of_file: dict[str, list[str]] = {}
+    for clip in clips:
+        of_file.setdefault(clip.path, []).append(clip.clip_id)
+    if doubled := {path: ids for path, ids in of_file.items() if len(ids) > 1}:
+        path, ids = next(iter(doubled.items()))
+        note(f"warning: {len(doubled)} files are of several clips, {path!r} for one: of {examples(ids)}")
 
 
 def verify(config: CorpusConfig, clips: list[Clip], table: TagTable) -> list[str]:

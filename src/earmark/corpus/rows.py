@@ -12,6 +12,7 @@ from earmark.corpus.audio_folder import AUDIO as AUDIO
 from earmark.corpus.audio_folder import AudioFolder, Matches
 from earmark.corpus.audio_folder import safe as safe
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
+from earmark.corpus.notes import note
 from earmark.corpus.splits import hashed
 
 SHOWN = 5  # errors
@@ -36,30 +37,45 @@ class Row:
 def tabulate(rows: Iterable[Row], audio: Path | None = None) -> tuple[list[Clip], TagTable]:
     """Return the clips and the tag table of the rows, with the tags in the order in which they first occur.
 
-    Unless its row says otherwise, a clip's id and song are its path, its artist is its song, and its split follows from
-    the artist's name (``splits.hashed``). audio: the folder where the paths' files are looked for; how many are there,
-    and which rows are left out, is told by ``notes``.
+    Unless its row says otherwise, a clip's id and song are its path, its artist is its song, and its split is that of
+    the artist's other rows or follows from the artist's name (``splits.hashed``). audio: the folder where the paths'
+    files are looked for; how many are there, and which rows are left out, is told by ``notes``.
 
     Raises CorpusError, with the first few rows that are wrong, if a path leaves the folder, an id occurs twice, a split
     is unknown, there is no row, or no row has a file.
     """
     clips: list[Clip] = []
-    found: list[Sequence[str]] = []
+    found: list[Row] = []
     seen: dict[str, str] = {}
     wrong: list[str] = []
     for row, path in _located(rows, audio, wrong):
         try:
             clips.append(_clip(row, path, seen))
-            found.append(row.tags)
+            found.append(row)
         except CorpusError as error:
             wrong.append(str(error))
     if wrong:
         raise CorpusError("\n".join(wrong[:SHOWN] + [f"and {len(wrong) - SHOWN} more rows"] * (len(wrong) > SHOWN)))
     if not clips:
         raise CorpusError("the corpus has no clip")
-    names = list(dict.fromkeys(tag for tags in found for tag in tags))
+    clips = _dealt(clips, found)
+    names = list(dict.fromkeys(tag for row in found for tag in row.tags))
     place = {tag: i for i, tag in enumerate(names)}
-    return clips, TagTable.of([c.clip_id for c in clips], names, ([place[tag] for tag in tags] for tags in found))
+    return clips, TagTable.of([c.clip_id for c in clips], names, ([place[tag] for tag in row.tags] for row in found))
+
+
+def _dealt(clips: list[Clip], rows: Sequence[Row]) -> list[Clip]:
+    """Return the clips, those whose rows name no split in that of their artist's other rows, if these name one."""
+    named = {clip.artist: clip.split for clip, row in zip(clips, rows, strict=True) if row.split}
+    without = sum(not row.split for row in rows)
+    if not named or not without:
+        return clips
+    note(
+        f"{without} of {len(rows)} rows name no split: each is in that of its artist's other rows, or where a hash of "
+        "the artist's name puts it"
+    )
+    dealt = zip(clips, rows, strict=True)
+    return [clip if row.split else replace(clip, split=named.get(clip.artist, clip.split)) for clip, row in dealt]
 
 
 def _located(rows: Iterable[Row], audio: Path | None, wrong: list[str]) -> Iterator[tuple[Row, str]]:
@@ -80,6 +96,16 @@ def _located(rows: Iterable[Row], audio: Path | None, wrong: list[str]) -> Itera
     if not wrong:
         for matches in tables.values():
             matches.tell()
+        if folder is not None:
+            folder.tell()
+
+
+def is_there(audio: Path, path: str) -> bool:
+    """Tell whether a path is that of a file below the audio folder; one that no file can have is not."""
+    try:
+        return (audio / path).is_file()
+    except (OSError, ValueError):  # too long, or no name at all: ``tabulate`` names its row
+        return False
 
 
 def _clip(row: Row, file: str, seen: dict[str, str]) -> Clip:

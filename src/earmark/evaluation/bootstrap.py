@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
 from scipy.special import stdtr, stdtrit  # type: ignore[import-untyped]
 
-from earmark.evaluation.metrics import Array, check_finite, defined
+from earmark.evaluation.metrics import Array, EvaluationError, check_finite, defined
 
 BLOCK = 256  # resamples at one time, so that they fit into the cache
 
@@ -145,9 +145,16 @@ def bootstrap_over_seeds(scores: Array, targets: NDArray[Any], drawn: Resamples,
 def interval(samples: Array, level: float = 0.95) -> tuple[float, float]:
     """Return the percentile interval (low, high) of bootstrap samples; NaN is left out.
 
+    Raises EvaluationError if all of them are NaN.
+
     >>> interval(np.arange(101.0), level=0.5)
     (25.0, 75.0)
     """
+    if np.isnan(samples).all():
+        raise EvaluationError(
+            f"no interval: in none of the {len(samples)} resamples has a tag both clips that have it and clips that "
+            "do not; the test split has too few songs, or `evaluation.resamples` is too low"
+        )
     tail = (1 - level) / 2 * 100
     low, high = np.nanpercentile(samples, [tail, 100 - tail])
     return float(low), float(high)
@@ -171,28 +178,34 @@ def interval_over_seeds(found: Measured, *minus: Measured) -> tuple[float, float
     return float(low), float(high)
 
 
-def p_value(first: Measured, second: Measured) -> float:
+def p_value(first: Measured, second: Measured, songs: int) -> float:
     """Return how probable a difference of this size or more is if there is none in truth; two-sided.
 
-    The difference over its standard error, which is the deviation of the resamples, is taken to be Student's t, with
-    infinitely many degrees of freedom (a normal distribution) if there is one seed each. It is 1 if fewer than two
-    resamples are defined, which tell nothing.
+    The difference over its standard error is taken to be Student's t with the ``degrees`` of freedom. The standard
+    error is the deviation of the resamples, times n / (n - 1) in the variance, for n songs that are drawn with
+    replacement vary less than those that they stand for. songs: how many. No p is below 2 ** (1 - n), that of a sign
+    test in which all songs agree: with few of them the resamples may all be alike. It is 1 if fewer than two resamples
+    are defined, which tell nothing.
     """
     samples, difference = _minus(first, second)
     variance = _variance(samples)
-    if difference == 0 or np.isnan(variance):
+    if difference == 0 or np.isnan(variance) or songs < 2:
         return 1.0
-    if variance == 0:
-        return 0.0
-    return float(2 * stdtr(degrees(variance, (first, second)), -abs(difference) / np.sqrt(variance)))
+    variance *= songs / (songs - 1)
+    t = abs(difference) / np.sqrt(variance) if variance > 0 else np.inf
+    return max(float(2 * stdtr(degrees(variance, (first, second), songs), -t)), 2.0 ** (1 - songs))
 
 
-def degrees(variance: float, parts: Sequence[Measured]) -> float:
-    """Return the degrees of freedom of a variance, of which only what the seeds add to it is known from few values.
+def degrees(variance: float, parts: Sequence[Measured], songs: int | None = None) -> float:
+    """Return the degrees of freedom of a variance of which each share is known from few values.
 
-    That is Welch's and Satterthwaite's formula; infinity if no part has several seeds, or if they are all the same.
+    That is Welch's and Satterthwaite's formula: what the seeds of each part add to it is known from the seeds, and all
+    else from the ``songs``, or well if that is None. Infinity if every share is known well, or there is no variance.
     """
-    known_badly = sum((m.deviation**2 / len(m.each)) ** 2 / (len(m.each) - 1) for m in parts if len(m.each) > 1)
+    shares = [(m.deviation**2 / len(m.each), len(m.each)) for m in parts if len(m.each) > 1]
+    if songs is not None:
+        shares.append((max(0.0, variance - sum(share for share, _ in shares)), songs))
+    known_badly = sum(share**2 / (number - 1) for share, number in shares)
     return variance**2 / known_badly if known_badly > 0 and variance > 0 else float("inf")
 
 

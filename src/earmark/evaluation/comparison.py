@@ -33,6 +33,7 @@ from earmark.evaluation.metrics import EvaluationError, macro_roc_auc
 from earmark.evaluation.scoring import Scores, read_scores
 
 LEVEL = 0.05  # how often a pair that does not differ may be called distinct
+FEW = 20  # songs: with fewer a percentile interval is too short (docs/metrics.md)
 ALL = 50  # experiments of which every pair is compared: 1,225 rows of a table
 
 
@@ -40,9 +41,10 @@ ALL = 50  # experiments of which every pair is compared: 1,225 rows of a table
 class Difference:
     """The mean ROC-AUC of ``first`` minus that of ``second`` on the clips that both scored.
 
-    low, high: its 95 % interval. ahead: the share of resamples in which ``first`` is ahead. p: how probable such a
-    difference is if there is none. settled: whether it is known what the seeds make of it: each side has several, or
-    does not depend on them. holm: whether it is still significant among all the pairs that were compared with it.
+    low, high: its 95 % interval. ahead: the share of resamples in which ``first`` is ahead; a tie is half of one.
+    p: how probable such a difference is if there is none. settled: whether it is known what the seeds make of it: each
+    side has several, or does not depend on them. holm: whether it is still significant among all the pairs that were
+    compared with it. songs: of which the clips are.
     """
 
     first: str
@@ -55,6 +57,7 @@ class Difference:
     p: float
     settled: bool
     holm: bool = False
+    songs: int = FEW
 
     @property
     def excludes_zero(self) -> bool:
@@ -66,6 +69,8 @@ class Difference:
         """Whether the two differ, as far as one can tell."""
         if not self.excludes_zero:
             return "no"
+        if self.songs < FEW:
+            return f"cannot tell: {self.songs} song{'s' * (self.songs != 1)}"
         return "yes" if self.settled else "cannot tell: one seed"
 
 
@@ -114,7 +119,8 @@ def compare(
             name: _measure(name, experiments[name], ordered, labels, drawn, seed)
             for name in progress.counted(names, "compare", "experiment")
         }
-        found |= {pair: _difference(pair, measured, len(ordered), settled.issuperset(pair)) for pair in here}
+        counts = len(ordered), len(drawn.counts)
+        found |= {pair: _difference(pair, measured, counts, settled.issuperset(pair)) for pair in here}
     return corrected([found[pair] for pair in pairs])
 
 
@@ -247,10 +253,18 @@ def _measure(
         raise EvaluationError(f"{name}: {error}") from None
 
 
-def _difference(pair: tuple[str, str], measured: Mapping[str, Measured], clips: int, settled: bool) -> Difference:
+def _difference(
+    pair: tuple[str, str], measured: Mapping[str, Measured], counts: tuple[int, int], settled: bool
+) -> Difference:
+    """Return the difference of two experiments that were measured. counts: of clips and of songs."""
     first, second = (measured[name] for name in pair)
-    low, high = interval_over_seeds(first, second)
+    try:
+        low, high = interval_over_seeds(first, second)
+    except EvaluationError as error:
+        raise EvaluationError(f"{pair[0]} and {pair[1]}: {error}") from None
     samples = first.samples - second.samples
-    ahead = float(np.mean(samples[~np.isnan(samples)] > 0))
-    p = p_value(first, second)
-    return Difference(*pair, clips, first.mean - second.mean, low, high, ahead, p, settled)
+    known = samples[~np.isnan(samples)]
+    ahead = float(np.mean(known > 0) + np.mean(known == 0) / 2)
+    clips, songs = counts
+    p = p_value(first, second, songs)
+    return Difference(*pair, clips, first.mean - second.mean, low, high, ahead, p, settled, songs=songs)

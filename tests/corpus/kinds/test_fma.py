@@ -84,7 +84,7 @@ def test_params_yaml_chooses_and_the_broken_clips_are_expected(metadata):
     [
         (3, "dev", r"tracks\.csv, line 4: set / split must be one of training, validation, test, got 'dev'"),
         (4, "huge", r"line 4: set / subset must be one of small, .*, got 'huge'"),
-        (0, "x", r"line 4: track_id must be a number, got 'x'"),
+        (0, "x", r"line 4: track_id must be a number of less than 10 digits, got 'x'"),
         (7, "[9]", r"line 4: track / genres_all must be a list of numbers of genres\.csv, .* got '\[9\]'"),
         (7, "21", r"line 4: track / genres_all must be a list"),
     ],

@@ -37,14 +37,20 @@ def read(
     of path,artist (Sturm's index of GTZAN); with it, splits can keep artists together. What is left out, and how much
     of the lists and of the CSV matches a file, is told by ``notes``.
 
-    Raises CorpusError if there is no audio file, if none of the paths of a list or of the CSV is that of a file, or if
-    two lists or two rows say different things of one file.
+    Raises CorpusError if there is no audio file, if a folder cannot be entered, if none of the paths of a list or of
+    the CSV is that of a file, or if two lists or two rows say different things of one file.
     """
     folder = AudioFolder.of(audio)
     paths = [path for path in folder.audio if "/" in path]
     if not paths:
         raise CorpusError(
             f"corpus.audio: {audio} holds no folder with audio files ({', '.join(AUDIO)}){_instead(folder)}"
+        )
+    if folder.unreadable:
+        path, why = next(iter(folder.unreadable.items()))
+        raise CorpusError(
+            f"corpus.audio: {len(folder.unreadable)} folders below {audio} cannot be entered, and their clips would be "
+            f"lacking: {path!r} for one: {why}"
         )
     _tell_layout(folder, paths)
     chosen, known = _split_lists(splits or {}, folder), _artists(artists, folder)
@@ -54,6 +60,11 @@ def read(
         if left:
             total = len(left) + len(paths)
             note(f"{len(left)} of {total} files are in none of the lists and left out: {examples(left)}")
+        if lost := sorted(chosen.keys() - set(paths)):
+            note(
+                f"warning: {len(lost)} files of the lists are no clips: they lie in no folder of a class, have another "
+                f"suffix than music's, or are reached by a link to a folder that is there: {examples(lost)}"
+            )
     if artists is not None:
         _tell_artists(artists, paths, known)
     return tabulate(_rows(audio, paths, chosen, known))
@@ -93,6 +104,7 @@ def _tell_layout(folder: AudioFolder, paths: list[str]) -> None:
         note(f"no music by their endings: {', '.join(f'{n} {suffix}' for suffix, n in others.most_common(5))}")
     if folder.of_systems:
         note(f"{folder.of_systems} files or folders of operating systems are no music (names that begin with a dot)")
+    folder.tell()
 
 
 def _left_out(folder: AudioFolder) -> tuple[dict[str, list[str]], Counter[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from earmark.config import CorpusConfig
 from earmark.corpus.manifest import SPLITS, Clip, CorpusError, TagTable
-from earmark.corpus.rows import Row, tabulate
+from earmark.corpus.rows import Row, is_there, tabulate
 from earmark.corpus.text import lines, read_text
 
 FILES = dict(zip(SPLITS, ("train", "validation", "test"), strict=True))
@@ -40,7 +40,8 @@ def read(
     A tag is named without its category: ``genre---rock`` becomes rock. If two categories have a tag of that name, the
     category is added in brackets.
 
-    Raises CorpusError if a file is missing, a header is wrong, a line has too few columns, or no track is in ``audio``.
+    Raises CorpusError if a file is missing, a header is wrong, a line has too few columns, a tag has no category or no
+    name, two tags would have one name, or no track is in ``audio``.
     """
     if subset not in SUBSETS:
         raise CorpusError(f"corpus.jamendo.subset must be one of {', '.join(SUBSETS)}, got {subset!r}")
@@ -51,10 +52,16 @@ def read(
     categories: dict[str, set[str]] = {}
     for row in rows:
         for tag in row.tags:
-            category, _, name = tag.partition("---")
-            categories.setdefault(name, set()).add(category)
-    named = (replace(row, tags=[_name(tag, categories) for tag in row.tags]) for row in rows)
-    return tabulate(named, audio)
+            category, _, name = (part.strip() for part in tag.partition("---"))
+            if not category or not name:
+                raise CorpusError(f"{row.where}: a tag must be category---name, as genre---rock, got {tag!r}")
+            categories.setdefault(name, set()).add(tag)
+    names = {tag: _name(tag, categories) for tags in categories.values() for tag in sorted(tags)}
+    of_name: dict[str, str] = {}
+    for tag, name in names.items():
+        if of_name.setdefault(name, tag) != tag:
+            raise CorpusError(f"{folder}: the tags {of_name[name]!r} and {tag!r} would both be named {name!r}")
+    return tabulate((replace(row, tags=[names[tag] for tag in row.tags]) for row in rows), audio)
 
 
 def _rows(file: Path, split: str) -> Iterator[Row]:
@@ -79,7 +86,7 @@ def _found(rows: Sequence[Row], audio: Path) -> list[Row]:
     found, here = [], 0
     for row in rows:
         small = f"{row.path.removesuffix('.mp3')}{SMALL}"
-        path = next((path for path in (row.path, small) if (audio / path).is_file()), "")
+        path = next((path for path in (row.path, small) if is_there(audio, path)), "")
         here += bool(path)
         found.append(replace(row, path=path or row.path))
     if rows and not here:
@@ -91,5 +98,5 @@ def _found(rows: Sequence[Row], audio: Path) -> list[Row]:
 
 
 def _name(tag: str, categories: dict[str, set[str]]) -> str:
-    category, _, name = tag.partition("---")
+    category, _, name = (part.strip() for part in tag.partition("---"))
     return name if len(categories[name]) == 1 else f"{name} ({category})"

@@ -118,7 +118,7 @@ def _value(track: Any, attribute: str | None, choice: MirdataConfig, required: b
 
 def _texts(value: Any, where: str) -> list[str]:
     """Return the tags or names that an attribute holds: a text, a number, a list of them, or a mapping to degrees."""
-    if value is None:
+    if value is None or value != value:
         return []
     if isinstance(value, str):
         return [value.strip()] if value.strip() else []
