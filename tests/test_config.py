@@ -14,6 +14,7 @@ from helpers import ROOT
 
 from earmark import representations
 from earmark.config import ConfigError, RepresentationConfig, entry, load
+from earmark.experiments import Recipe
 
 
 def params() -> dict[str, Any]:
@@ -143,6 +144,7 @@ def test_a_wrong_value_is_named_with_its_key_and_limit(tmp_path, path, value, me
         ("mel", {"fmin": float("nan")}, r"representations\.mine\.fmin: .*finite number, got nan"),
         ("scattering", {"bank": "x"}, r"representations\.mine\.bank: .*'scatnet' or 'kymatio', got 'x'"),
         ("scattering", {"max_order": 3}, r"representations\.mine\.max_order: .*1 or 2, got 3"),
+        ("scattering", {"Q": [True, 1]}, r"representations\.mine: Q must not be true or false, got \[True, 1\]"),
         ("scattering", {"Q": [8]}, r"key representations\.mine\.Q\.1 is missing"),
     ],
 )
@@ -309,6 +311,15 @@ def test_anchors_and_merge_keys_are_still_yaml(tmp_path):
         ),
         (("recipes", "quick", "places"), "fixed", r"places: fixed needs excerpts, the number of these places"),
         (("evaluation", "seed"), -1, r"evaluation\.seed: .*greater than or equal to 0, got -1"),
+        (("experiments", "linear", "seeds"), [True], r"seeds must not be true or false, got \[True\]"),
+        (("representations", "mel", "rate"), 16000.0, r"rate: must be a sampling rate in digits, .* got 16000\.0"),
+        (
+            ("representations", "mel", "rate"),
+            "016000",
+            r"rate: must be a sampling rate in digits, .* got '016000'",
+        ),
+        (("waveforms",), {"016000": {"samples": 5}}, r"must be a sampling rate in digits, .* got '016000'"),
+        (("waveforms",), {"\uff11\uff16000": {"samples": 5}}, r"must be a sampling rate in digits"),
     ],
 )
 def test_sections_and_numbers_that_cannot_be_are_named(tmp_path, path, value, message):
@@ -363,3 +374,60 @@ def test_an_entry_that_is_not_there_is_named_with_the_close_ones():
         entry("experiments", found, "linaer")
     with pytest.raises(ConfigError, match=r"^crossvalidations of params\.yaml has no 'x': there are none$"):
         entry("crossvalidations", {}, "x")
+
+
+def test_names_that_would_give_two_standardizers_one_name_are_refused(tmp_path):
+    """DVC joins them by a dash, and of two stages of one name it keeps the last without a word."""
+    content = params()
+    content["representations"]["mel-song"] = content["representations"]["mel"]
+    content["labels"]["song-top50"] = content["labels"]["top50"]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    told = r"labels\.top50 must have another name: \S+ would be the standardizer of .* on labels song-top50, and of"
+    with pytest.raises(ConfigError, match=told):
+        load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("number", ["050", "0x32", "5_0", "1:30", "1:1:1:1", "0o17", "1_0.5", "1:30.5", "-012"])
+def test_a_number_that_yaml_reads_in_a_way_of_its_own_is_refused_with_its_line(tmp_path, number):
+    (tmp_path / "params.yaml").write_text(f"a: 1\nlabels: {{top: {{top: {number}}}}}\n", encoding="utf-8")
+    read = yaml.safe_load((tmp_path / "params.yaml").read_text())["labels"]["top"]["top"]
+    if isinstance(read, str):
+        pytest.skip("a text for YAML, and so for its limits")
+    with pytest.raises(ConfigError, match=r"line 2: a number must be written in plain decimal digits, got '"):
+        load(tmp_path / "params.yaml")
+
+
+def test_two_waveforms_of_one_rate_are_refused_however_they_are_written(tmp_path):
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    for second in ("16_000", "0x3E80", "016000", '"016000"', "16000"):
+        (tmp_path / "params.yaml").write_text(
+            text.replace('\n  "16000":', f'\n  {second}: {{samples: 9, min_seconds: 1}}\n  "16000":'),
+            encoding="utf-8",
+        )
+        with pytest.raises(ConfigError, match=r"decimal digits|sampling rate in digits|stands in line"):
+            load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"momentum": 0}, r"momentum must be above 0 with schedule: adam-then-sgd, whose SGD is Nesterov's, got 0"),
+        ({"switch": 4}, r"switch must be below epochs=4, got 4: SGD would never begin"),
+    ],
+)
+def test_a_switch_to_sgd_that_cannot_be_is_refused_before_anything_is_trained(changed, message):
+    values = {
+        "optimizer": "adam", "learning_rate": 0.01, "batch": 4, "epochs": 4, "patience": 4, "cut_every": 1,
+        "schedule": "adam-then-sgd", "switch": 2, "sgd_learning_rate": 0.1,
+    }  # fmt: skip
+    assert Recipe.model_validate(values).switch == 2
+    with pytest.raises(ValueError, match=message):
+        Recipe.model_validate(values | changed)
+
+
+def test_a_class_of_a_cross_validation_counts_once(tmp_path):
+    one = {"representation": "mel", "labels": "top50", "model": "linear", "classes": ["a", "b", "a"]}
+    with pytest.raises(
+        ConfigError, match=r"crossvalidations\.x\.classes: must differ from each other, got \['a', 'b', 'a'"
+    ):
+        loaded_with(tmp_path, "crossvalidations", value={"x": one})

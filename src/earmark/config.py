@@ -6,6 +6,8 @@ After that, values are trusted. Only what may change a result is a setting: devi
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -21,17 +23,16 @@ from earmark.sections import Name, Section, Seed, explain, near, one_of
 T = TypeVar("T")
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 SplitPolicy = Literal["corpus", "artist", "song", "panwar-random"]
-Rate = Annotated[int, Field(ge=1_000, le=192_000, description="samples per second")]
 
 
-def _digits(key: object) -> object:
-    """Return the key of an entry of ``waveforms``, which stands in commands as it is written."""
-    if isinstance(key, str) and not (key.isascii() and key.isdecimal()):
-        raise ValueError(f"must be a sampling rate in digits, got {key!r}")
-    return key
+def _as_written(rate: object) -> object:
+    """Return a sampling rate, which stands in commands and paths as it is written."""
+    if not isinstance(rate, int | str) or not re.fullmatch("[1-9][0-9]*", str(rate)):
+        raise ValueError(f"must be a sampling rate in digits, as 16000, got {rate!r}")
+    return rate
 
 
-RateKey = Annotated[Rate, BeforeValidator(_digits)]
+Rate = Annotated[int, BeforeValidator(_as_written), Field(ge=1_000, le=192_000, description="samples per second")]
 
 
 class DemoConfig(Section):
@@ -180,7 +181,7 @@ class Config(Section):
 
     corpus: CorpusConfig
     labels: dict[Name, LabelsConfig]
-    waveforms: dict[RateKey, WaveformConfig]
+    waveforms: dict[Rate, WaveformConfig]
     representations: dict[Name, RepresentationConfig]
     encoders: dict[Name, RepresentationConfig] = {}  # noqa: RUF012 - pydantic copies defaults
     recipes: dict[Name, Recipe] = {}  # noqa: RUF012 - pydantic copies defaults
@@ -191,6 +192,13 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _names_agree(self) -> Config:
+        pairs: dict[str, tuple[str, str]] = {}
+        for pair in itertools.product(self.heard, self.labels):
+            if (other := pairs.setdefault("-".join(pair), pair)) != pair:
+                raise ValueError(
+                    f"labels.{pair[1]} must have another name: {'-'.join(pair)} would be the standardizer of "
+                    f"representation {other[0]} on labels {other[1]}, and of {pair[0]} on {pair[1]}"
+                )
         if both := [name for name in self.encoders if name in self.representations]:
             raise ValueError(f"encoders.{both[0]} must have another name: representations.{both[0]} is there, too")
         for section, heard in (("representations", self.representations), ("encoders", self.encoders)):

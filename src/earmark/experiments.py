@@ -95,6 +95,10 @@ class Recipe(Section):
             raise ValueError(f"{given[0]} goes with schedule: adam-then-sgd, got {self.schedule!r}")
         if self.schedule == "adam-then-sgd" and self.optimizer == "sgd":
             raise ValueError("schedule: adam-then-sgd begins with optimizer: adam or adamw, got 'sgd'")
+        if self.schedule == "adam-then-sgd" and not self.momentum:
+            raise ValueError("momentum must be above 0 with schedule: adam-then-sgd, whose SGD is Nesterov's, got 0")
+        if self.switch is not None and self.switch >= self.epochs:
+            raise ValueError(f"switch must be below epochs={self.epochs}, got {self.switch}: SGD would never begin")
         if bool(self.masks) != bool(self.mask_frames or self.mask_dims):
             raise ValueError(
                 "masks goes with mask_frames or mask_dims above 0, the longest masks as a share, got "
@@ -196,6 +200,13 @@ class CrossValidationConfig(ExperimentConfig):
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     folds: int = Field(default=3, ge=2, le=1_000)
     groups: Groups = "artist"
+
+    @field_validator("classes")
+    @classmethod
+    def _a_class_counts_once(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(classes)) < len(classes):
+            raise ValueError(f"must differ from each other, got {list(classes)}")
+        return classes
 
     @field_validator("seeds")
     @classmethod

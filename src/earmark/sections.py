@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -52,11 +52,21 @@ class Section(BaseModel):
         for key, value in values.items() if isinstance(values, dict) else ():
             field = cls.model_fields.get(str(key))
             taken = {"bool", "Any"} if field is None else set(re.findall(r"\w+", str(field.annotation)))
-            if isinstance(value, bool) and not taken & {"bool", "Any"}:
-                raise ValueError(f"{key} must not be true or false, got {value!r} (YAML reads yes, no, on, off so)")
-            if isinstance(value, str) and "\0" in value:
-                raise ValueError(f"{key} must hold no NUL character, got {value!r}")
+            for one in _inside(value):
+                if isinstance(one, bool) and not taken & {"bool", "Any"}:
+                    raise ValueError(f"{key} must not be true or false, got {value!r} (YAML reads yes, no, on, off so)")
+                if isinstance(one, str) and "\0" in one:
+                    raise ValueError(f"{key} must hold no NUL character, got {value!r}")
         return values
+
+
+def _inside(value: object) -> Iterator[object]:
+    """Yield a value, or those of a list and of the lists in it."""
+    if isinstance(value, list | tuple):
+        for one in value:
+            yield from _inside(one)
+    else:
+        yield value
 
 
 def in_one_line(error: ValidationError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,11 @@ import yaml
 from earmark.errors import EarmarkError, reason
 
 LARGEST = 1_000_000  # nodes of a file with its aliases unfolded; a params.yaml has some hundreds
+
+
+# 050 is forty, 1:30 is ninety and 16_000 another text than 16000; .inf and .nan are for those who read it to refuse
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_PLAIN = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?i:inf|nan)")
 
 
 class YamlError(EarmarkError):
@@ -68,7 +74,12 @@ def _check(node: yaml.Node, path: Path, inside: list[yaml.Node], sizes: dict[int
                         "mapping; only one of them would count"
                     )
                 seen[name] = line
-            size += 1 + _check(value, path, inside, sizes)
+            size += _check(key, path, inside, sizes) + _check(value, path, inside, sizes)
+    elif isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and not _PLAIN.fullmatch(node.value):
+        raise YamlError(
+            f"{path}, line {node.start_mark.line + 1}: a number must be written in plain decimal digits, got "
+            f"{node.value[:60]!r}: YAML 1.1 reads a leading 0, 0x, a colon and an underscore in a way of its own"
+        )
     elif isinstance(node, yaml.SequenceNode):
         size += sum(_check(entry, path, inside, sizes) for entry in node.value)
     if size > LARGEST:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from pathlib import Path
 
 import pytest
 from helpers.corpora import write
@@ -48,6 +49,35 @@ def test_a_walk_is_sorted_enters_a_loop_once_and_names_it(folder):
     assert found.loops == ["rock/again"]
     assert "notes.txt" not in found.audio
     assert AudioFolder.of(folder / "nowhere").files == []
+
+
+def test_a_folder_is_found_by_its_own_name_and_links_to_it_are_told(folder):
+    (folder / "again").symlink_to(folder / "rock")
+    (folder / "jazz/all").symlink_to(folder / "rock")
+    (folder.parent / "elsewhere").mkdir()
+    write(folder.parent / "elsewhere/four.wav", "")
+    (folder / "blues").symlink_to(folder.parent / "elsewhere")
+    found = AudioFolder.of(folder)
+    assert "rock/One.wav" in found.files
+    assert "blues/four.wav" in found.files
+    assert not [path for path in found.files if path.startswith(("again/", "jazz/all/"))]
+    assert sorted(found.loops) == ["again", "jazz/all"]
+    with collected() as remarks:
+        found.tell()
+    assert remarks == [
+        f"2 links below {folder} lead to folders that are there, and are not followed: 'again', 'jazz/all'"
+    ]
+
+
+def test_folders_that_cannot_be_entered_are_told_by_name():
+    found = AudioFolder(Path("music"), unreadable={f"{n}": "Permission denied" for n in range(4)})
+    with collected() as remarks:
+        found.tell()
+    (line,) = remarks
+    assert line == (
+        "warning: folders below music cannot be entered: '0': Permission denied; '1': Permission denied; "
+        "'2': Permission denied and 1 more"
+    )
 
 
 @pytest.mark.parametrize(

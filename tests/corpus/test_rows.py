@@ -7,10 +7,14 @@ import unicodedata
 
 import h5py
 import pytest
+from helpers.corpora import write
 from helpers.tiny_corpora import ROWS, Tiny
 
 from earmark.corpus.kinds import table
+from earmark.corpus.notes import collected
+from earmark.corpus.read import read_corpus
 from earmark.corpus.rows import shard_of
+from earmark.corpus.splits import hashed
 
 
 def test_shards_are_folders_and_different_folders_are_different_shards():
@@ -62,3 +66,25 @@ def test_a_table_in_another_normal_form_gives_the_same_clips_but_for_the_files_n
         found[form] = [(c.clip_id, c.shard, c.song, c.artist, c.split) for c in clips]
     assert found[composed] == found[decomposed]
     assert len(found[composed]) == len(ROWS)
+
+
+def test_rows_without_a_split_follow_their_artist_and_are_counted(tmp_path):
+    rows = [f"{n}.wav,rock,{artist},{split}" for n, (artist, split) in enumerate(
+        [("Ann", "test"), ("Ann", ""), ("Bob", ""), ("Ann", "")]
+    )]  # fmt: skip
+    file = write(tmp_path / "table.csv", "\n".join(["path,tags,artist,split", *rows]) + "\n")
+    with collected() as remarks:
+        clips, _ = table.read(file)
+    assert [clip.split for clip in clips] == ["test", "test", hashed("Bob"), "test"]
+    assert [line for line in remarks if line.startswith("3 of 4 rows name no split: ")]
+    file = write(tmp_path / "none.csv", "path,tags,artist\n1.wav,rock,Ann\n")
+    with collected() as remarks:
+        assert table.read(file)[0][0].split == hashed("Ann")
+    assert not remarks
+
+
+def test_a_file_that_is_of_several_clips_is_told_whatever_the_kind(tmp_path, capsys):
+    tiny = Tiny(tmp_path)
+    tiny.table("path,tags,clip_id,split", "f/0.wav,rock,1,train", "f/0.wav,jazz,2,test", "f/2.wav,rock,3,valid")
+    read_corpus(tiny.write_settings(), tmp_path / "out")
+    assert "warning: 1 files are of several clips, 'f/0.wav' for one: of '1', '2'\n" in capsys.readouterr().err

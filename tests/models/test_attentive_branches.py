@@ -107,6 +107,7 @@ def test_the_statistics_come_to_scikit_learns_logistic_regression() -> None:
         ({"seen": 0}, r"seen must be in \(0, 1\], got 0"),
         ({"members": 0}, "members must be at least 1, got 0"),
         ({"dropout": 1.0}, "dropout must be"),
+        ({"members": 999, "parts": [5, 3]}, "members must make at most 1000 layers in all, got 999: 3996 here"),
         ({"penalty": -1.0}, "penalty must be at least 0, got -1"),
         ({"statistics": 1}, "statistics must be true or false, got 1"),
     ],

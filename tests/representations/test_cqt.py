@@ -128,3 +128,9 @@ def test_a_clip_gives_the_same_bytes_in_any_batch_on_any_threads():
             assert torch.equal(torch.cat([cqt(part) for part in wave.split(batch)]), together), (threads, batch)
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("options", [{"fmin": 5e-324}, {"filter_scale": 1e308}])
+def test_filters_that_no_memory_holds_are_refused_by_their_option(options):
+    with pytest.raises(ValueError, match=r"fmin .*GB"):
+        build("cqt", rate=16_000, n_samples=65_536, **options)

@@ -154,3 +154,12 @@ def test_decibels_by_name_are_the_default_to_the_last_bit_and_are_left_out_of_wh
     }
     assert stored["db"] == stored["default"] == {"n_fft": 512, "hop": 256, "n_mels": 96}
     assert stored["log10p"] == stored["default"] | {"compression": "log10p"}
+
+
+@pytest.mark.parametrize(
+    "options", [{"n_mels": 96, "fmin": 7999.999999999999}, {"n_mels": 1, "htk": True, "fmax": 1e-300}]
+)
+@pytest.mark.filterwarnings("error")
+def test_bands_whose_edges_are_one_number_are_refused(options):
+    with pytest.raises(ValueError, match=r"n_mels must leave no band without an FFT bin"):
+        build("mel", rate=16_000, n_samples=65_536, **options)

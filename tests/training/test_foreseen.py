@@ -177,6 +177,7 @@ ELSEWHERE = {
     "demo.corpus": "the demo is not rendered: tests/decode/test_check.py",
     "published_counts.verify": "the check calls it: tests/corpus/test_published_counts.py",
     "jamendo._found": "another folder is named as the music: tests/corpus/kinds/test_jamendo.py",
+    "folders.read": "a folder that this user may not enter: tests/corpus/kinds/test_folders.py",
     "jamendo.read": "params.yaml has one of the subsets, or is refused before",
     "manifest.binary": "a table of the pipeline is damaged", "manifest._from_numbers": "so is this one",
     "manifest._numbers": "and this one",

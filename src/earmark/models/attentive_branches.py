@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from earmark.models.layers.options import (
+    MOST_MODULES,
     is_at_least_zero,
     is_positive,
     require,
@@ -64,6 +65,10 @@ class AttentiveBranches(nn.Module):
         self.parts = list(sizes("parts", parts)) if parts else [dims]
         require(sum(self.parts) == dims, "parts", f"add up to dims={dims}", list(parts), "the dims of the parts")
         require_counts(members=members, layers=layers, channels=channels, kernel=kernel, heads=heads)
+        built = members * len(self.parts) * layers
+        require(
+            built <= MOST_MODULES, "members", f"make at most {MOST_MODULES} layers in all", members, f"{built} here"
+        )
         require(kernel % 2 == 1, "kernel", "be odd", kernel, "its middle is a frame")
         require_dropout(dropout)
         require(is_positive(seen) and seen <= 1, "seen", "be in (0, 1]", seen, "a share of the frames")

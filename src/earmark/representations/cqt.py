@@ -110,10 +110,12 @@ class CQT(Representation):
         self.hop, self.log_amplitude, self.pool = hop, log_amplitude, BufferPool()
         self.n_frames, self.n_dims = 1 + n_samples // hop, bins
         self.axes = {"hz": hz, "seconds_per_frame": hop / rate}
-        self.unseen = unseen(n_samples, self.n_frames, hop, *span(float(Q * rate / hz[0])))
+        with np.errstate(over="ignore"):
+            lengths = Q * rate / hz
         # what evaluates filters of these lengths, complex and in double precision
-        require_memory(3 * 16 * float((Q * rate / hz).max()) * min(bins, bins_per_octave), "cqt", "fmin", fmin)
-        self._build(2 * np.pi * hz / rate, Q * rate / hz, bins_per_octave)
+        require_memory(3 * 16 * float(lengths.max()) * min(bins, bins_per_octave), "cqt", "fmin", fmin)
+        self.unseen = unseen(n_samples, self.n_frames, hop, *span(float(lengths[0])))
+        self._build(2 * np.pi * hz / rate, lengths, bins_per_octave)
         self.bytes_per_clip = 4 * (4 * self.total + 5 * len(self.starts) * self.L + 6 * bins * self.n_frames)
 
     def _build(self, omegas: Floats, lengths: Floats, bins_per_octave: int) -> None:

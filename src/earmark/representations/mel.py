@@ -55,9 +55,10 @@ def mel_filters(rate: int, n_fft: int, edges: NDArray[np.float64]) -> NDArray[np
     """Return the triangles (n_mels, 1 + n_fft // 2) between `edges` (Hz), each of unit area in Hz."""
     bins = np.arange(1 + n_fft // 2) * (rate / n_fft)
     left, centre, right = (edges[i : len(edges) - 2 + i, None] for i in range(3))
-    rising, falling = (bins - left) / (centre - left), (right - bins) / (right - centre)
-    triangles = np.maximum(0.0, np.minimum(rising, falling))
-    return triangles * 2.0 / (right - left)
+    with np.errstate(all="ignore"):  # of edges that are one number, which make NaN
+        rising, falling = (bins - left) / (centre - left), (right - bins) / (right - centre)
+        triangles = np.maximum(0.0, np.minimum(rising, falling))
+        return triangles * 2.0 / (right - left)
 
 
 class Mel(Representation):
@@ -101,10 +102,10 @@ class Mel(Representation):
         )  # fmt: skip
         bins = 1 + n_fft // 2
         require(n_mels <= n_fft, "mel", "n_mels", f"be at most n_fft={n_fft}", n_mels, "raise n_fft")
-        require_memory(3 * 8 * n_mels * bins, "mel", "n_fft", n_fft)
+        require_memory(5 * 8 * n_mels * bins, "mel", "n_fft", n_fft)
         edges = mel_edges(n_mels, fmin, fmax, htk=htk)
         filters = mel_filters(rate, n_fft, edges)
-        empty = np.flatnonzero(filters.max(axis=1) == 0)
+        empty = np.flatnonzero(~(filters.max(axis=1) > 0))  # NaN is no maximum either
         require(
             len(empty) == 0, "mel", "n_mels", f"leave no band without an FFT bin at n_fft={n_fft}", n_mels,
             f"{len(empty)} empty bands, the first at {edges[1:][empty[:1]]} Hz: raise n_fft or fmin",

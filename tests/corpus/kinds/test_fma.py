@@ -87,6 +87,11 @@ def test_params_yaml_chooses_and_the_broken_clips_are_expected(metadata):
         (0, "x", r"line 4: track_id must be a number of less than 10 digits, got 'x'"),
         (7, "[9]", r"line 4: track / genres_all must be a list of numbers of genres\.csv, .* got '\[9\]'"),
         (7, "21", r"line 4: track / genres_all must be a list"),
+        (7, "{}", r"line 4: track / genres_all must be a list"),
+        (7, '""', r"line 4: track / genres_all must be a list"),
+        (7, "[true]", r"line 4: track / genres_all must be a list"),
+        (7, "[" * 100_000, r"line 4: track / genres_all must be a list"),
+        (0, "9" * 5_000, r"line 4: track_id must be a number of less than 10 digits, got '9999"),
     ],
 )
 def test_what_is_wrong_with_a_track_is_told_with_its_line(metadata, place, value, told):
@@ -127,3 +132,30 @@ def test_places_that_hold_something_else_are_named_with_their_keys(metadata):
         fma.read(metadata, metadata)
     with pytest.raises(CorpusError, match=r"subset must be one of small, .* got 'huge'"):
         fma.read(metadata, metadata, "huge")
+
+
+@pytest.mark.parametrize(
+    ("genres", "told"),
+    [
+        ([], r"genres\.csv holds no genre below its header"),
+        ([[17, 1, 0, " ", 17]], r"genres\.csv, line 2: a number and a title expected"),
+        ([[17, 1, 0, "Folk", 17], [17, 1, 0, "Rock", 17]], r"line 3: genre 17 is in an earlier line, too: 'Folk'"),
+    ],
+)
+def test_genres_that_are_none_or_stand_twice_are_refused(metadata, genres, told):
+    with (metadata / "genres.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([GENRES[0], *genres])
+    with pytest.raises(CorpusError, match=told):
+        fma.read(metadata / "audio", metadata, genres="all")
+
+
+def test_two_genres_of_one_title_stay_two(metadata):
+    with (metadata / "genres.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([*GENRES[:3], [538, 1, 17, "Folk", 17]])
+    assert fma.read(metadata / "audio", metadata, genres="all")[1].tags == ("Hip-Hop", "Folk (17)", "Folk (538)")
+
+
+def test_a_column_that_stands_twice_is_refused(metadata):
+    tables(metadata, [[*row, 1] for row in TRACKS], [[*HEAD[0], "artist"], [*HEAD[1], "id"], [*HEAD[2], ""]])
+    with pytest.raises(CorpusError, match=r"column artist / id stands in its first two lines more than once"):
+        fma.read(metadata / "audio", metadata)

@@ -55,6 +55,30 @@ def test_lists_and_an_index_that_fit_no_file_name_themselves(gtzan, tmp_path):
         folders.read(gtzan, {"train": absent})
 
 
+def test_a_link_to_a_class_neither_takes_its_place_nor_loses_what_a_list_names(gtzan, tmp_path):
+    (gtzan / "best").symlink_to(gtzan / "rock")
+    assert folders.read(gtzan)[1].tags == ("blues", "rock")
+    by_link = write(tmp_path / "train.txt", "blues/blues.00000.wav\nbest/rock.00000.mp3\n")
+    with collected() as remarks:
+        clips, _ = folders.read(gtzan, {"train": by_link})
+    assert [clip.path for clip in clips] == ["blues/blues.00000.wav"]
+    assert any(line.startswith("warning: 1 files of the lists are no clips: ") for line in remarks)
+    assert any("1 links below" in line and "'best'" in line for line in remarks)
+
+
+def test_a_class_that_cannot_be_entered_is_an_error(gtzan, monkeypatch):
+    def refused(place):
+        found = original(place)
+        found.unreadable["rock"] = "Permission denied"
+        return found
+
+    original = folders.AudioFolder.of
+    monkeypatch.setattr(folders.AudioFolder, "of", refused)
+    told = r"corpus\.audio: 1 folders below .* cannot be entered, .*: 'rock' for one: Permission denied"
+    with pytest.raises(CorpusError, match=told):
+        folders.read(gtzan)
+
+
 def told(read, *arguments):
     with collected() as remarks:
         read(*arguments)

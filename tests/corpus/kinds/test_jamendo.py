@@ -67,3 +67,26 @@ def test_a_folder_without_any_track_is_not_the_audio(metadata):
     told = r"corpus\.audio: .*raw holds none of the 3 tracks, neither 14/214\.mp3 nor 14/214\.low\.mp3; .* 00 to 99"
     with pytest.raises(CorpusError, match=told):
         jamendo.read(metadata, split=2, audio=metadata / "raw")
+
+
+@pytest.mark.parametrize("tag", ["", "rock", "genre---", "---rock", "genre--- "])
+def test_a_tag_without_its_category_or_its_name_is_refused_with_the_line(metadata, tag):
+    file = metadata / "splits/split-2/autotagging_top50tags-test.tsv"
+    file.write_text(f"{file.read_text().rstrip()}\t{tag}\n")
+    with pytest.raises(CorpusError, match=rf"test\.tsv, line 2: a tag must be category---name, .* got '{tag}'"):
+        jamendo.read(metadata, split=2)
+
+
+def test_tags_that_would_have_one_name_are_refused(metadata):
+    file = metadata / "splits/split-2/autotagging_top50tags-test.tsv"
+    file.write_text(f"{file.read_text().rstrip()}\tx---dark (instrument)\n")
+    with pytest.raises(CorpusError, match=r"'x---dark \(instrument\)'.* would both be named 'dark \(instrument\)'"):
+        jamendo.read(metadata, split=2)
+
+
+def test_a_path_that_no_file_can_have_is_named_with_its_line(metadata):
+    file = metadata / "splits/split-2/autotagging_top50tags-test.tsv"
+    file.write_text(file.read_text().replace("16/216.mp3", f"{'x' * 300}.mp3"))
+    write(metadata / "audio/14/214.mp3", "")
+    with pytest.raises(CorpusError, match=r"test\.tsv, line 2: a name must be at most 255 bytes long, got 304"):
+        jamendo.read(metadata, split=2, audio=metadata / "audio")

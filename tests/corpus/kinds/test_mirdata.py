@@ -175,3 +175,8 @@ def test_the_package_itself_reads_gtzan_by_an_index_of_its_form(tmp_path):
         mirdata.read(tmp_path, index, MirdataConfig(dataset="gtzan_genre"))
     with pytest.raises(CorpusError, match=r"must be downloaded.*download\(\['index'\]\)"):
         mirdata.read(tmp_path, tmp_path, MirdataConfig(dataset="gtzan_genre"))
+
+
+def test_what_a_table_of_pandas_lacks_is_no_tag():
+    assert mirdata._texts(float("nan"), "x") == []
+    assert mirdata._texts(["rock", float("nan"), None], "x") == ["rock"]
