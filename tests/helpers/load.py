@@ -130,6 +130,7 @@ def report(size: int, folder: Path) -> None:
     known = results.config().model_dump(mode="json")["experiments"]
     content["experiments"] = known | dict.fromkeys(names, known["net"])
     content |= {"crossvalidations": {}, "fusions": {}, "evaluation": {"resamples": 50, "seed": 1}}
+    content["labels"]["top50"]["synonyms"] = str(NO_SYNONYMS)
     (folder / "params.yaml").write_text(yaml.dump(content, Dumper=_NoAliases))
     out = folder / "out"
     written = (out / "r.md", out / "comparison.json", out / "fusions.json", out / "papers.md", out / "index.html")
