@@ -40,6 +40,35 @@ def test_lossless_files_come_back_sample_by_sample(file, form, subtype):
     np.testing.assert_allclose(wave, WAVE, atol=0 if subtype == "FLOAT" else 2**-15 if subtype == "PCM_16" else 2**-23)
 
 
+def w64(samples: bytes, kind: int, bits: int) -> bytes:
+    """Return a W64 at 16 kHz whose kind of samples stands in an extensible header, as ffmpeg writes it."""
+    rest = bytes.fromhex("f3acd3118cd100c04f8edb8a")
+    align = bits // 8
+    form = struct.pack("<HHIIHHHHIH", 0xFFFE, 1, 16_000, 16_000 * align, align, bits, 22, bits, 4, kind)
+    form = (form + bytes.fromhex("000000001000800000aa00389b71")).ljust(40, b"\0")
+    chunks = b"fmt " + rest + struct.pack("<Q", 24 + len(form)) + form
+    chunks += b"data" + rest + struct.pack("<Q", 24 + len(samples)) + samples
+    start = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
+    return start + struct.pack("<Q", 40 + len(chunks)) + b"wave" + rest + chunks
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits", "subtype"),
+    [(1, 16, "PCM_16"), (1, 32, "PCM_32"), (3, 32, "FLOAT"), (3, 64, "DOUBLE"), (6, 8, "ALAW"), (7, 8, "ULAW")],
+)
+def test_a_w64_with_an_extensible_header_is_heard_as_what_it_is(file, kind, bits, subtype):
+    samples = encoded(WAVE, 16_000, "RAW", subtype=subtype)
+    wave, lacking = heard(file, w64(samples, kind, bits), 16_000)
+    assert (len(wave), lacking) == (16_000, "")
+    np.testing.assert_allclose(wave, WAVE, atol=2**-15 if bits > 8 else 0.02)
+    assert "W64" in describe(file)
+
+
+def test_a_w64_of_samples_that_nobody_knows_is_rejected(file):
+    with pytest.raises(RejectedError, match="not decodable: W64 with 16 bits of the kind 0x3, convert it to FLAC"):
+        heard(file, w64(bytes(2_000), 3, 16))
+
+
 @pytest.mark.parametrize(("form", "subtype"), [("WAV", "ULAW"), ("AU", "ULAW"), ("WAV", "IMA_ADPCM"), ("AIFF", "ALAW")])
 def test_compressed_samples_are_as_long_as_they_were(file, form, subtype):
     wave, lacking = heard(file, encoded(WAVE, 16_000, form, subtype=subtype), 16_000)

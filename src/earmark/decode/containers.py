@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from earmark.decode.bytes_of_file import FileBytes
+from earmark.decode.reader import RejectedError
 
 _PLACEHOLDERS = (1 << 31, 1 << 32)  # what programs write as a size that they do not know yet, or almost
 _NEAR = 4096
@@ -16,6 +17,7 @@ _BEHIND = (b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"cue ", b"smpl", b"PEAK
 _EXTENSIBLE, _MP3 = 0xFFFE, 0x55
 _NOTHING = "its header is damaged: it says of no samples where they stand"
 _LINEAR = (1, 3, 6, 7, _EXTENSIBLE)  # WAV formats with as many bytes for every sample: PCM, float, A-law, mu-law
+_SUBTYPES = {(3, 32): "FLOAT", (3, 64): "DOUBLE", (6, 8): "ALAW", (7, 8): "ULAW"}  # by format and bits of a sample
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Told:
 
     rate: Hz. samples: of each channel. size: bytes of the samples. data: where they stand in the file: to its end,
     unless something else stands behind them. doubt: a contradiction within the header. mpeg: the samples are MPEG
-    audio. big: big endian. packets: their bytes, of a form in which each holds ``of_packet`` samples.
+    audio. big: big endian. packets: their bytes, of a form in which each holds ``of_packet`` samples. subtype: how
+    libsndfile calls samples which it would take for others.
     """
 
     rate: float = 0
@@ -37,6 +40,7 @@ class Told:
     big: bool = False
     packets: tuple[int, ...] = ()
     of_packet: int = 0
+    subtype: str = ""
 
 
 def told(data: FileBytes) -> Told | None:
@@ -191,19 +195,33 @@ def _numbers(content: bytes) -> tuple[int, ...]:
 
 def _w64(data: FileBytes) -> Told:
     """Sony's: names of 16 bytes, sizes of 64 bits that count the 24 bytes in front, and places divisible by 8."""
-    place, rate, channels, doubt = 40, 0, 0, ""
+    place, rate, channels, doubt, subtype = 40, 0, 0, "", ""
     while len(head := data.at(place, 24)) == 24:
         size = int.from_bytes(head[16:], "little")
         if head[:4] == b"fmt ":
-            kind, channels, rate, per_second, align = struct.unpack("<HHIIH", data.at(place + 24, 14))
+            kind, channels, rate, per_second, align, bits = struct.unpack("<HHIIHH", data.at(place + 24, 16))
             doubt = _doubt(rate, per_second, align) if kind in _LINEAR else ""
+            subtype = _extended(data, place + 48, bits) if kind == _EXTENSIBLE else ""
         if head[:4] == b"data":
             begin, known = place + 24, max(0, size - 24)
-            return Told(rate, channels, None, known, (begin, min(data.size, begin + known)), doubt)
+            return Told(rate, channels, None, known, (begin, min(data.size, begin + known)), doubt, subtype=subtype)
         if size < 24:
             break
         place += -(-size // 8) * 8
     return Told(rate, channels, doubt=_NOTHING)
+
+
+def _extended(data: FileBytes, place: int, bits: int) -> str:
+    """Return what samples are by the GUID of an extensible header, which libsndfile passes over in W64; "" for PCM.
+
+    Raises RejectedError for other samples than these have.
+    """
+    kind = int.from_bytes(data.at(place, 2), "little")
+    if kind == 1:
+        return ""
+    if (kind, bits) not in _SUBTYPES:
+        raise RejectedError(f"not decodable: W64 with {bits} bits of the kind {kind:#x}, convert it to FLAC")
+    return _SUBTYPES[kind, bits]
 
 
 def _flac(data: FileBytes) -> Told:

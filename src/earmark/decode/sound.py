@@ -71,12 +71,16 @@ class SoundSource:
         self._packets = _Packets(self._told.packets, self._told.of_packet) if self._lossless else None
 
     def _opened(self) -> Reader:
+        told = self._told
         try:
-            reader = Reader(self.data.whole())
+            if told.subtype:
+                reader = self._raw(int(told.rate), told.channels, told.subtype)
+            else:
+                reader = Reader(self.data.whole())
         except soundfile.LibsndfileError as error:
             raise RejectedError(f"not decodable: {error.error_string}") from None
         require_limits(reader.samplerate, reader.channels)
-        self._format, self._lossless = reader.format, reader.subtype.startswith("ALAC")
+        self._format, self._lossless = "W64" if told.subtype else reader.format, reader.subtype.startswith("ALAC")
         known = reader.frames < UNKNOWN
         self._held = self._wanted = reader.frames if known else 0
         if not known or self._told.data is None:
@@ -85,17 +89,16 @@ class SoundSource:
         self._held = extent // size if size else reader.frames
         share = max(1.0, (self._told.size or 0) / max(1, extent))  # of what should be there to what is
         self._wanted = max(math.ceil(self._held * share), self._told.samples or 0)
-        return self._raw(reader) if self._held > reader.frames else reader
-
-    def _raw(self, reader: Reader) -> Reader:
-        """Return the samples of which the header announces too few, by their place in the file."""
-        assert self._told.data is not None
-        how = {
-            "samplerate": reader.samplerate, "channels": reader.channels, "subtype": reader.subtype,
-            "endian": "BIG" if self._told.big else "LITTLE", "format": "RAW",
-        }  # fmt: skip
+        if self._held <= reader.frames:
+            return reader
         reader.close()
-        return Reader(Spliced(self.data, [self._told.data]), **how)
+        return self._raw(reader.samplerate, reader.channels, reader.subtype)
+
+    def _raw(self, rate: int, channels: int, subtype: str) -> Reader:
+        """Return samples that libsndfile would miscount or misread, by their place in the file."""
+        assert self._told.data is not None
+        how = {"samplerate": rate, "channels": channels, "subtype": subtype, "format": "RAW"}
+        return Reader(Spliced(self.data, [self._told.data]), endian="BIG" if self._told.big else "LITTLE", **how)
 
     @property
     def seconds(self) -> float:
