@@ -34,7 +34,7 @@ ORDER = {
     "demo": ("orchestra", "scores", "plan", "tags", "arranging", "soundfont", "studio", "render"),
     "download": ("fetch", "archive", "magnatagatune"),
     "decode": (
-        "audio_files", "reader", "bytes_of_file", "mpeg", "containers", "sound", "flac", "ogg", "foreign", "reading",
+        "audio_files", "reader", "bytes_of_file", "mpeg", "chunks", "containers", "sound", "flac", "ogg", "foreign", "reading",
         "stream", "kept", "audio", "inspection", "worker", "pool", "waveform_store", "equal", "index", "cluster",
         "counts", "corpus", "waveforms", "disk", "check",
     ),

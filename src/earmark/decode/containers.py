@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+import sys
 from dataclasses import dataclass, replace
+from functools import partial
 
+from earmark.decode import chunks
 from earmark.decode.bytes_of_file import FileBytes
 from earmark.decode.reader import RejectedError
 
 _PLACEHOLDERS = (1 << 31, 1 << 32)  # what programs write as a size that they do not know yet, or almost
 _NEAR = 4096
 _PACKETS = 1 << 22  # bytes of a table of packets: days of music
-_BEHIND = (b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"cue ", b"smpl", b"PEAK", b"APPL", b"MARK", b"COMT")
-_EXTENSIBLE, _MP3 = 0xFFFE, 0x55
+_EXTENSIBLE, _MP3, _GSM = 0xFFFE, 0x55, 0x31
+_GSM_BLOCK = 320  # samples
 _NOTHING = "its header is damaged: it says of no samples where they stand"
 _LINEAR = (1, 3, 6, 7, _EXTENSIBLE)  # WAV formats with as many bytes for every sample: PCM, float, A-law, mu-law
 _SUBTYPES = {(3, 32): "FLOAT", (3, 64): "DOUBLE", (6, 8): "ALAW", (7, 8): "ULAW"}  # by format and bits of a sample
@@ -41,6 +43,7 @@ class Told:
     packets: tuple[int, ...] = ()
     of_packet: int = 0
     subtype: str = ""
+    most: int = sys.maxsize
 
 
 def told(data: FileBytes) -> Told | None:
@@ -64,14 +67,6 @@ def told(data: FileBytes) -> Told | None:
     return None
 
 
-def _chunks(data: FileBytes, place: int, order: str) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the name of each chunk, where its content begins, and how large it says to be."""
-    while len(head := data.at(place, 8)) == 8:
-        name, size = struct.unpack(f"{order}4sI", head)
-        yield name, place + 8, size
-        place += 8 + size + size % 2
-
-
 def _known(size: int, rest: int) -> int | None:
     """Return a size, or None if it is one that stands for an unknown one."""
     placeholder = any(abs(size - one) < _NEAR for one in _PLACEHOLDERS)
@@ -90,27 +85,11 @@ def _cut(data: FileBytes, all_bytes: int, held: int, size: int | None) -> str:
     return f"its header says {whole} bytes, and the file has {data.size}: it is damaged or cut off"
 
 
-def _extent(data: FileBytes, place: int, size: int | None, order: str) -> tuple[int, int]:
-    """Return where samples that begin at ``place`` end: where chunks follow, or else at the end of the file.
-
-    A WAV of more than 4 GB says its size modulo 2^32, and what seems to follow are samples.
-    """
-    if size is None or place + size >= data.size:
-        return place, data.size
-    stop = place + size
-    if not data.at(stop, 1 << 16).strip(b"\0") and data.size - stop <= 1 << 16:
-        return place, stop
-    for name, begin, length in _chunks(data, stop + size % 2, order):
-        is_name = name.isascii() and name.decode().isprintable()
-        if not is_name or (begin + length > data.size + 1 and name not in _BEHIND):
-            return place, data.size
-    return place, stop
-
-
 def _wav(data: FileBytes, big: bool) -> Told:
     order = ">" if big else "<"
     form, wide, whole = None, None, struct.unpack(f"{order}I", data.at(4, 4))[0]
-    for name, place, size in _chunks(data, 12, order):
+    inside = partial(chunks.riff, data, order)
+    for name, place, size, _ in inside(12):
         if name == b"ds64":
             whole, wide, _ = struct.unpack("<QQQ", data.at(place, 24))
         if name == b"fmt ":
@@ -121,9 +100,10 @@ def _wav(data: FileBytes, big: bool) -> Told:
             linear = kind in _LINEAR and align > 0
             doubt = _doubt(rate, per_second, align) if linear else ""
             samples = known // align if linear and known is not None else None
-            where = _extent(data, place, known, order)
-            doubt = doubt or _cut(data, whole + 8, where[1] - where[0], known)
-            return Told(rate, channels, samples, known, where, doubt, kind == _MP3, big)
+            where, strange = chunks.extent(data, place, known, inside, 2, whole + 8)
+            doubt = doubt or strange or _cut(data, whole + 8, where[1] - where[0], known)
+            most = _most(kind, align, where)
+            return Told(rate, channels, samples, known, where, doubt, kind == _MP3, big, most=most)
     return Told(doubt=_NOTHING) if form is None else Told(form[2], form[1], doubt=_NOTHING)
 
 
@@ -134,9 +114,15 @@ def _doubt(rate: int, per_second: int, align: int) -> str:
     return f"its header says {rate} Hz, and by its bytes a second {per_second / align:g} Hz"
 
 
+def _most(kind: int, align: int, where: tuple[int, int]) -> int:
+    """Return how many samples of GSM there are: of an odd number of blocks libsndfile makes one more."""
+    return (where[1] - where[0]) // align * _GSM_BLOCK if kind == _GSM and align else sys.maxsize
+
+
 def _aiff(data: FileBytes) -> Told:
     rate, channels, samples, where, size, doubt, big = 0.0, 0, None, None, None, _NOTHING, True
-    for name, place, length in _chunks(data, 12, ">"):
+    inside, whole = partial(chunks.riff, data, ">"), struct.unpack(">I", data.at(4, 4))[0] + 8
+    for name, place, length, _ in inside(12):
         if name == b"COMM":
             content = data.at(place, 22)
             channels, samples, _, exponent, mantissa = struct.unpack(">hIhHQ", content[:18])
@@ -146,9 +132,9 @@ def _aiff(data: FileBytes) -> Told:
         if name == b"SSND":
             begin = place + 8 + struct.unpack(">I", data.at(place, 4))[0]
             known = _known(length, data.size - place)
-            size = None if known is None else known - 8
-            where = _extent(data, begin, size, ">")
-            doubt = _cut(data, struct.unpack(">I", data.at(4, 4))[0] + 8, where[1] - where[0], size)
+            size = None if known is None else known - (begin - place)
+            where, strange = chunks.extent(data, begin, size, inside, 2, whole)
+            doubt = strange or _cut(data, whole, where[1] - where[0], size)
     return Told(rate, channels, samples, size, where, doubt, big=big)
 
 
@@ -162,23 +148,18 @@ def _au(data: FileBytes, big: bool) -> Told:
 
 
 def _caf(data: FileBytes) -> Told:
-    place, found = 8, Told(doubt=_NOTHING)
-    while len(head := data.at(place, 12)) == 12:
-        name, size = struct.unpack(">4sq", head)
+    found, inside = Told(doubt=_NOTHING), partial(chunks.caf, data)
+    for name, place, size, _ in inside(8):
         if name == b"desc":
-            rate, form, flags, _, each, channels, _ = struct.unpack(">d4sIIIII", data.at(place + 12, 32))
+            rate, form, flags, _, each, channels, _ = struct.unpack(">d4sIIIII", data.at(place, 32))
             found = replace(found, rate=rate, channels=channels, of_packet=each, big=form == b"lpcm" and not flags & 2)
         if name == b"pakt" and 24 <= size <= _PACKETS:
-            about = data.at(place + 12, size)
+            about = data.at(place, size)
             found = replace(found, samples=struct.unpack(">qqii", about[:24])[1], packets=_numbers(about[24:]))
         if name == b"data":
-            known = None if size < 0 else size - 4
-            begin = place + 16
-            stop = data.size if known is None else min(data.size, begin + known)
-            found = replace(found, size=known, data=(begin, stop), doubt="")
-        if size < 0:
-            break
-        place += 12 + size
+            known = None if size < 0 else max(0, size - 4)
+            where, doubt = chunks.extent(data, place + 4, known, inside)
+            found = replace(found, size=known, data=where, doubt=doubt)
     return found
 
 
@@ -194,20 +175,18 @@ def _numbers(content: bytes) -> tuple[int, ...]:
 
 
 def _w64(data: FileBytes) -> Told:
-    """Sony's: names of 16 bytes, sizes of 64 bits that count the 24 bytes in front, and places divisible by 8."""
-    place, rate, channels, doubt, subtype = 40, 0, 0, "", ""
-    while len(head := data.at(place, 24)) == 24:
-        size = int.from_bytes(head[16:], "little")
-        if head[:4] == b"fmt ":
-            kind, channels, rate, per_second, align, bits = struct.unpack("<HHIIHH", data.at(place + 24, 16))
+    kind, rate, channels, align, doubt, subtype = 0, 0, 0, 0, "", ""
+    inside, whole = partial(chunks.w64, data), int.from_bytes(data.at(16, 8), "little")
+    for name, place, size, _ in inside(40):
+        if name == b"fmt ":
+            kind, channels, rate, per_second, align, bits = struct.unpack("<HHIIHH", data.at(place, 16))
             doubt = _doubt(rate, per_second, align) if kind in _LINEAR else ""
-            subtype = _extended(data, place + 48, bits) if kind == _EXTENSIBLE else ""
-        if head[:4] == b"data":
-            begin, known = place + 24, max(0, size - 24)
-            return Told(rate, channels, None, known, (begin, min(data.size, begin + known)), doubt, subtype=subtype)
-        if size < 24:
-            break
-        place += -(-size // 8) * 8
+            subtype = _extended(data, place + 24, bits) if kind == _EXTENSIBLE else ""
+        if name == b"data":
+            known = size or None
+            where, strange = chunks.extent(data, place, known, inside, 8, whole)
+            most = _most(kind, align, where)
+            return Told(rate, channels, None, known, where, doubt or strange, subtype=subtype, most=most)
     return Told(rate, channels, doubt=_NOTHING)
 
 

@@ -83,13 +83,16 @@ class SoundSource:
         self._format, self._lossless = "W64" if told.subtype else reader.format, reader.subtype.startswith("ALAC")
         known = reader.frames < UNKNOWN
         self._held = self._wanted = reader.frames if known else 0
-        if not known or self._told.data is None:
+        self._doubt = told.doubt
+        if not known or told.data is None:
             return reader
-        extent, size = self._told.data[1] - self._told.data[0], _BYTES.get(reader.subtype, 0) * reader.channels
-        self._held = extent // size if size else reader.frames
-        share = max(1.0, (self._told.size or 0) / max(1, extent))  # of what should be there to what is
-        self._wanted = max(math.ceil(self._held * share), self._told.samples or 0)
-        if self._held <= reader.frames:
+        extent, size = told.data[1] - told.data[0], _BYTES.get(reader.subtype, 0) * reader.channels
+        self._held = extent // size if size else min(reader.frames, told.most)
+        share = max(1.0, (told.size or 0) / max(1, extent))  # of what should be there to what is
+        self._wanted = max(math.ceil(self._held * share), told.samples or 0)
+        if not size and told.size is not None and told.size < extent:
+            self._doubt = told.doubt or f"its header says {told.size} bytes of samples, and {extent} follow it"
+        if not size or self._held == reader.frames:
             return reader
         reader.close()
         return self._raw(reader.samplerate, reader.channels, reader.subtype)
@@ -113,12 +116,13 @@ class SoundSource:
         lost = self._packets.lost(until * self.rate) if self._packets is not None and self._ended else None
         if lost is not None:
             return f"damaged at {lost[0] / self.rate:.1f} s, {lost[1] / self.rate:.2f} s are silent in all"
-        return self._told.doubt
+        return self._doubt
 
     def blocks(self) -> Iterator[Block]:
         """Yield the rate in Hz, and samples (samples, channels) in [-1, 1]."""
         try:
-            for block in self._reader.blocks_until_the_end():
+            for whole in self._reader.blocks_until_the_end():
+                block = whole[: max(0, self._told.most - self._samples)]
                 if self._packets is not None:
                     self._packets.hear(block, self._samples)
                 self._samples += len(block)
