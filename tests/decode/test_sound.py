@@ -204,3 +204,19 @@ def test_a_packet_of_apple_lossless_that_cannot_be_decoded_is_told(file):
     assert lacking == "damaged at 0.8 s, 2.30 s are silent in all"
     quiet = encoded(np.concatenate([wave, np.zeros(30_000, np.float32)]), 16_000, "CAF", subtype="ALAC_16")
     assert heard(file, quiet, 16_000)[1] == ""
+
+
+def test_a_voc_is_as_long_as_its_block(file):
+    data = encoded(WAVE, 16_000, "VOC", subtype="PCM_16")
+    wave, lacking = heard(file, data, 16_000)
+    assert lacking == ""
+    np.testing.assert_allclose(wave, WAVE, atol=2**-15)
+    wave, lacking = heard(file, data[: len(data) // 2], 16_000)
+    assert abs(len(wave) - 8_000) < 20
+    assert lacking == "ends at 0.5 s of 1.0 s: it is damaged or cut off"
+
+
+def test_a_voc_of_several_blocks_is_rejected_as_their_headers_would_be_heard(file):
+    data = encoded(WAVE, 16_000, "VOC", subtype="PCM_U8")
+    with pytest.raises(RejectedError, match="not decodable: VOC of more than one block, convert it to FLAC"):
+        heard(file, data[:-1] + b"\x02\x10\0\0" + bytes(16) + b"\0")

@@ -1,4 +1,4 @@
-"""What the headers of WAV, RF64, W64, AIFF, AU, CAF and FLAC say, to be compared with what the file holds."""
+"""What the headers of WAV, RF64, W64, AIFF, AU, CAF, VOC and FLAC say, to be compared with what the file holds."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _NEAR = 4096
 _PACKETS = 1 << 22  # bytes of a table of packets: days of music
 _EXTENSIBLE, _MP3, _GSM = 0xFFFE, 0x55, 0x31
 _GSM_BLOCK = 320  # samples
+_VOC_HEADS = {b"\1": 2, b"\x09": 12}  # bytes in front of the samples of a block, by its kind
 _NOTHING = "its header is damaged: it says of no samples where they stand"
 _LINEAR = (1, 3, 6, 7, _EXTENSIBLE)  # WAV formats with as many bytes for every sample: PCM, float, A-law, mu-law
 _SUBTYPES = {(3, 32): "FLOAT", (3, 64): "DOUBLE", (6, 8): "ALAW", (7, 8): "ULAW"}  # by format and bits of a sample
@@ -62,6 +63,8 @@ def told(data: FileBytes) -> Told | None:
             return _w64(data)
         if start[:4] == b"fLaC":
             return _flac(data)
+        if start == b"Creative Voi":
+            return _voc(data)
     except struct.error:
         return None
     return None
@@ -207,3 +210,20 @@ def _flac(data: FileBytes) -> Told:
     """The first block, STREAMINFO: 20 bits of rate, 3 of channels, 5 of bits, 36 of samples."""
     packed = int.from_bytes(data.at(18, 8), "big")
     return Told(packed >> 44, (packed >> 41 & 7) + 1, (packed & (1 << 36) - 1) or None)
+
+
+def _voc(data: FileBytes) -> Told:
+    """Creative's: blocks, of which the first with samples is all that libsndfile knows, and hears to the end.
+
+    Raises RejectedError if others follow it.
+    """
+    place, found = int.from_bytes(data.at(20, 2), "little"), Told(doubt=_NOTHING)
+    while (kind := data.at(place, 1)) not in (b"", b"\0"):
+        size = int.from_bytes(data.at(place + 1, 3), "little")
+        if found.data is not None:
+            raise RejectedError("not decodable: VOC of more than one block, convert it to FLAC")
+        if kind in _VOC_HEADS:
+            begin, known = place + 4 + _VOC_HEADS[kind], size - _VOC_HEADS[kind]
+            found = Told(size=known, data=(begin, min(data.size, begin + known)))
+        place += 4 + size
+    return found
