@@ -132,8 +132,8 @@ def _not_dealt(clips: Sequence[Clip], policy: SplitPolicy) -> str:
         why = f"corpus.split: {policy} deals clips in shares, of which {len(clips)} clips are too few"
     elif all(clip.split == hashed(clip.artist) for clip in clips):
         why = (
-            "the corpus puts none there, or it names no split, and a hash of the artist's name may put none of few "
-            f"artists ({numbers['artist']} here) into one"
+            "a hash of the artist's name chooses the split where the corpus names none, and of few artists "
+            f"({numbers['artist']} here) it may put none into one; or the corpus names this split for no clip"
         )
     else:
         why = "the corpus's own splits (its folders, lists or `split` column) put none there"
