@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 
 import h5py
@@ -102,3 +103,46 @@ def test_who_writes_beside_leaves_nothing_there_after_an_error_or_ctrl_c(error, 
     with pytest.raises((EarmarkError, KeyboardInterrupt)):
         fail()
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.h5", "old")]
+
+
+@pytest.mark.parametrize("stands", ["link", "pipe", "file of a killed run"])
+def test_what_stands_beside_a_file_is_replaced_and_never_written_through(stands, tmp_path):
+    victim, beside = tmp_path / "victim", tmp_path / "x.json.tmp"
+    victim.write_text("precious")
+    if stands == "link":
+        beside.symlink_to(victim)
+    elif stands == "pipe":
+        os.mkfifo(beside)
+    else:
+        beside.hardlink_to(victim)
+    files.write_json(tmp_path / "x.json", {"a": 1})
+    assert victim.read_text() == "precious"
+    assert files.read_json(tmp_path / "x.json") == {"a": 1}
+    assert not (tmp_path / "x.json").is_symlink()
+    assert not os.path.lexists(beside)
+
+
+def test_a_folder_beside_a_file_is_told_and_stays(tmp_path):
+    (tmp_path / "x.json.tmp").mkdir()
+    with pytest.raises(EarmarkError, match=r"x\.json cannot be written: Is a directory"):
+        files.write_json(tmp_path / "x.json", {})
+    assert (tmp_path / "x.json.tmp").is_dir()
+
+
+class Counted(str):
+    """A key that counts how often one is compared with another."""
+
+    __slots__ = ()
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        Counted.compared += 1
+        return str.__eq__(self, other)
+
+
+def test_a_key_that_stands_twice_is_found_at_once_among_many(tmp_path):
+    keys = [Counted(f"k{number}") for number in range(2000)]
+    with pytest.raises(ValueError, match="'k1999' stands in it twice"):
+        files._once_each([(key, 1) for key in [*keys, keys[-1]]])
+    assert Counted.compared < 10 * len(keys)
