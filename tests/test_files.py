@@ -141,7 +141,7 @@ class Counted(str):
         return str.__eq__(self, other)
 
 
-def test_a_key_that_stands_twice_is_found_at_once_among_many(tmp_path):
+def test_a_key_that_stands_twice_is_found_at_once_among_many():
     keys = [Counted(f"k{number}") for number in range(2000)]
     with pytest.raises(ValueError, match="'k1999' stands in it twice"):
         files._once_each([(key, 1) for key in [*keys, keys[-1]]])

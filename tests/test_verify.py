@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -141,3 +142,125 @@ def test_a_lock_that_is_none_is_named(capsys, content):
     with pytest.raises(SystemExit):
         main(["verify"])
     assert "dvc.lock is no lock of DVC" in capsys.readouterr().err
+
+
+@pytest.fixture
+def victim(here):
+    """A file of somebody else, beside the repository."""
+    (here.absolute().parents[3] / "victim").mkdir()
+    file = here.absolute().parents[3] / "victim/keep.txt"
+    file.write_text("precious")
+    return file
+
+
+def lock(**changes):
+    """Change what dvc.lock says of the one output."""
+    content = yaml.safe_load(Path("dvc.lock").read_text())
+    content["stages"]["features@mel"]["outs"][0].update(changes)
+    Path("dvc.lock").write_text(yaml.safe_dump(content))
+
+
+def listing(*rows):
+    """Put a list of the files of a folder into DVC's cache, and its MD5 into dvc.lock."""
+    Path("list").write_text(json.dumps(rows))
+    digest = md5(Path("list"))
+    place = Path(".dvc/cache/files/md5") / digest[:2] / f"{digest[2:]}.dir"
+    place.parent.mkdir(exist_ok=True)
+    Path("list").rename(place)
+    lock(md5=f"{digest}.dir")
+    return place
+
+
+def verify(*options):
+    """Run the command; return its exit code, also if it ends in an error of one line."""
+    try:
+        return main(["verify", *options])
+    except SystemExit as ended:
+        return ended.code
+
+
+@pytest.mark.parametrize(
+    "change", [{"path": "data/../../victim"}, {"md5": "VICTIM"}, {"md5": "00/../../../../../victim/keep.txt"}]
+)
+def test_a_lock_that_leads_out_of_the_project_is_refused(victim, capsys, change):
+    lock(**{key: value.replace("VICTIM", f"00{victim}") for key, value in change.items()})
+    assert verify("--deep", "--repair") == 1
+    assert "dvc.lock is no lock of DVC (ValueError" in capsys.readouterr().err
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("relpath", ["../../../../victim/keep.txt", "{victim}"])
+def test_a_list_of_files_that_leads_out_of_the_project_is_not_believed(victim, capsys, monkeypatch, relpath):
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1))
+    listing({"md5": "0" * 32, "relpath": relpath.format(victim=victim)})
+    verify("--deep", "--repair")
+    assert "is not what was written, and which file differs is not known here" in capsys.readouterr().out
+    assert victim.read_text() == "precious"
+
+
+def test_a_list_that_is_not_what_its_name_says_is_not_believed(here, capsys):
+    place = listing({"md5": "0" * 32, "relpath": "a.h5"})
+    place.write_text(json.dumps([{"md5": "1" * 32, "relpath": "c.h5"}]))
+    assert verify("--deep") == 1
+    told = capsys.readouterr().out
+    assert "c.h5" not in told
+    assert f"{here}: is not what was written, and which file differs is not known here" in told
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("row", [{"md5": 5, "relpath": "a.h5"}, {"md5": "0" * 32, "relpath": 5}, {"md5": "0" * 32}, 5])
+def test_a_list_of_files_that_is_none_is_told(capsys, row):
+    listing(row)
+    assert verify("--deep") == 1
+    assert "is not what was written, and which file differs is not known here" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("change", [{"size": float("inf")}, {"size": None}, {"md5": 5}, {"md5": "0" * 31}, {"path": 5}])
+def test_an_output_of_the_lock_that_is_none_is_told(capsys, change):
+    lock(**change)
+    assert verify("--deep") == 1
+    assert "dvc.lock is no lock of DVC" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("name", ["dvc.yaml", "params.yaml"])
+def test_settings_that_are_no_mapping_are_named(capsys, name):
+    Path(name).write_text("- a\n")
+    assert verify() == 1
+    assert f"{name} must be a mapping, got list" in capsys.readouterr().err
+
+
+def test_what_lies_elsewhere_by_a_link_is_judged_and_not_deleted(here, victim, capsys):
+    shutil.rmtree(here.parent)
+    here.parent.symlink_to(victim.parent)
+    (victim.parent / "mel").mkdir()
+    (victim.parent / "mel/a.h5").write_text("wrong")
+    assert verify("--deep", "--repair") == 1
+    told = capsys.readouterr()
+    assert f"{here}/b.h5: is absent" in told.out
+    assert f"{here}/a.h5: a link leads to it out of data, where nothing is deleted" in told.err
+    assert (victim.parent / "mel/a.h5").read_text() == "wrong"
+
+
+def test_an_output_that_is_a_link_to_a_folder_is_made_anew_and_the_folder_stays(here, victim):
+    shutil.rmtree(here)
+    here.symlink_to(victim.parent)
+    assert verify("--repair") == 0
+    assert (here / "b.h5").read_text() == "two"
+    assert not here.is_symlink()
+    assert victim.read_text() == "precious"
+
+
+def test_links_into_the_cache_and_a_data_folder_on_another_disk_are_repaired(here, victim):
+    shutil.move("data", victim.parent / "data")
+    Path("data").symlink_to(victim.parent / "data")
+    cached = Path(".dvc/cache/files/md5/f9/7c5d29941bfb1b2fdab0874906ab82").absolute()  # of `one`
+    (here / "a.h5").unlink()
+    (here / "a.h5").symlink_to(cached)
+    assert verify("--deep") == 0
+    (here / "a.h5").unlink()
+    (here / "a.h5").symlink_to(victim)
+    assert verify("--deep", "--repair") == 0
+    assert (here / "a.h5").read_text() == "one"
+    assert victim.read_text() == "precious"

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from earmark import progress, strict_yaml
@@ -25,6 +26,7 @@ from earmark.errors import EarmarkError
 from earmark.storage import shards
 
 LOCK = "dvc.lock"
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 @dataclass(frozen=True)
@@ -81,20 +83,42 @@ def verify(data: Path, deep: bool, repair: bool) -> int:
 def locked(data: Path) -> Iterator[Output]:
     """Yield the outputs below ``data`` that ``dvc.lock`` beside it names, of the stages that there are now.
 
-    Raises EarmarkError if there is no ``dvc.lock``, or if it is something else.
+    Raises EarmarkError if there is no ``dvc.lock``, if it is something else, or if an output or its MD5 leads away.
     """
     lock = data.parent / LOCK
     content = strict_yaml.read(lock, ": nothing was made here yet (`dvc repro`)")
-    stages = strict_yaml.read(data.parent / "dvc.yaml").get("stages", {})
-    params = strict_yaml.read(data.parent / "params.yaml") or {}
+    stages = _mapping(data.parent / "dvc.yaml").get("stages") or {}
+    params = _mapping(data.parent / "params.yaml")
     try:
         for name, stage in content["stages"].items():
             for out in stage.get("outs", ()) if _current(name, stages, params) else ():
                 path = data.parent / out["path"]
-                if path.is_relative_to(data):
-                    yield Output(name, path, str(out["md5"]), int(out["size"]), out.get("nfiles"))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+                if path.is_relative_to(data) and _plain(out["path"]):
+                    yield Output(name, path, _md5(out["md5"]), int(out["size"]), out.get("nfiles"))
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise EarmarkError(f"{lock} is no lock of DVC ({error!r}): `git checkout {LOCK}`, or `dvc repro`") from None
+
+
+def _mapping(path: Path) -> Mapping[str, Any]:
+    """Return the content of dvc.yaml or params.yaml. Raises EarmarkError if it is no mapping."""
+    content = strict_yaml.read(path)
+    if not isinstance(content, dict | None):
+        raise EarmarkError(f"{path} must be a mapping, got {type(content).__name__}: `git checkout {path.name}`")
+    return content or {}
+
+
+def _plain(name: str) -> str:
+    """Return a path as DVC writes it. Raises ValueError if it may lead out of its folder: what it names is deleted."""
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise ValueError(f"the path {name!r} leads elsewhere")
+    return name
+
+
+def _md5(text: str) -> str:
+    """Return an MD5. Raises ValueError or TypeError if it is none: it becomes a path in DVC's cache."""
+    if not _MD5.fullmatch(text):
+        raise ValueError(f"{text!r} is no MD5")
+    return text
 
 
 def _current(name: str, stages: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
@@ -177,11 +201,14 @@ def md5_of_folder(files: Mapping[str, str]) -> str:
 
 
 def _told(output: Output) -> dict[str, str] | None:
-    """Return the MD5 of every file of a folder as DVC's cache has them, None if it does not."""
+    """Return the MD5 of every file of a folder as DVC's cache has them, None if it does not, or its list is damaged."""
     path = _cached(output, output.md5)
     try:
-        return {row["relpath"]: row["md5"] for row in json.loads(path.read_text(encoding="utf-8"))}
-    except (OSError, ValueError, KeyError, TypeError):
+        if f"{md5(path)}.dir" != output.md5:
+            return None
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return {_plain(row["relpath"]): _md5(row["md5"]) for row in rows}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -198,7 +225,10 @@ def _repaired(fault: Fault, data: Path, deep: bool) -> bool:
     if output is None:
         path.unlink(missing_ok=True)
         return True
-    if path.is_dir():
+    if not path.parent.resolve().is_relative_to(data.resolve()):
+        progress.line(f"{path}: a link leads to it out of {data}, where nothing is deleted")
+        return False
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
