@@ -176,6 +176,12 @@ def test_members_that_stand_in_each_others_way_are_told(tmp_path):
     (tmp_path / "x.zip").write_bytes(held.getvalue())
     with pytest.raises(ArchiveError, match=r"'0/a\.mp3' is in it twice; nothing was unpacked"):
         unpack([tmp_path / "x.zip"], tmp_path / "audio")
+    (tmp_path / "x.zip").write_bytes(packed({"0/a.mp3": b"one", "0//./a.mp3": b"two"}))
+    with pytest.raises(ArchiveError, match=r"'0/a\.mp3' is in it twice; nothing was unpacked"):
+        unpack([tmp_path / "x.zip"], tmp_path / "audio")
+    (tmp_path / "x.zip").write_bytes(packed({"a.mp3.part": b"one", "a.mp3": b"two"}))
+    with pytest.raises(ArchiveError, match=r"'a\.mp3\.part' is in it, where .*; nothing was unpacked"):
+        unpack([tmp_path / "x.zip"], tmp_path / "audio")
     (tmp_path / "x.zip").write_bytes(packed({"0": b"a file", "0/a.mp3": b"below it"}))
     with pytest.raises(ArchiveError, match="a file stands where a folder is expected; what was unpacked stays"):
         unpack([tmp_path / "x.zip"], tmp_path / "audio")
@@ -208,3 +214,20 @@ def test_a_target_that_is_itself_a_link_is_the_users_choice(tmp_path):
     (tmp_path / "audio").symlink_to(tmp_path / "disk")
     (tmp_path / "x.zip").write_bytes(packed({"0/a.mp3": b"written"}))
     assert unpack([tmp_path / "x.zip"], tmp_path / "audio")["written"] == 1
+
+
+def test_a_link_at_the_place_where_a_member_is_written_is_replaced(tmp_path):
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "audio/a.mp3.part").symlink_to(tmp_path / "victim")
+    (tmp_path / "x.zip").write_bytes(packed({"a.mp3": b"written"}))
+    assert unpack([tmp_path / "x.zip"], tmp_path / "audio")["written"] == 1
+    assert (tmp_path / "victim").read_text() == "precious"
+    assert not (tmp_path / "audio/a.mp3").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a/" * 2100 + "b"])
+def test_a_name_that_no_file_system_takes_is_told(tmp_path, name):
+    (tmp_path / "x.zip").write_bytes(packed({name: b"1"}))
+    with pytest.raises(ArchiveError, match=r"x\.zip: .*: File name too long"):
+        unpack([tmp_path / "x.zip"], tmp_path / "audio")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -168,3 +169,16 @@ def test_an_address_that_is_none_and_a_disk_that_is_full_are_told_at_once(tmp_pa
     monkeypatch.setattr(fetching, "_continue", full)
     with pytest.raises(DownloadError, match=r"x\.part: No space left on device; free some space .*; 0 bytes are kept"):
         fetch("https://example.org/x", tmp_path / "x", never)
+
+
+@pytest.mark.parametrize("name", ["x.part", "x.part.tag"])
+@pytest.mark.parametrize("stands", ["link", "pipe"])
+def test_what_stands_where_bytes_arrive_is_replaced_and_never_written_through(server, tmp_path, name, stands):
+    (tmp_path / "victim").write_text("precious")
+    if stands == "link":
+        (tmp_path / name).symlink_to(tmp_path / "victim")
+    else:
+        os.mkfifo(tmp_path / name)
+    assert fetch(server.url, tmp_path / "x", QUICK).read_bytes() == CONTENT
+    assert (tmp_path / "victim").read_text() == "precious"
+    assert not (tmp_path / "x").is_symlink()

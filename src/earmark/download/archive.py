@@ -14,8 +14,8 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any, TypeVar
 
 from earmark.errors import EarmarkError, reason
 from earmark.progress import bar
@@ -24,6 +24,7 @@ MAX_RATIO = 100  # of unpacked to packed size; MP3s hardly shrink at all
 BLOCK = 1 << 20
 ENCRYPTED = 0x1  # a bit of a member's flags
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+P = TypeVar("P", bound=PurePath)
 
 
 class ArchiveError(EarmarkError):
@@ -99,7 +100,8 @@ def unpack(parts: Sequence[Path], target: Path) -> dict[str, int]:
     is kept. The others are written beside their place and renamed, so that a second run goes on if the first stopped.
 
     Raises ArchiveError if the zip is damaged, encrypted or compressed by an unknown method, if a file would lie outside
-    ``target``, is a link, occurs twice or is suspiciously small when packed, or if the disk is full.
+    ``target``, is a link, occurs twice, has too long a name or is suspiciously small when packed, or if the disk is
+    full.
     """
     name = f"{parts[0]}" + (f" and {len(parts) - 1} more" if len(parts) > 1 else "")
     with (
@@ -108,13 +110,19 @@ def unpack(parts: Sequence[Path], target: Path) -> dict[str, int]:
         zipfile.ZipFile(io.BufferedReader(whole, BLOCK)) as archive,
     ):
         members = [member for member in archive.infolist() if not member.is_dir()]
-        seen: set[str] = set()
+        seen: set[PurePosixPath] = set()
         for member in members:
             _require_safe(member, name)
-            if member.filename in seen:
-                raise ArchiveError(f"{name}: {member.filename!r} is in it twice; nothing was unpacked")
-            seen.add(member.filename)
+            path = PurePosixPath(member.filename)
+            if path in seen:
+                raise ArchiveError(f"{name}: {str(path)!r} is in it twice; nothing was unpacked")
+            seen.add(path)
             _require_no_link(member, target, name)
+        if in_the_way := sorted(str(path) for path in map(_unfinished, seen) if path in seen):
+            raise ArchiveError(
+                f"{name}: {in_the_way[0]!r} is in it, where that without .part would be written first; "
+                "nothing was unpacked, unpack it with another tool"
+            )
         target.mkdir(parents=True, exist_ok=True)
         wanted = [m for m in members if not _is_there(m, target)]
         _require_space(wanted, target, name)
@@ -129,7 +137,7 @@ def unpack(parts: Sequence[Path], target: Path) -> dict[str, int]:
 
 @contextlib.contextmanager
 def _damage_explained(name: str) -> Iterator[None]:
-    """Raise ArchiveError in place of the errors that zipfile and its decompressors raise on damaged bytes."""
+    """Raise ArchiveError in place of what is raised on damaged bytes, and of what the system refuses."""
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error, UnicodeDecodeError) as error:
@@ -140,6 +148,10 @@ def _damage_explained(name: str) -> Iterator[None]:
         raise ArchiveError(
             f"{name}: {error}; this archive cannot be unpacked here, unpack it with another tool"
         ) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise ArchiveError(f"{name}: {os.fsdecode(error.filename)}: {reason(error)}") from None
 
 
 def _require_safe(member: zipfile.ZipInfo, name: str) -> None:
@@ -191,15 +203,21 @@ def _is_there(member: zipfile.ZipInfo, target: Path) -> bool:
     return crc == member.CRC
 
 
+def _unfinished(path: P) -> P:
+    """Return the place beside a file where it is written."""
+    return path.with_name(path.name + ".part")
+
+
 def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
     """Write one file beside its place and rename it; zipfile checks its CRC while reading.
 
     Raises BadZipFile if its bytes are damaged, and ArchiveError if it cannot be written.
     """
     path = target / member.filename
-    temporary = path.with_name(path.name + ".part")
+    temporary = _unfinished(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # through a link there somebody else's file would be written
         with archive.open(member) as source, temporary.open("wb") as file:
             shutil.copyfileobj(source, file, BLOCK)
         temporary.replace(path)

@@ -85,6 +85,9 @@ def _continue(url: str, part: Path) -> None:
 
     Raises _AgainError, OSError or HTTPException if another try may help, and DownloadError if none can.
     """
+    for place in (part, _tag(part)):
+        if place.is_symlink() or not place.is_file():  # it would be written through, or wait for a reader for ever
+            place.unlink(missing_ok=True)
     have = _size(part)
     try:
         request = urllib.request.Request(url)
