@@ -138,6 +138,50 @@ def test_a_csv_has_a_row_per_file_and_tag_and_a_spreadsheet_computes_none(place,
     assert float(rows[0]["probability"]) == pytest.approx(lines[0]["tags"][0]["probability"], abs=1e-6)
 
 
+def test_a_file_whose_name_is_no_text_is_in_the_csv_and_drawn_with_escapes(place, music, tmp_path, capsys):
+    named = tmp_path / "x\udcff.mp3"
+    sf.write(tmp_path / "x.mp3", tone(3, 300), 16_000)
+    (tmp_path / "x.mp3").rename(named)
+    out, pictures = tmp_path / "tags.csv", tmp_path / "p"
+    assert main([*arguments(place, named, music / "b/high.flac"), "--csv", str(out), "--plot", str(pictures)]) == 0
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert [row["file"] for row in rows[::3]] == [f"{tmp_path}/x\\udcff.mp3", str(music / "b/high.flac")]
+    assert sorted(file.name for file in pictures.iterdir()) == ["high.flac.png", "x\udcff.mp3.png"]
+    capsys.readouterr()
+
+
+def test_a_picture_of_a_long_name_has_a_shorter_one_and_a_pipe_there_is_not_waited_for(place, music, tmp_path, capsys):
+    long = tmp_path / f"{'é' * 124}.wav"
+    shutil.copy(music / "a/low.wav", long)
+    (tmp_path / "p").mkdir()
+    os.mkfifo(tmp_path / "p" / f"{'é' * 100}.png")
+    assert main([*arguments(place, long), "--plot", str(tmp_path / "p")]) == 0
+    assert (tmp_path / "p" / f"{'é' * 100}-2.png").read_bytes()[:4] == b"\x89PNG"
+    capsys.readouterr()
+
+
+def test_a_csv_is_not_written_through_a_link_at_its_unfinished_name(place, music, tmp_path, capsys):
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "tags.csv.partial").symlink_to(tmp_path / "victim")
+    assert main([*arguments(place, music / "a/low.wav"), "--csv", str(tmp_path / "tags.csv")]) == 0
+    assert (tmp_path / "victim").read_text() == "precious"
+    assert not (tmp_path / "tags.csv").is_symlink()
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("drum, bass", ("drum, bass",)),
+        ("piano,drum, bass", ("piano", "drum, bass")),
+        ("bass , drum,,bass", ("bass", "drum")),
+        ("drum,bass", ("drum", "bass")),
+    ],
+)
+def test_a_tag_with_commas_is_named_as_it_is(text, tags):
+    assert predict_files.chosen(text, ("bass", "drum", "drum, bass", "piano")) == tags
+
+
 def test_a_timeline_has_the_time_of_every_segment(place, music, tmp_path, capsys):
     given = [*arguments(place, music / "a/low.wav"), "--timeline", "--tags", "low,high"]
     assert main(given) == 0

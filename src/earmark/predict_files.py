@@ -129,11 +129,14 @@ class _Shown:
 def _growing(path: Path) -> Iterator[TextIO]:
     """Give a file for rows that come one by one; it has its own name only when all are in it.
 
-    They stand in NAME.partial until then, and stay there if the run ends early. A pipe is written as it is.
+    They stand in NAME.partial until then, and stay there if the run ends early. A pipe is written as it is. What is not
+    UTF-8 in the name of a file is escaped.
     """
     place = path if path.exists() and not path.is_file() else path.with_name(path.name + ".partial")
     try:
-        with place.open("w", newline="", encoding="utf-8") as file:
+        if place != path:
+            place.unlink(missing_ok=True)  # through a link there somebody else's file would be written
+        with place.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             yield file
         if place != path:
             put_in_place(place, path)
@@ -145,18 +148,28 @@ def _growing(path: Path) -> Iterator[TextIO]:
 
 
 def chosen(text: str | None, tags: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Return the tags that are asked for. Raises EarmarkError if the model does not know one."""
+    """Return the tags that a list with commas asks for; what is itself a tag with commas is that one.
+
+    Raises EarmarkError if the model does not know one.
+
+    >>> chosen("piano, drum, bass", ("bass", "drum", "drum, bass", "piano"))
+    ('piano', 'drum, bass')
+    """
     if text is None:
         return None
-    wanted = tuple(dict.fromkeys(tag.strip() for tag in text.split(",") if tag.strip()))
-    for tag in wanted:
-        if tag not in tags:
+    parts, wanted = text.split(","), list[str]()
+    while parts:
+        joined = {end: ",".join(parts[:end]).strip() for end in range(len(parts), 0, -1)}
+        end = next((end for end, tag in joined.items() if tag in tags), 1)
+        if (tag := joined[end]) and tag not in tags:
             raise EarmarkError(
                 f"--tags must be tags of the model, got {tag!r}{near(tag, tags)}: it has {', '.join(tags)}"
             )
+        wanted += [tag] if tag else []
+        del parts[:end]
     if not wanted:
         raise EarmarkError(f"--tags must name a tag, got {text!r}: the model has {', '.join(tags)}")
-    return wanted
+    return tuple(dict.fromkeys(wanted))
 
 
 def predicted(predictor: Predictor, files: Mapping[str, Path]) -> Iterator[tuple[str, Prediction | str]]:

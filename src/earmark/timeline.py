@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from earmark.files import beside
 from earmark.prediction import Prediction, Wish
 
 SOURCE = "Source"  # what the PNG itself calls the file that it is of
+LONGEST = 200  # bytes of the file's name in that of its picture: a file system takes 255
 MOST = 20  # rows that can be read at 1200 pixels
 
 
@@ -33,8 +35,8 @@ def draw(found: Prediction, wish: Wish, folder: Path) -> Path:
     axes.set_yticks(np.arange(len(order)) + 0.5, [found.tags[i] for i in order])
     axes.invert_yaxis()
     axes.set_xlabel("seconds")
-    axes.set_title(Path(found.file).name, parse_math=False)
     source = found.file.encode(errors="backslashreplace").decode()  # the name of a file need not be text
+    axes.set_title(Path(source).name, parse_math=False)
     target = _place(folder, Path(found.file), source)
     with beside(target) as place:
         figure.savefig(place, format="png", metadata={SOURCE: source})
@@ -46,7 +48,9 @@ def _place(folder: Path, file: Path, source: str) -> Path:
 
     Two folders may hold a song of one name.
     """
-    name = file.name[:200]
+    name = file.name
+    while len(os.fsencode(name)) > LONGEST:
+        name = name[:-1]
     target, number = folder / f"{name}.png", 2
     while target.exists() and not _is_of(target, source):
         target, number = folder / f"{name}-{number}.png", number + 1
@@ -58,7 +62,9 @@ def _is_of(picture: Path, source: str) -> bool:
     from PIL import Image  # it comes with matplotlib
 
     try:
+        if not picture.is_file():  # a pipe would keep who reads it waiting
+            return False
         with Image.open(picture) as image:
             return bool(image.info.get(SOURCE) == source)
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False
