@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
@@ -143,7 +144,53 @@ def test_names_with_quotes_line_breaks_and_dashes_are_names(place, music):
     assert (music / "-n.wav.tags.json").exists()
     assert tag(place, music, "--write", "m3u", "--out", music, "--threshold", "0") == 0
     assert "\n./#list.wav\n" in (music / "high.m3u8").read_text()
-    shutil.copy(music / "d.wav", music / "two\nlines.wav")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("two\nlines.mp3", "its name has a line break"), ("no\udcfftext.mp3", "its name is not UTF-8")]
+)
+def test_a_name_that_no_playlist_can_hold_is_told_and_the_others_are_listed(place, music, capsys, name, why):
+    shutil.copy(music / "a.mp3", music / name)
+    assert tag(place, music, "--write", "m3u", "--out", music, "--threshold", "0") == 1
+    assert f"{str(music / name)!r} cannot be in a playlist: {why}; rename it\n" in capsys.readouterr().err
+    lines = [line for line in (music / "high.m3u8").read_text().splitlines() if not line.startswith("#")]
+    assert sorted(lines) == list(FORMATS)
+
+
+@pytest.mark.parametrize("kind", ["sidecar", "id3"])
+def test_a_name_that_is_too_long_is_told_and_the_others_are_written(place, music, capsys, kind):
+    if kind == "id3":
+        pytest.importorskip("mutagen", reason="the extra tags is not installed")
+    long = music / f"{'a' * 251}.wav"
+    shutil.copy(music / "d.wav", long)
+    for more in ([], ["--undo"]):
+        assert tag(place, music, "--write", kind, *more) == 1
+        shown = capsys.readouterr()
+        assert f"{long.name}" in shown.err
+        assert "File name too long" in shown.err
+        assert len([line for line in shown.out.splitlines() if line.startswith(f"{music}/")]) == len(FORMATS)
+
+
+@pytest.mark.parametrize("kind", ["sidecar", "id3"])
+def test_a_link_where_something_is_written_first_is_replaced_and_not_written_through(place, music, tmp_path, kind):
+    if kind == "id3":
+        pytest.importorskip("mutagen", reason="the extra tags is not installed")
+    (tmp_path / "victim").write_text("precious")
+    for name in (".a.mp3.earmark", "a.mp3.tags.json.tmp"):
+        (music / name).symlink_to(tmp_path / "victim")
+    assert tag(place, music / "a.mp3", "--write", kind) == 0
+    assert (tmp_path / "victim").read_text() == "precious"
+    assert not (music / "a.mp3").is_symlink()
+    assert not (music / "a.mp3.tags.json").is_symlink()
+
+
+def test_a_pipe_is_not_waited_for(place, music, capsys):
+    os.mkfifo(music / "a.mp3.tags.json")
+    os.mkfifo(music / "high.m3u8")
+    for more in ([], ["--undo"]):
+        assert tag(place, music, *more) == 1
+        assert "a.mp3.tags.json is not " in capsys.readouterr().err
+    assert tag(place, music, "--write", "m3u", "--out", music, "--undo") == 0
     with pytest.raises(SystemExit):
         tag(place, music, "--write", "m3u", "--out", music, "--threshold", "0")
-    assert (music / "two\nlines.wav").exists()
+    assert "high.m3u8 is not overwritten: earmark did not write it" in capsys.readouterr().err

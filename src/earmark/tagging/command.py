@@ -8,7 +8,7 @@ from pathlib import Path
 
 from earmark import predict, progress
 from earmark.decode.audio_files import listed
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, reason
 from earmark.predict_files import chosen, predicted
 from earmark.prediction import Prediction, Wish
 from earmark.tagging import own_tags, playlists, sidecar
@@ -29,24 +29,27 @@ def run(args: Namespace) -> int:
     wish = Wish(args.top, args.min, chosen(args.tags, predictor.tags))
     model = predictor.saved.experiment
     failed = 0
-    written: dict[Path, Written] = {}
+    entries: list[tuple[str, Written]] = []
     for name, result in predicted(predictor, found.files):
         if not isinstance(result, Prediction):
             failed += 1
             progress.line(f"{name}: {result}")
             continue
-        tags = Written.of(result, model, wish)
-        written[found.files[name]] = tags
-        if args.dry_run:
-            progress.show(f"{name}: {', '.join(tags.names) or 'no tag is predicted'} (not written)")
-        elif args.write != "m3u":
-            try:
-                progress.show(KINDS[args.write].write(found.files[name], tags))
-            except EarmarkError as error:
-                failed += 1
-                progress.line(str(error))
+        file, tags = found.files[name], Written.of(result, model, wish)
+        done = f"{name}: {', '.join(tags.names) or 'no tag is predicted'} (not written)"
+        try:
+            if args.write == "m3u":
+                entries.append((playlists.entry(args.out, file), tags))
+            elif not args.dry_run:
+                done = KINDS[args.write].write(file, tags)
+        except (EarmarkError, OSError) as error:
+            failed += 1
+            progress.line(_why(file, error))
+            continue
+        if args.dry_run or args.write != "m3u":
+            progress.show(done)
     if args.write == "m3u" and not args.dry_run:
-        for line in playlists.write(args.out, written):
+        for line in playlists.write(args.out, entries):
             progress.show(line)
     if failed:
         print(f"without tags: {failed} of {len(found.files)}", file=sys.stderr)
@@ -63,10 +66,15 @@ def _undo(args: Namespace, files: dict[str, Path]) -> int:
     for file in files.values():
         try:
             done = None if args.dry_run else KINDS[args.write].undo(file)
-        except EarmarkError as error:
+        except (EarmarkError, OSError) as error:
             failed += 1
-            print(error, file=sys.stderr)
+            print(_why(file, error), file=sys.stderr)
             continue
         if done is not None:
             print(done)
     return 1 if failed else 0
+
+
+def _why(file: Path, error: EarmarkError | OSError) -> str:
+    """Say why nothing was done for a file; what the system refuses for one need not be refused for the next."""
+    return f"{file}: {reason(error)}" if isinstance(error, OSError) else str(error)

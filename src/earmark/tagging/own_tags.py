@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ def _opened(file: Path) -> Iterator[Any]:
         before = file.stat()
         if not before.st_mode & 0o200:
             raise EarmarkError(f"{file} cannot be changed: it is read-only")
+        copy.unlink(missing_ok=True)  # through a link there somebody else's file would be written
         shutil.copy2(file, copy)
         audio = mutagen.File(copy)
         if audio is None:
@@ -85,7 +86,8 @@ def _opened(file: Path) -> Iterator[Any]:
     except OSError as error:
         raise EarmarkError(f"{file} cannot be changed: {reason(error)}") from None
     finally:
-        copy.unlink(missing_ok=True)
+        with suppress(OSError):
+            copy.unlink(missing_ok=True)
 
 
 def _is_id3(audio: Any) -> bool:

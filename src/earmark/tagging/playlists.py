@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from earmark.errors import EarmarkError
@@ -16,23 +16,23 @@ SUFFIX = ".m3u8"
 _MARK = "# written by earmark "
 
 
-def write(folder: Path, found: Mapping[Path, Written]) -> list[str]:
-    """Write the playlists of some files into a folder, and return what was done.
+def write(folder: Path, found: Sequence[tuple[str, Written]]) -> list[str]:
+    """Write the playlists of some files, by their entries, into a folder, and return what was done.
 
     Raises EarmarkError if a playlist of that name is there that earmark did not write.
     """
-    by_tag: dict[str, list[tuple[float, Path]]] = {}
-    model = next((tags.model for tags in found.values()), "")
-    for file, tags in found.items():
+    by_tag: dict[str, list[tuple[float, str]]] = {}
+    model = next((tags.model for _, tags in found), "")
+    for name, tags in found:
         for row in tags.tags:
-            by_tag.setdefault(row["tag"], []).append((-row["probability"], file))
+            by_tag.setdefault(row["tag"], []).append((-row["probability"], name))
     done = []
     for tag, rows in sorted(by_tag.items()):
         target = folder / f"{_name(tag)}{SUFFIX}"
         if target.exists() and not _ours(target):
             raise EarmarkError(f"{target} is not overwritten: earmark did not write it")
         lines = ["#EXTM3U", f"{_MARK}{version()}, model {_line(model)}", f"#PLAYLIST:{_line(tag)}"]
-        lines += [_entry(folder, file) for _, file in sorted(rows)]
+        lines += [name for _, name in sorted(rows)]
         write_text(target, "\n".join(lines) + "\n")
         done.append(f"{target}: {len(rows)} files")
     return done
@@ -46,11 +46,18 @@ def undo(folder: Path) -> list[str]:
     return [f"{path}: deleted" for path in ours]
 
 
-def _entry(folder: Path, file: Path) -> str:
-    """Return a file as a playlist names it: relative, and never a comment or two lines."""
+def entry(folder: Path, file: Path) -> str:
+    """Return a file as a playlist in a folder names it: relative, and never a comment.
+
+    Raises EarmarkError if no playlist can name it: for a line break in its name, or because it is not UTF-8.
+    """
     name = os.path.relpath(file.resolve(), folder.resolve())
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise EarmarkError(f"{str(file)!r} cannot be in a playlist: its name is not UTF-8; rename it") from None
     if "\n" in name or "\r" in name:
-        raise EarmarkError(f"{file!r} cannot be in a playlist: its name has a line break")
+        raise EarmarkError(f"{str(file)!r} cannot be in a playlist: its name has a line break; rename it")
     return f"./{name}" if name.startswith("#") else name
 
 
@@ -65,6 +72,7 @@ def _line(text: str) -> str:
 
 def _ours(path: Path) -> bool:
     try:
-        return _MARK in path.read_text(encoding="utf-8")[:200]
+        # a pipe would keep who reads it waiting
+        return path.is_file() and _MARK in path.read_text(encoding="utf-8")[:200]
     except (OSError, ValueError):
         return False

@@ -42,6 +42,8 @@ def undo(file: Path) -> str | None:
 
 def _ours(path: Path) -> bool:
     try:
+        if not path.is_file():  # a pipe would keep who reads it waiting
+            return False
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
