@@ -58,3 +58,31 @@ def test_ffmpeg_hears_the_same(tmp_path, kind):
     command = ["ffmpeg", "-v", "error", "-i", str(tmp_path / "x"), "-f", "f32le", "-c:a", "pcm_f32le", "-"]
     other = np.frombuffer(subprocess.run(command, check=True, capture_output=True).stdout, np.float32)
     np.testing.assert_allclose(wave, other, atol=1e-4)
+
+
+TAG = b"ID3\x03\0\0\0\0\x02\x10" + bytes(272)
+
+
+def without_size(kind: str) -> bytes:
+    """Return a WAV or a FLAC as it comes from a pipe."""
+    place, unknown = {"wav": (40, b"\xff" * 4), "flac": (22, bytes(4))}[kind]
+    return FILES[kind][:place] + unknown + FILES[kind][place + 4 :]
+
+
+def damaged(data: bytes) -> bytes:
+    """Return a file of which some bytes in the middle are zeros."""
+    half = len(data) // 2
+    return data[:half] + bytes(200) + data[half + 200 :]
+
+
+@pytest.mark.parametrize("tags", [TAG, TAG + TAG], ids=["one", "two"])
+@pytest.mark.parametrize("kind", ["flac", "wav", "aiff", "vorbis"])
+def test_behind_tags_a_file_is_heard_as_without_them(tmp_path, kind, tags):
+    data = FILES[kind]
+    files = [data, data[: len(data) // 2], damaged(data)]
+    if kind in ("flac", "wav"):
+        files += [without_size(kind), damaged(without_size(kind))]
+    for content in files:
+        expected, found = (heard(tmp_path / "x", front + content, RATE) for front in (b"", tags))
+        np.testing.assert_array_equal(found[0], expected[0])
+        assert found[1] == expected[1]

@@ -99,6 +99,34 @@ class FileBytes:
         found = self.at(place, within).find(wanted)
         return found if found < 0 else place + found
 
+    def part(self, start: int, stop: int) -> FileBytes:
+        """Return the bytes from ``start`` to ``stop`` as a file of their own, which fails and closes as this one."""
+        return _Part(self, start, stop)
+
+
+class _Part(FileBytes):
+    """Some of the bytes of another file."""
+
+    def __init__(self, data: FileBytes, start: int, stop: int) -> None:
+        self._data, self._start = data, start
+        self.size = stop - start
+
+    def at(self, place: int, count: int) -> bytes:
+        """Return up to ``count`` bytes from ``place`` on."""
+        return self._data.at(self._start + place, min(count, self.size - place)) if place >= 0 else b""
+
+    def whole(self) -> Spliced:
+        """Return the bytes as a file, from its beginning."""
+        return Spliced(self, [(0, self.size)])
+
+    def check(self) -> None:
+        """Raise OSError if something could not be read, whoever asked for it."""
+        self._data.check()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._data.close()
+
 
 class Spliced(io.RawIOBase):
     """Pieces of a file, and bytes that stand between them, as one file. A piece is (start, stop), or bytes."""

@@ -17,7 +17,8 @@ from earmark.decode.ogg import OggSource
 from earmark.decode.reader import Block, RejectedError, unreadable
 from earmark.decode.sound import SoundSource
 
-_BEHIND_TAGS = (b"fLaC", b"RIFF", b"FORM")
+# what a tag of MPEG files may stand in front of, by mistake
+_BEHIND_TAGS = (b"fLaC", b"OggS", b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b".snd", b"dns.", b"caff")
 
 
 class Source(Protocol):
@@ -81,6 +82,9 @@ def _read(path: Path) -> Source:
 
 
 def _opened(data: FileBytes) -> Source:
+    front = tags.front(data)
+    if front and data.at(front, 4) in _BEHIND_TAGS:
+        return _opened(data.part(front, data.size))
     if reason := foreign.kind(data):
         raise RejectedError(reason)
     if data.at(0, 4) == b"OggS":
@@ -93,8 +97,7 @@ def _opened(data: FileBytes) -> Source:
     try:
         return MpegSource(data, told.data[0] if told is not None and told.data is not None else 0)
     except RejectedError:
-        behind = data.at(tags.length(data, 0), 4)
-        if behind[:1] == b"\xff" or (behind not in _BEHIND_TAGS and data.at(0, 3) == b"ID3"):
+        if data.at(front, 1) == b"\xff" or data.at(0, 3) == b"ID3":
             raise  # libsndfile would take it for MPEG, too
     try:
         return SoundSource(data)

@@ -53,6 +53,14 @@ def length(data: FileBytes, place: int) -> int:
     return 0
 
 
+def front(data: FileBytes) -> int:
+    """Return where the tags end at the beginning of the file."""
+    place = 0
+    while taken := length(data, place):
+        place += taken
+    return place
+
+
 def end(data: FileBytes) -> int:
     """Return where the tags begin at the end of the file."""
     place = data.size
