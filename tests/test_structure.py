@@ -34,7 +34,8 @@ ORDER = {
     "demo": ("orchestra", "scores", "plan", "tags", "arranging", "soundfont", "studio", "render"),
     "download": ("fetch", "archive", "magnatagatune"),
     "decode": (
-        "audio_files", "reader", "bytes_of_file", "mpeg", "chunks", "containers", "sound", "flac", "ogg_pages", "ogg",
+        "audio_files", "reader", "bytes_of_file", "mpeg", "chunks", "containers", "sound", "flac_frames", "flac",
+        "ogg_pages", "ogg",
         "foreign", "reading", "stream", "kept", "audio", "inspection", "worker", "pool", "waveform_store", "equal",
         "index", "cluster", "counts", "corpus", "waveforms", "disk", "check",
     ),

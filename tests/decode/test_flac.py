@@ -9,7 +9,7 @@ import pytest
 from helpers.music import music
 from helpers.sound_files import differing, encoded, heard
 
-from earmark.decode.audio import decode
+from earmark.decode.audio import RejectedError, decode
 from earmark.decode.check import header
 
 WAVE = music(5 * 16_000, 16_000)
@@ -43,6 +43,11 @@ def test_more_samples_than_there_are_is_told(file):
     cut, lacking = heard(file, FLAC[: len(FLAC) // 2], 16_000)
     assert 1.5 * 16_000 < len(cut) < 3.5 * 16_000
     assert lacking == f"ends at {len(cut) / 16_000:.1f} s of 5.0 s: the file is cut off"
+
+
+def test_a_file_that_ends_within_its_first_frame_is_rejected(file):
+    with pytest.raises(RejectedError, match="FLAC of which no frame can be decoded"):
+        heard(file, FLAC[: FLAC.index(b"\xff\xf8") + 100], 16_000)
 
 
 @pytest.mark.parametrize("number", [1, 50])
@@ -85,3 +90,74 @@ def test_a_header_with_another_size_of_frames_changes_nothing(file):
     wave, lacking = heard(file, bytes(data), 16_000)
     assert lacking == ""
     np.testing.assert_allclose(wave, WAVE, atol=2**-15)
+
+
+LOW = encoded(music(3 * 8_000, 8_000), 8_000, "FLAC", subtype="PCM_16")
+
+
+@pytest.mark.parametrize("between", [b"", b"TAG" + bytes(125)])
+@pytest.mark.parametrize("samples", [len(WAVE), 0])
+def test_files_that_are_joined_are_all_heard(file, samples, between):
+    one = announcing(samples)
+    wave, lacking = heard(file, one + between + one + between + one, 16_000)
+    assert lacking == ""
+    np.testing.assert_allclose(wave, np.tile(WAVE, 3), atol=2**-15)
+    assert header(file).seconds == 15
+
+
+def test_a_joined_file_of_another_rate_lasts_as_long_as_alone(file):
+    wave, lacking = heard(file, FLAC + LOW, 16_000)
+    assert lacking == ""
+    assert len(wave) == (5 + 3) * 16_000
+
+
+def test_damage_in_a_joined_file_is_told_at_its_place(file):
+    data = bytearray(FLAC)
+    data[len(FLAC) // 2] ^= 0x10
+    wave, lacking = heard(file, FLAC + bytes(data), 16_000)
+    assert len(wave) == 2 * len(WAVE)
+    assert lacking.startswith(("damaged at 7.", "damaged at 6."))
+    _, lacking = heard(file, FLAC[: len(FLAC) // 2] + FLAC, 16_000)
+    assert lacking.endswith(" of 5.0 s: the file is cut off")
+    wave, lacking = heard(file, FLAC + FLAC[:100], 16_000)
+    assert len(wave) == len(WAVE)
+    assert lacking == "ends at 5.0 s of 10.0 s: the file is cut off"
+
+
+def with_picture(data: bytes, picture: bytes) -> bytes:
+    """Return a FLAC with another block of metadata behind its first one."""
+    return data[:42] + b"\x06" + len(picture).to_bytes(3, "big") + picture + data[42:]
+
+
+@pytest.mark.parametrize("samples", [len(WAVE), 0])
+@pytest.mark.parametrize("picture", [LOW, encoded(music(1000, 16_000), 16_000, "FLAC"), bytes(70_000)])
+def test_pictures_are_no_music_even_if_they_are_flac(file, picture, samples):
+    wave, lacking = heard(file, with_picture(announcing(samples), picture), 16_000)
+    assert lacking == ""
+    np.testing.assert_allclose(wave, WAVE, atol=2**-15)
+    data = bytearray(with_picture(announcing(samples), picture))
+    data[-len(FLAC) // 2] ^= 0x10
+    wave, lacking = heard(file, bytes(data), 16_000)
+    assert len(wave) == len(WAVE)
+    assert lacking.startswith("damaged at ")
+
+
+LONG = encoded(np.zeros(600 * 16_000, np.int16), 16_000, "FLAC", subtype="PCM_16")
+
+
+@pytest.mark.parametrize("samples", [len(WAVE), 0])
+@pytest.mark.parametrize("place", [LONG.find(b"\xff\xf8"), LONG.rfind(b"\xff\xf8")], ids=["a low number", "a high one"])
+def test_what_looks_like_a_frame_behind_the_end_changes_nothing(file, place, samples):
+    tag = b"TAG" + bytes(50) + LONG[place : place + 10].ljust(75, b"\0")
+    wave, lacking = heard(file, announcing(samples) + tag, 16_000)
+    assert lacking == ""
+    np.testing.assert_allclose(wave, WAVE, atol=2**-15)
+    assert header(file).seconds == 5
+
+
+def test_the_frames_behind_damage_are_heard_without_a_number_of_samples(file):
+    data = bytearray(announcing(0))
+    data[data.rfind(b"\xff\xf8", 0, data.rfind(b"\xff\xf8"))] = 0
+    wave, lacking = heard(file, bytes(data), 16_000)
+    assert len(wave) == len(WAVE)
+    assert lacking == "damaged at 4.6 s, 0.26 s are silent in all"
