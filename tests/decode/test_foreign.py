@@ -7,6 +7,7 @@ import pytest
 from helpers.music import tone
 from helpers.sound_files import encoded, heard
 
+from earmark.decode import foreign
 from earmark.decode.audio import RejectedError
 
 
@@ -21,6 +22,7 @@ from earmark.decode.audio import RejectedError
         (b"\0\0\0\x20ftypM4A \0\0\0\0", "MPEG-4"),
         (b"\xff\xf1\x50\x80\x43\x80" * 40, "AAC"),
         (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media"),
+        *((word + b"\xff\xfa\x90\x40" * 1000, "DTS") for word in foreign._DTS),
         (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
         (bytes(50_000), "zeros alone"),
         (np.random.default_rng(1).bytes(200_000), "no MPEG frame found"),

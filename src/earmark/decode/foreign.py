@@ -5,6 +5,12 @@ from __future__ import annotations
 from earmark.decode.bytes_of_file import FileBytes
 
 _ELSEWHERE = "which cannot be decoded here: convert it to FLAC"
+_DTS = (
+    b"\x7f\xfe\x80\x01",
+    b"\xfe\x7f\x01\x80",
+    b"\x1f\xff\xe8\x00",
+    b"\xff\x1f\x00\xe8",
+)  # its words of 16 or 14 bits
 _KINDS = {
     b"\x30\x26\xb2\x75": f"Windows Media, {_ELSEWHERE}",
     b"\x1a\x45\xdf\xa3": f"Matroska or WebM, {_ELSEWHERE}",
@@ -12,6 +18,7 @@ _KINDS = {
     b"MAC ": f"Monkey's Audio, {_ELSEWHERE}",
     b"#!AMR": f"AMR, {_ELSEWHERE}",
     b"MPCK": f"Musepack, {_ELSEWHERE}",
+    **dict.fromkeys(_DTS, f"DTS, {_ELSEWHERE}"),
     b"FLV\x01": f"Flash video, {_ELSEWHERE}",
     b"MThd": "MIDI, notes and no audio",
     b"PK\x03\x04": "a ZIP archive, no audio",

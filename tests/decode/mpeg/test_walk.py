@@ -48,3 +48,11 @@ def test_frames_of_one_size_are_found_at_once_as_one_by_one(steady, bit, monkeyp
     assert len(at_once[0][0]) > 20
     monkeypatch.setattr(walk._Walk, "steady", lambda *_: ([], 0))
     assert found == frames_of(content)
+
+
+def test_ones_behind_what_looks_like_a_header_of_free_format_are_not_looked_at_one_by_one(monkeypatch):
+    """As in DTS, which is full of both."""
+    reads, plain = [], FileBytes.at
+    monkeypatch.setattr(FileBytes, "at", lambda *given: reads.append(given) or plain(*given))
+    assert not frames_of(b"".join(b"\xff\xfa\x00\x40" + b"\xff" * (2000 + step**3) for step in range(20)))["place"]
+    assert len(reads) < 1000

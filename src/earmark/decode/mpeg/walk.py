@@ -13,6 +13,7 @@ from earmark.decode.mpeg.frames import Found, Frames
 _CONFIRMED = {True: 2, False: 4}  # frames in a row by which a place is known, by whether they are of the stream's kind
 _FEW = 8  # frames that are found as fast one by one
 _FREE_FORMAT = 8192  # bytes: no frame of a stream in free format is larger
+_NEAR = 1 << 14  # bytes in which the next frames are searched first
 
 
 class _Walk:
@@ -119,30 +120,30 @@ class _Walk:
     def free_size(self, place: int, head: int) -> int:
         """Return the bytes of a frame in free format without padding, by where the next two begin; 0 if none do."""
         same = headers.KIND | headers.BIT_RATE
-        piece = self.data.at(place, _FREE_FORMAT)
-        slot = headers.slot(head)
-        at = 4 + headers.side_information(head)
-        while (at := piece.find(piece[:1], at)) > 0:
+        raw = np.frombuffer(self.data.at(place, _FREE_FORMAT), np.uint8)
+        second, third = (head & same) >> 16 & 0xFF, (head & same) >> 8 & 0xFF
+        like = (raw[:-2] == 0xFF) & (raw[1:-1] & 0xFE == second) & (raw[2:] & 0xFC == third)
+        least = 4 + headers.side_information(head)
+        for at in (np.flatnonzero(like[least:]) + least).tolist():
             if (self.head_at(place + at) ^ head) & same == 0:
-                free = at - (head >> 9 & 1) * slot
+                free = at - (head >> 9 & 1) * headers.slot(head)
                 following = self.head_at(place + at + headers.size(self.head_at(place + at), free))
                 if following and (following ^ head) & same == 0:
-                    return free
-            at += 1
+                    return int(free)
         return 0
 
     def search(self, place: int) -> tuple[int, int]:
         """Return the next place from ``place`` on where frames follow each other, and their kind; or the end and 0."""
-        possible = headers.possible()
+        possible, size = headers.possible(), _NEAR
         while place < self.end:
-            raw = np.frombuffer(self.data.at(place, min(CHUNK, self.end - place)), np.uint8)
+            raw = np.frombuffer(self.data.at(place, min(size, self.end - place)), np.uint8)
             if len(raw) < 4:
                 break
             pairs = raw[1:-1].astype(np.uint16) << 8 | raw[2:]
             for at in np.flatnonzero((raw[:-2] == 0xFF) & possible[pairs]):
                 if kind := self.confirmed(place + int(at)):
                     return place + int(at), kind
-            place += len(raw) - 3
+            place, size = place + len(raw) - 3, min(2 * size, CHUNK)
         return self.end, 0
 
     def run(self, place: int) -> Frames:
