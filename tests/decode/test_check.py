@@ -170,10 +170,10 @@ def test_a_file_is_measured_and_one_that_cannot_be_opened_is_a_reject(tmp_path, 
     soundfile.write(tmp_path / "x.wav", tone(2.5, 440), 16_000)
     assert header(tmp_path / "x.wav").seconds == 2.5
 
-    def refused(self):
+    def refused(self, **_):
         raise PermissionError(13, "Permission denied", str(self))
 
-    monkeypatch.setattr(type(tmp_path), "is_file", refused)
+    monkeypatch.setattr(type(tmp_path), "stat", refused)
     assert header(tmp_path / "x.wav").reason == "not readable: Permission denied"
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import socket
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from helpers.music import music
 from helpers.sound_files import encoded, heard
 
 from earmark.decode.audio import RejectedError
+from earmark.decode.reading import open_source
 
 RATE = 16_000
 WAVE = music(3 * RATE, RATE)
@@ -86,3 +90,24 @@ def test_behind_tags_a_file_is_heard_as_without_them(tmp_path, kind, tags):
         expected, found = (heard(tmp_path / "x", front + content, RATE) for front in (b"", tags))
         np.testing.assert_array_equal(found[0], expected[0])
         assert found[1] == expected[1]
+
+
+def test_what_is_no_regular_file_is_rejected_and_called_what_it_is(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    (tmp_path / "broken.wav").symlink_to("nowhere.wav")
+    (tmp_path / "file").touch()
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(os.path.relpath(tmp_path / "socket.wav"))
+        for path, reason in {
+            tmp_path: "a folder, no regular file",
+            tmp_path / "pipe.wav": "a pipe, no regular file",
+            tmp_path / "socket.wav": "a socket, no regular file",
+            Path(os.devnull): "a device, no regular file",
+            tmp_path / "loop.wav": "not readable: Too many levels of symbolic links",
+            tmp_path / "broken.wav": "no such file",
+            tmp_path / "file/x.wav": "no such file",
+            tmp_path / "x\0.wav": "no such file",
+        }.items():
+            with pytest.raises(RejectedError, match=f"^{reason}$"):
+                open_source(path)

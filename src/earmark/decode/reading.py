@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,7 @@ from earmark.decode.sound import SoundSource
 
 # what a tag of MPEG files may stand in front of, by mistake
 _BEHIND_TAGS = (b"fLaC", b"OggS", b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b".snd", b"dns.", b"caff")
+_OTHERS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
 class Source(Protocol):
@@ -47,15 +49,26 @@ class Source(Protocol):
 
 
 def open_source(path: Path) -> Source:
-    """Open an audio file. Raises RejectedError if it is absent, empty or not audio, DiskError if its disk fails."""
+    """Open an audio file.
+
+    Raises RejectedError if it is absent, no regular file, empty or no audio, DiskError if its disk fails.
+    """
     try:
-        if not path.is_file():
-            raise RejectedError("no such file")
-        if path.stat().st_size == 0:
-            raise RejectedError("empty file (0 bytes)")
+        _require_file(path)
         return _read(path)
     except OSError as error:
         raise unreadable(error) from None
+
+
+def _require_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a name with a zero byte
+        raise RejectedError("no such file") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise RejectedError(f"{_OTHERS.get(stat.S_IFMT(status.st_mode), 'a device')}, no regular file")
+    if status.st_size == 0:
+        raise RejectedError("empty file (0 bytes)")
 
 
 def blocks(source: Source) -> Iterator[Block]:
