@@ -69,6 +69,13 @@ def test_they_are_shown_as_a_table_and_as_csv(make, tmp_path):
     assert rows[0]["song"] == "song 2"
 
 
+def test_a_cell_of_the_csv_that_looks_like_a_formula_is_none_for_a_spreadsheet():
+    rows = similar.as_rows("=cmd", [similar.Neighbour(0.5, "@x.mp3", "+song", "-artist", "", ("=loud", "slow"))])
+    (row,) = csv.DictReader(io.StringIO(similar.as_csv(rows)))
+    assert row.pop("distance") == "0.5"
+    assert list(row.values()) == ["'=cmd", "'@x.mp3", "'+song", "'-artist", "", "'=loud,slow"]
+
+
 def test_what_a_corpus_does_not_know_is_left_empty_and_tags_may_be_absent(tmp_path):
     plain = tuple(Clip(path, path, "0", path, path, "train") for path in ("a.mp3", "b.mp3"))
     corpus = similar.Corpus(CorpusEmbeddings(plain, VALUES[:2]), tmp_path, tmp_path / "none.csv", "cosine")

@@ -63,6 +63,11 @@ def test_of_a_tag_with_one_score_for_all_clips_it_is_not_defined_how_sure_and_it
     assert [(m.clip_id, m.tag) for m in found] == [("clip1", "b"), ("clip0", "a"), ("clip2", "a")]
 
 
+@pytest.mark.parametrize("scores", [[1e-12, 1e-10, 1e-11], [1 - 1e-12, 1 - 1e-10, 1.0]])
+def test_scores_that_count_as_the_same_are_none_that_a_model_could_be_sure_of(scores):
+    assert np.isnan(sureness(np.array(scores)[:, None], np.array([0.5]))).all()
+
+
 def test_mistakes_of_one_tag_are_as_sure_as_among_all():
     rng = np.random.default_rng(0)
     clips = judged(rng.random((30, 3)), rng.random((30, 3)) < 0.4)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from earmark.corpus.manifest import Clip, read_tags
 from earmark.embeddings.corpus import CorpusEmbeddings
-from earmark.files import markdown_table
+from earmark.files import markdown_table, spreadsheet_cell
 
 Metric = Literal["cosine", "euclidean"]
 
@@ -95,9 +95,11 @@ def as_rows(file: str, found: Sequence[Neighbour]) -> list[dict[str, Any]]:
 
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """Return rows as a CSV; tags are separated by commas."""
+    """Return rows as a CSV; a text is a ``spreadsheet_cell``, and tags are separated by commas."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row | {"tags": ",".join(row["tags"])} for row in rows)
+    for row in rows:
+        cells = row | {"tags": ",".join(row["tags"])}
+        writer.writerow({key: spreadsheet_cell(cell) if isinstance(cell, str) else cell for key, cell in cells.items()})
     return text.getvalue()

@@ -86,13 +86,13 @@ def sureness(scores: Array, thresholds: Array) -> Array:
     """Return how far scores are above (+) or below (-) their thresholds, in deviations of the tag's log-odds.
 
     scores: probabilities (clips, tags); thresholds: (tags,). Returns (clips, tags); NaN for a tag that has the same
-    score for every clip.
+    score for every clip, or scores that all count as the same, because they are closer than LEAST to 0 or to 1.
 
     >>> sureness(np.array([[0.5], [0.8], [0.2]]), np.array([0.5])).round(2).tolist()
     [[0.0], [1.22], [-1.22]]
     """
     odds = _log_odds(scores)
-    deviation = np.where(np.ptp(scores, axis=0) > 0, odds.std(axis=0), np.nan)
+    deviation = np.where(np.ptp(odds, axis=0) > 0, odds.std(axis=0), np.nan)
     return (odds - _log_odds(thresholds)) / deviation
 
 
