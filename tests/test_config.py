@@ -63,6 +63,9 @@ def test_a_fusion_names_experiments_of_the_same_labels_and_what_is_averaged(tmp_
         ({"weights": [1]}, r"weights must be one per experiment, 2, and not all 0, got \[1\.0\]"),
         ({"weights": [0, 0]}, r"weights must be .* not all 0"),
         ({"weights": [1, -1]}, r"weights\.1: input should be greater than or equal to 0"),
+        ({"weights": [1e308, 1e308]}, r"weights\.0: input should be less than or equal to 1000000, got 1e\+308"),
+        ({"weights": [5e-324, 1]}, r"weights must be 0 or at least 1e-06, got 4.94066e-324"),
+        ({"weights": [0, float("inf")]}, r"weights\.1: input should be a finite number, got inf"),
         ({"weight": [1, 1]}, r"weight, got \[1, 1\]"),
     ],
 )

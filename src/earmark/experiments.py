@@ -12,7 +12,9 @@ Count = Annotated[int, Field(gt=0, lt=2**31)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Weight = Annotated[float, Field(ge=0, le=1e6)]
 Groups = Literal["artist", "song"]
+LEAST_WEIGHT = 1e-6  # with extreme weights a mean would overflow, or be of no digits
 
 
 class Recipe(Section):
@@ -219,13 +221,13 @@ class CrossValidationConfig(ExperimentConfig):
 class FusionConfig(Section):
     """Late fusion: the mean of the test scores of several experiments on the same labels, which the report measures.
 
-    of: what is averaged, ``probabilities`` or their ``logits``. weights: one per experiment, taken as they are given;
-    by default all count the same. Nothing is fitted, so that the test split stays one.
+    of: what is averaged, ``probabilities`` or their ``logits``. weights: one per experiment, 0 or from LEAST_WEIGHT to a
+    million, taken as they are given; by default all count the same. Nothing is fitted, so that the test split stays one.
     """
 
     experiments: Annotated[tuple[str, ...], Field(min_length=2)]
     of: Literal["probabilities", "logits"] = "probabilities"
-    weights: tuple[NotNegative, ...] | None = None
+    weights: tuple[Weight, ...] | None = None
 
     @model_validator(mode="after")
     def _each_counts_once(self) -> FusionConfig:
@@ -235,4 +237,6 @@ class FusionConfig(Section):
             raise ValueError(
                 f"weights must be one per experiment, {len(self.experiments)}, and not all 0, got {list(self.weights)}"
             )
+        if too_small := [weight for weight in self.weights or () if 0 < weight < LEAST_WEIGHT]:
+            raise ValueError(f"weights must be 0 or at least {LEAST_WEIGHT:g}, got {too_small[0]:g}")
         return self

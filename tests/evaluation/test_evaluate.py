@@ -120,6 +120,13 @@ def test_a_threshold_is_the_mean_over_the_seeds_that_have_one():
         evaluate(scores, targets, np.arange(60), resamples=20, thresholds=chosen[0])
 
 
+def test_a_threshold_that_six_decimals_would_make_0_or_1_keeps_its_digits():
+    scores, targets = several()
+    chosen = np.array([2e-7, 0.99999998, 0.1234567891, 0.001234567, 1, 0])
+    found = evaluate(scores[0], targets, np.arange(60), resamples=20, thresholds=chosen)
+    assert [row[4] for row in found.tags] == [2e-7, 0.99999998, 0.123457, 0.001235, 1, 0]
+
+
 def test_no_seed_at_all_is_refused():
     _, targets = random_problem()
     with pytest.raises(EvaluationError, match=r"got \(0, 60, 6\) and \(60, 6\)"):

@@ -59,6 +59,15 @@ def test_a_matrix_counts_the_clips_that_got_a_tag_which_they_lack(tmp_path):
     assert HOSTILE in "".join(drawn.cells)
 
 
+def test_tags_whose_cells_a_spreadsheet_takes_for_the_same_have_their_own_thresholds(tmp_path):
+    tags = ("=x", "'=x")
+    write_csv(tmp_path / "labels.csv", ("clip_id", "song", "artist", "split", *tags), [["c", "s", "a", "test", 1, 0]])
+    write_csv(tmp_path / "scores.csv", ("clip_id", "song", "seed", *tags), [["c", "s", 1, 0.3, 0.8]])
+    write_csv(tmp_path / "tags.csv", ("tag", "threshold"), [[tags[0], 0.2], [tags[1], 0.9]])
+    found = read("net", tmp_path / "scores.csv", tmp_path / "labels.csv", tmp_path / "tags.csv")
+    assert found.judged().predicted.tolist() == [[True, False]]
+
+
 def test_scores_of_other_tags_are_refused_with_what_makes_them_again(tmp_path):
     metrics, scores, labels = write_results(tmp_path)
     write_csv(metrics / "tags/net.csv", ("tag", "threshold"), [["other", 0.5]])

@@ -26,6 +26,7 @@ from earmark.evaluation.metrics import Array
 
 TAG_COLUMNS = ("tag", "positives", "roc_auc", "pr_auc", "threshold")
 FPR_GRID = np.linspace(0, 1, 101)
+LEAST_ROUNDED = 1e-3  # a threshold this close to 0 or 1 is not rounded to six decimals: few digits would be left
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,10 @@ def _tag_rows(
         warnings.simplefilter("ignore", RuntimeWarning)  # about tags without a threshold of any seed: they are NaN
         mean_at = np.nanmean(at, axis=0)
     columns = names, targets.sum(axis=0).astype(int), roc.mean(axis=0), pr.mean(axis=0), mean_at
-    return [[tag, int(positives), *map(_cell, values)] for tag, positives, *values in zip(*columns, strict=True)]
+    return [
+        [tag, int(positives), _cell(roc_auc), _cell(pr_auc), _threshold(at)]
+        for tag, positives, roc_auc, pr_auc, at in zip(*columns, strict=True)
+    ]
 
 
 def _mean_curve(scores: Array, targets: NDArray[Any]) -> list[list[float]]:
@@ -190,3 +194,12 @@ def _mean_curve(scores: Array, targets: NDArray[Any]) -> list[list[float]]:
 def _cell(value: float) -> object:
     """Return a value as a cell of the table of tags, which is empty for NaN."""
     return "" if np.isnan(value) else round(float(value), 6)
+
+
+def _threshold(value: float) -> object:
+    """Return a threshold as a cell; close to 0 or to 1 it has as many digits as the scores in their file.
+
+    >>> [_threshold(value) for value in (0.12345678, 0.00000025, 0.99999998)]
+    [0.123457, 2.5e-07, 0.99999998]
+    """
+    return float(f"{value:.9g}") if min(value, 1 - value) < LEAST_ROUNDED else _cell(value)

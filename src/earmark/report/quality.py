@@ -51,15 +51,15 @@ def read(name: str, scores: Path, labels: Path, tags: Path) -> Scored:
     clips, table = read_labels(labels)
     rows = {clip.clip_id: row for row, clip in enumerate(clips)}
     header, cells = read_csv(tags, ("tag",))
-    of_tag = {row[0]: dict(zip(header, row, strict=True)).get("threshold", "") for row in cells}
+    # by place: two tags may have the same cell
     if (
         table.tags != found.tags
-        or set(of_tag) != set(map(spreadsheet_cell, found.tags))
+        or [row[0] for row in cells] != [spreadsheet_cell(tag) for tag in found.tags]
         or not rows.keys() >= set(found.clip_ids)
     ):
         raise EvaluationError(f"{scores}, {labels} and {tags} do not fit each other; run `dvc repro evaluate@{name}`")
     try:
-        thresholds = np.array([float(of_tag[spreadsheet_cell(tag)] or 0.5) for tag in found.tags])
+        thresholds = np.array([float(dict(zip(header, row, strict=True)).get("threshold") or 0.5) for row in cells])
     except ValueError as error:
         raise EvaluationError(f"{tags}: {error}; run `dvc repro evaluate@{name}`") from None
     chosen = [rows[clip] for clip in found.clip_ids]
