@@ -221,8 +221,9 @@ class CrossValidationConfig(ExperimentConfig):
 class FusionConfig(Section):
     """Late fusion: the mean of the test scores of several experiments on the same labels, which the report measures.
 
-    of: what is averaged, ``probabilities`` or their ``logits``. weights: one per experiment, 0 or from LEAST_WEIGHT to a
-    million, taken as they are given; by default all count the same. Nothing is fitted, so that the test split stays one.
+    of: what is averaged, ``probabilities`` or their ``logits``. weights: one per experiment, 0 or from LEAST_WEIGHT to
+    a million, taken as they are given; by default all count the same. Nothing is fitted, so that the test split stays
+    one.
     """
 
     experiments: Annotated[tuple[str, ...], Field(min_length=2)]

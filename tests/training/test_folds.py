@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from helpers.music import write_songs
@@ -103,6 +105,19 @@ def test_the_tables_have_a_row_per_experiment_and_per_pair(place, capsys):
     low, high = map(float, two[2].split(" to "))
     assert low <= float(two[1]) <= high
     assert float(rows[-1][2]) == pytest.approx(float(rows[2][1]) - float(two[1]), abs=2e-4)
+
+
+def test_a_fold_that_cannot_be_measured_is_refused_before_any_is_trained(place, monkeypatch):
+    def alike(*arguments):
+        found = read(*arguments)
+        first = [clip.artist == found.clips[0].artist for clip in found.clips]
+        return dataclasses.replace(found, targets=np.where(np.array(first)[:, None], found.targets, 1))
+
+    read, seen = folds._read, watched(monkeypatch)
+    monkeypatch.setattr(folds, "_read", alike)
+    with pytest.raises(ConfigError, match=r"folds 3: fold \d: no tag can be evaluated: of 3 tags on \d clips none has"):
+        folds.crossvalidated(place.config, "linear", place.data, Wish(folds=3))
+    assert not seen
 
 
 @pytest.mark.parametrize(

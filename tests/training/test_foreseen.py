@@ -80,6 +80,15 @@ def a_batch_of_one(tiny):
     tiny.settings["experiments"]["gru"] = network | {"network": {"cell": "bn-lstm", "layers": 1, "units": 4}}
 
 
+def unheard_harp(tiny):
+    """The clips of one class are no audio."""
+    harps = ROWS[0][0], ROWS[5][0]
+    rows(lambda path, tag, artist, split: (path, "harp" if path in harps else tag, artist, split))(tiny)
+    sound()(tiny)
+    for path in harps:
+        (tiny.audio / path).write_bytes(b"no music")
+
+
 def named_in_latin_1(tiny):
     tiny.kind("folders")
     shutil.copy(tiny.audio / ROWS[0][0], os.fsencode(tiny.audio / "f") + b"/Caf\xe9.wav")
@@ -102,6 +111,8 @@ def without_tags(tiny):
 
 ROW = "1\t0\t0/x-0-29.mp3\n"
 LOUD = rows(lambda path, tag, artist, split: (path, f"{tag}|loud", artist, split))
+OF_FOUR = (0, 1, 2, 3, 2, 3, 3, 0, 3, 0, 2, 0)  # one fold takes three of these artists
+FOUR_ARTISTS = rows(lambda path, tag, _, split: (path, tag, f"{OF_FOUR[int(path[2:-4])]}", split))
 ONE_PIANO = rows(lambda path, _, artist, split: (path, "piano" if path == ROWS[1][0] else "drums", artist, split))
 SIX_TAGS = rows(lambda path, _, artist, split: (path, "abcdef"[int(path[2:-4]) // 2], artist, split))
 
@@ -166,6 +177,9 @@ CASES = [
     Case("crossvalidation.classify", "must be tags of the corpus, got 'pinao'", folded(classes=["pinao", "drums"])),
     Case("crossvalidation.classify", "no clip has 'loud' and no other class",
          folded(LOUD, classes=["loud", "piano", "drums"])),
+    Case("crossvalidation._read", "no clip has 'harp' and no other class",
+         folded(unheard_harp, classes=["piano", "drums", "harp"])),
+    Case("crossvalidation.parts_of", "groups 'artist': fold 0 of 2 must leave two", folded(FOUR_ARTISTS)),
     Case("crossvalidation.require_groups", "at most half the number of groups, got 4 for 6", folded(folds=4)),
     Case("crossvalidation.parts_of", "must be of two classes at least", folded(ONE_PIANO)),
     Case("crossvalidation._split", "but the largest has 2", folded(SIX_TAGS, folds=3, classes=list("abcdef"))),

@@ -112,14 +112,7 @@ class _Fold:
 
 
 def crossvalidate(
-    params: Path,
-    name: str,
-    features: Path,
-    labels: Path,
-    checkpoints: Path,
-    out: Path,
-    metrics: Path,
-    confusion: Path,
+    params: Path, name: str, features: Path, labels: Path, checkpoints: Path, out: Path, metrics: Path, confusion: Path
 ) -> None:
     """Run the stage ``crossvalidate``: run the cross-validation ``name`` and write its models, metrics and predictions.
 
@@ -171,10 +164,13 @@ def run(
 
 
 def _read(name: str, config: CrossValidationConfig, features: Path, labels: Path) -> _Data:
-    """Read the clips that have one class; raise ConfigError if there are too few groups for the folds."""
+    """Read the clips that have one class; raise ConfigError if a class has none with features, or groups are few."""
     heard = origin(features)
     found = classify(*read_labels(labels), config.classes)
     here, values = read_features(features, [clip.clip_id for clip in found.clips])
+    if empty := sorted(set(range(len(config.classes))) - set(found.classes[here].tolist())):
+        lacking = config.classes[empty[0]]
+        raise ConfigError(f"classes: of the clips that {features} has, no clip has {lacking!r} and no other class")
     clips = [found.clips[i] for i in here]
     groups = np.array([getattr(clip, config.groups) for clip in clips])
     require_groups(name, config, groups)
@@ -221,11 +217,16 @@ def require_groups(name: str, config: CrossValidationConfig, groups: NDArray[np.
 def parts_of(name: str, config: CrossValidationConfig, classes: Numbers, groups: NDArray[np.str_]) -> list[Parts]:
     """Return the parts of every fold; raise ConfigError if the rows that choose an epoch are all of one class.
 
-    Also raise it if no class has enough rows for the folds.
+    Also raise it if no class has enough rows for the folds, or if a fold leaves one group alone.
     """
     found = []
     for fold, (rest, held_out) in enumerate(_split(name, config.folds, classes, groups, config.seeds[0])):
         inner = min(VALIDATION, len(set(groups[rest])))
+        if inner < 2:
+            raise ConfigError(
+                f"crossvalidations.{name}.groups {config.groups!r}: fold {fold} of {config.folds} must leave two, to "
+                f"train and to choose its epoch, but of {len(set(groups))} only {str(groups[rest][0])!r} is left; add groups"
+            )
         train, valid = (rest[rows] for rows in _split(name, inner, classes[rest], groups[rest], config.seeds[0])[0])
         if len(set(classes[valid])) < 2:
             raise ConfigError(

@@ -23,7 +23,7 @@ from earmark.corpus.manifest import SPLITS
 from earmark.evaluation import scoring
 from earmark.evaluation.comparison import Difference, compare
 from earmark.evaluation.evaluate import evaluate
-from earmark.evaluation.metrics import macro_roc_auc
+from earmark.evaluation.metrics import EvaluationError, macro_roc_auc, require_defined
 from earmark.evaluation.scoring import Scores
 from earmark.experiments import ExperimentConfig, Groups
 from earmark.features.dataset import Split, read_features
@@ -129,7 +129,8 @@ def crossvalidated(config: Config, name: str, data: Path, wish: Wish) -> Folded:
 
     Of the rest, the next fold validates, and chooses the epoch or the penalty where the experiment chooses one.
 
-    Raises ConfigError if there are fewer groups than folds, ShardError if no clip has features.
+    Raises ConfigError if there are fewer groups than folds, or if no tag of a fold can be measured; ShardError if no
+    clip has features.
     """
     experiment = entry("experiments", config.experiments, name)
     plan = plan_of(config, "experiments", name, experiment)
@@ -142,6 +143,11 @@ def crossvalidated(config: Config, name: str, data: Path, wish: Wish) -> Folded:
         )
     splitter = GroupKFold(wish.folds, shuffle=True, random_state=wish.seed)
     parts = [held_out for _, held_out in splitter.split(groups, groups=groups)]
+    for number, part in enumerate(parts):
+        try:
+            require_defined(rows.targets[part])
+        except EvaluationError as error:
+            raise ConfigError(f"folds {wish.folds}: fold {number}: {error}; fewer folds are larger") from None
     scored: list[list[tuple[Split, NDArray[np.float64]]]] = []
     with progress.bar(wish.folds * len(experiment.seeds), f"crossvalidate {name}", "fold") as bar:
         for seed in experiment.seeds:
