@@ -24,7 +24,7 @@ from earmark.evaluation.metrics import equal_error_thresholds
 from earmark.evaluation.scoring import read_scores
 from earmark.features import dataset
 from earmark.models.saved import FILE, SavedModel
-from earmark.predict import open_predictor
+from earmark.predict import corpus_labels, open_predictor
 
 
 @pytest.fixture
@@ -205,6 +205,21 @@ def test_labels_of_other_tags_than_the_models_are_not_shown(place):
     path.write_text(unsealed(path).replace(",high,", ",squeaky,", 1).replace(",high\n", ",squeaky\n", 1))
     clip = next(iter(sorted(place.audio.glob("d/*.mp3"))))
     assert open_predictor(place.params, None, place.data).predict(clip).actual is None
+
+
+@pytest.mark.parametrize(("name", "split"), [("linear", "test"), ("elsewhere", "valid")])
+def test_the_split_is_that_of_the_models_own_labels_and_if_these_are_unknown_the_one_that_is_no_test(
+    place, name, split
+):
+    own = place.data / "labels/top3/labels.csv"
+    other = place.data / "labels/artist/labels.csv"
+    other.parent.mkdir()
+    other.write_text(unsealed(own).replace(",test,", ",valid,"))
+    clip = next(iter(sorted(place.audio.glob("d/*.mp3"))))
+    for labels in (("artist", "top3"), ("top3", "artist")):
+        config = place.config.model_copy(update={"labels": dict.fromkeys(labels)})
+        known = corpus_labels(config, place.data, ("low", "high"), name)
+        assert known[clip.resolve()].split == split
 
 
 def changed(place, **values):

@@ -12,8 +12,8 @@ import shutil
 import sys
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -202,7 +202,7 @@ def open_predictor(params: Path, model: str | None, data: Path, threshold: float
     config = read_config(params) if params.is_file() else None
     found = opened(locate(config, params, model, data), None, threshold)
     if config is not None:
-        found.known = corpus_labels(config, data, found.tags)
+        found.known = corpus_labels(config, data, found.tags, found.saved.experiment)
     return found
 
 
@@ -248,21 +248,32 @@ def _named(name: str, data: Path, experiments: Sequence[str]) -> Path:
     return file
 
 
-def corpus_labels(config: Config, data: Path, tags: Sequence[str]) -> dict[Path, Known]:
+def corpus_labels(config: Config, data: Path, tags: Sequence[str], experiment: str) -> dict[Path, Known]:
     """Return what the corpus knows of its clips, by the resolved paths of their files.
 
-    There is nothing if the corpus has no labels yet, or if they lack one of the tags.
+    experiment: of the model. Its entry of ``labels`` says what is known. If there is none with the tags, it is the
+    first entry that has them; but a clip that any entry trains or validates on counts as heard, for the model may be of
+    that one. There is nothing if the corpus has no labels yet, or if they lack one of the tags.
     """
     manifest = data / "corpus/manifest.csv"
     if not manifest.is_file():
         return {}
+    own = [config.experiments[experiment].labels] if experiment in config.experiments else []
+    values = _labelled(data, own, tags) or _labelled(data, config.labels, tags)
+    known = ((clip.path, values[clip.clip_id]) for clip in read_manifest(manifest) if clip.clip_id in values)
+    return {(config.corpus.audio / path).resolve(): found for path, found in known}
+
+
+def _labelled(data: Path, names: Iterable[str], tags: Sequence[str]) -> dict[str, Known]:
+    """Return what is known by these entries of ``labels``, those that have all of the tags; by the ids of the clips."""
     values: dict[str, Known] = {}
-    for name in config.labels:
+    for name in names:
         labels = data / "labels" / name / "labels.csv"
         clips, table = read_labels(labels) if labels.is_file() else ([], None)
         if table is not None and set(tags) <= set(table.tags):
             columns = [table.tags.index(tag) for tag in tags]
-            rows = zip(clips, table.values, strict=True)
-            values |= {clip.clip_id: Known(row[columns], clip.split) for clip, row in rows}
-    known = ((clip.path, values[clip.clip_id]) for clip in read_manifest(manifest) if clip.clip_id in values)
-    return {(config.corpus.audio / path).resolve(): found for path, found in known}
+            for clip, row in zip(clips, table.values, strict=True):
+                first = values.setdefault(clip.clip_id, Known(row[columns], clip.split))
+                if first.split == "test":
+                    values[clip.clip_id] = replace(first, split=clip.split)
+    return values

@@ -39,7 +39,7 @@ def run(args: Namespace) -> int:
     failed = dict(found.unread)
     with ExitStack() as stack:
         shown = _Shown(args, predictor.tags, stack)
-        judge = _judge(args.labels, predictor.tags)
+        judge = _judge(args.labels, predictor.tags, [str(path) for path in found.files.values()])
         for path, why in failed.items():
             progress.line(f"{path}: {why}")
             shown.fail(path, why)
@@ -61,13 +61,13 @@ def run(args: Namespace) -> int:
     return 1 if failed else 0
 
 
-def _judge(labels: Path | None, tags: tuple[str, ...]) -> Judge | None:
+def _judge(labels: Path | None, tags: tuple[str, ...], files: list[str]) -> Judge | None:
     """Return what judges predictions, None without labels. It brings scikit-learn, which takes a second to import."""
     if labels is None:
         return None
     from earmark.judging import Judge
 
-    return Judge.of(labels, tags)
+    return Judge.of(labels, tags, files)
 
 
 class _Shown:

@@ -225,7 +225,7 @@ def parts_of(name: str, config: CrossValidationConfig, classes: Numbers, groups:
         if inner < 2:
             raise ConfigError(
                 f"crossvalidations.{name}.groups {config.groups!r}: fold {fold} of {config.folds} must leave two, to "
-                f"train and to choose its epoch, but of {len(set(groups))} only {str(groups[rest][0])!r} is left; add groups"
+                f"train and to choose its epoch, but of {len(set(groups))} only {str(groups[rest][0])!r} is left"
             )
         train, valid = (rest[rows] for rows in _split(name, inner, classes[rest], groups[rest], config.seeds[0])[0])
         if len(set(classes[valid])) < 2:
