@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import socket
@@ -208,6 +209,41 @@ def test_a_timeline_is_made_once(corpus):
     assert asked == ["a.wav", "c.wav"]
     assert (status, body) == (404, b"c.wav cannot be heard: <b>it</b> is silent")
     assert fields["Content-Type"].startswith("text/plain")
+
+
+def test_a_clip_that_the_disk_refuses_is_answered_with_the_reason(corpus, capfd):
+    def hear(_: Path) -> dict:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with served(corpus, hear=hear) as server:
+        status, fields, body = ask(server, "/timeline/0")
+    assert (status, fields["Content-Type"]) == (500, "text/plain; charset=utf-8")
+    assert body.startswith(b"it cannot be read: Input/output error; the disk")
+    assert not capfd.readouterr().err
+
+
+def test_a_name_that_is_no_text_is_told_by_escapes(corpus):
+    with served(corpus, judged=judged([*FILES[:5], "bad\udcff.wav"])) as server:
+        status, _, body = ask(server, "/audio/5")
+    assert status == 404
+    assert rb"bad\udcff.wav is not in" in body
+
+
+def test_what_is_no_address_is_refused(server):
+    host = f"Host: {HOST}:{server.server_port}\r\n"
+    with socket.create_connection((HOST, server.server_port), timeout=10) as raw:
+        raw.sendall(f"GET http://[::1/audio/0 HTTP/1.1\r\n{host}Connection: close\r\n\r\n".encode())
+        answer = raw.makefile("rb").read()
+    assert answer.split()[1] == b"400"
+    assert answer.endswith(b"this is no address: Invalid IPv6 URL")
+
+
+@pytest.mark.parametrize("fields", ["Content-Length: 70", "transfer-encoding: chunked"])
+def test_the_body_of_a_request_is_not_taken_for_the_next_one(server, fields):
+    host = f"Host: {HOST}:{server.server_port}\r\n"
+    with socket.create_connection((HOST, server.server_port), timeout=10) as raw:
+        raw.sendall(f"GET /favicon.ico HTTP/1.1\r\n{host}{fields}\r\n\r\n".encode())
+        assert raw.makefile("rb").read().count(b"HTTP/1.1 ") == 1  # and then the end
 
 
 def test_a_port_that_is_in_use_is_said(server, corpus):

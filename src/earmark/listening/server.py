@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, reason
 from earmark.listening import audio
 
 HOST = "127.0.0.1"
@@ -120,13 +120,25 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a request, with a text if it cannot be answered."""
+        self._begun = False
         if (refused := self._refused()) is not None:
-            self._send(refused.encode(), "text/plain", HTTPStatus.FORBIDDEN)
+            self._say(refused, HTTPStatus.FORBIDDEN)
             return
         try:
-            self._answer(urlsplit(self.path).path)
+            path = urlsplit(self.path).path
+        except ValueError as error:
+            self._say(f"this is no address: {error}", HTTPStatus.BAD_REQUEST)
+            return
+        try:
+            self._answer(path)
         except EarmarkError as error:
-            self._send(str(error).encode(), "text/plain", HTTPStatus.NOT_FOUND)
+            self._say(str(error), HTTPStatus.NOT_FOUND)
+        except (ConnectionError, TimeoutError):
+            raise
+        except OSError as error:
+            if self._begun:
+                raise
+            self._say(f"it cannot be read: {reason(error)}", HTTPStatus.INTERNAL_SERVER_ERROR)
 
     do_HEAD = do_GET  # noqa: N815 - http.server calls it
 
@@ -158,6 +170,10 @@ class Handler(BaseHTTPRequestHandler):
         else:
             raise EarmarkError("there is no such page")
 
+    def _say(self, text: str, status: HTTPStatus) -> None:
+        """Answer by a text; what a name holds that is no text becomes an escape."""
+        self._send(text.encode(errors="backslashreplace"), "text/plain", status)
+
     def _send(
         self, content: bytes, kind: str, status: HTTPStatus = HTTPStatus.OK, policy: str = POLICY, **more: str
     ) -> None:
@@ -167,6 +183,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def _head(self, status: HTTPStatus, fields: Mapping[str, str], policy: str = POLICY) -> None:
+        self._begun = True
         self.send_response(status)
         safe = {
             "Content-Security-Policy": policy,
@@ -176,6 +193,8 @@ class Handler(BaseHTTPRequestHandler):
             "Referrer-Policy": "no-referrer",
             "Cache-Control": "no-store",
         }
+        if {"content-length", "transfer-encoding"} & {name.lower() for name in self.headers}:
+            safe["Connection"] = "close"  # a body, which nobody reads, would be taken for the next request
         for name, value in (safe | dict(fields)).items():
             self.send_header(name, value)
         self.end_headers()
