@@ -43,7 +43,9 @@ def test_hdf5_holds_paths_starts_and_embeddings_contiguous(tmp_path, segments, d
         assert file["embedding"].chunks is None
         np.testing.assert_allclose(file["embedding"][:], expected(segments), rtol=2**-10 * (dtype == "float16"))
         assert ("start" in file) == (segments > 1)
-        assert dict(file.attrs) == MARK | {"kind": "earmark embeddings 1"}
+        about = dict(file.attrs)
+        assert len(about.pop("checksum")) == 64
+        assert about == MARK | {"kind": "earmark embeddings 1"}
     read = list(table.read(tmp_path / "x.h5"))
     assert [entry.path for entry in read] == list(NAMES)
     assert [entry.source for entry in read] == [entry.source for entry in entries()]
@@ -103,3 +105,74 @@ def test_something_else_is_not_written_over(tmp_path):
         file["features"] = np.zeros(3)
     with pytest.raises(EarmarkError, match="no table of embeddings"):
         table.mark_of(tmp_path / "y.h5")
+
+
+def put(name, values):
+    def edit(file):
+        del file[name]
+        file[name] = values
+
+    return edit
+
+
+def as_a_group(file):
+    del file["path"]
+    file.create_group("path")
+
+
+TEXTS = np.array([b"a", b"b", b"c"])
+DAMAGES = {
+    "a row short": (put("embedding", np.zeros((2, 4), "f4")), "embedding holds float32 of shape .2, 4., where 3 rows"),
+    "1-D": (put("embedding", np.zeros(3, "f4")), "embedding holds"),
+    "3-D": (put("embedding", np.zeros((3, 2, 2), "f4")), "embedding holds"),
+    "no width": (put("embedding", np.zeros((3, 0), "f4")), "embedding holds"),
+    "texts": (put("embedding", TEXTS[:, None]), "embedding holds"),
+    "doubles": (put("embedding", np.full((3, 4), 1e300)), "embedding holds float64"),
+    "NaN": (put("embedding", np.full((3, 4), np.nan, "f4")), "embedding has values that are NaN"),
+    "numbers for paths": (put("path", np.arange(3)), "path holds int64"),
+    "paths that are no text": (put("path", np.array([b"\xff", b"b", b"c"])), "can't decode byte 0xff"),
+    "2-D paths": (put("path", TEXTS[:, None]), "path holds"),
+    "a scalar": (put("path", b"a"), "path holds"),
+    "no path": (put("path", np.zeros(0, "S3")), "path holds"),
+    "a path twice": (put("path", np.array([b"a", b"b", b"a"])), "a file stands in it twice"),
+    "a path twice in a row": (put("path", np.array([b"a", b"a", b"b"])), "a file stands in it twice"),
+    "a group": (as_a_group, "path is absent"),
+    "too few sources": (put("source", TEXTS[:1]), "source holds"),
+    "sources by number": (put("source", np.arange(3)), "source holds"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("old", [True, False])
+def test_a_table_that_is_not_what_was_written_is_refused_with_its_checksum_or_without(tmp_path, damage, old):
+    edit, told = DAMAGES[damage]
+    with h5py.File(write(tmp_path / "x.h5"), "r+") as file:
+        edit(file)
+        if old:
+            del file.attrs["checksum"]
+    with pytest.raises(EarmarkError, match=rf"x\.h5 is damaged \(.*{told if old else ''}.*; delete it, and it is made"):
+        list(table.read(tmp_path / "x.h5"))
+
+
+@pytest.mark.parametrize("starts", [np.zeros(1), TEXTS, np.full(9, np.inf)])
+def test_segments_that_begin_at_no_time_are_refused(tmp_path, starts):
+    with h5py.File(write(tmp_path / "x.h5", 3), "r+") as file:
+        put("start", starts)(file)
+    with pytest.raises(EarmarkError, match=r"x\.h5 is damaged \(its column start h"):
+        list(table.read(tmp_path / "x.h5"))
+
+
+def test_a_value_that_has_become_another_is_noticed_but_in_a_table_that_never_had_a_checksum(tmp_path):
+    with h5py.File(write(tmp_path / "x.h5"), "r+") as file:
+        file["embedding"][1, 0] = 77
+    with pytest.raises(EarmarkError, match=r"x\.h5 is damaged \(its checksum is that of other rows\)"):
+        list(table.read(tmp_path / "x.h5"))
+    with h5py.File(tmp_path / "x.h5", "r+") as file:
+        del file.attrs["checksum"]
+    assert [entry.path for entry in table.read(tmp_path / "x.h5")] == list(NAMES)
+    assert table.mark_of(tmp_path / "x.h5") == MARK
+
+
+def test_an_embedding_that_is_not_finite_is_named(tmp_path):
+    with pytest.raises(EarmarkError, match=r"x\.h5: the embedding of 'a\.mp3' has values that are NaN or infinite"):
+        write(tmp_path / "x.h5", scale=np.nan)
