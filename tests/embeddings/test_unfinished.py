@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing, suppress
+
 import numpy as np
 import pytest
 
@@ -50,3 +53,81 @@ def test_embeddings_of_two_widths_are_no_table(tmp_path):
         done.add(entry("b", 4))
         with pytest.raises(EarmarkError, match=r"the width of all embeddings must be the same, got \[3, 4\]"):
             done.finish(["a", "b"], "float32", False)
+
+
+def begun(tmp_path):
+    """A run that was killed after three files; returns what it has left."""
+    with Unfinished(tmp_path / "x.h5", MARK) as done:
+        for path in ("aa", "b", "ccc"):
+            done.add(entry(path))
+    return tmp_path / "x.h5.partial"
+
+
+def gone_on(tmp_path):
+    """The names of the files that a run takes over from it, and the table that it then makes."""
+    with Unfinished(tmp_path / "x.h5", MARK) as done:
+        there = set(done.sources)
+        for path in {"aa", "b", "ccc"} - there:
+            done.add(entry(path))
+        done.finish(["aa", "b", "ccc"], "float32", False)
+    return there, [one.embedding[0].tolist() for one in table.read(tmp_path / "x.h5")]
+
+
+WHOLE = [[2.0] * 3, [1.0] * 3, [3.0] * 3]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "embedding = x'00'", "embedding = NULL", "embedding = x'0000c0400000c0400000c040'", "rows = 2", "rows = 'x'",
+        "rows = 1000000000000", "width = -1", "width = NULL", "source = x'ff'", "source = 5", "starts = 'text'",
+        "crc32 = NULL",
+    ],
+)  # fmt: skip
+def test_a_row_that_has_become_another_is_made_again_and_a_line_says_so(tmp_path, capsys, change):
+    with closing(sqlite3.connect(begun(tmp_path))) as file:
+        file.execute(f"UPDATE entries SET {change} WHERE path = 'b'")
+        file.commit()
+    assert gone_on(tmp_path) == ({"aa", "ccc"}, WHOLE)
+    assert capsys.readouterr().err.endswith("x.h5.partial is damaged: 1 of its files are embedded anew\n")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "DROP TABLE entries; CREATE TABLE entries (path TEXT PRIMARY KEY, source, rows, width, starts, embedding)",
+        "DROP TABLE entries; CREATE TABLE entries (a)",
+        "DROP TABLE entries; CREATE VIEW entries AS SELECT 1 AS path, 2 AS source",
+        "DROP TABLE mark; CREATE TABLE mark (a)",
+    ],
+)
+def test_a_file_of_another_version_is_begun_anew_and_a_line_says_so(tmp_path, capsys, script):
+    with closing(sqlite3.connect(begun(tmp_path))) as file:
+        file.executescript(script)
+    assert gone_on(tmp_path) == (set(), WHOLE)
+    assert "x.h5.partial is damaged, or of another version (" in (told := capsys.readouterr().err)
+    assert told.endswith("): everything is embedded anew\n")
+
+
+def test_what_has_lost_its_mark_is_not_taken_over(tmp_path):
+    with closing(sqlite3.connect(begun(tmp_path))) as file:
+        file.execute("DELETE FROM mark")
+        file.commit()
+    assert gone_on(tmp_path) == (set(), WHOLE)
+
+
+def test_bytes_that_changed_on_the_disk_give_the_same_table_or_an_error(tmp_path, capsys):
+    content = begun(tmp_path).read_bytes()
+    for seed in range(60):
+        random, changed = np.random.default_rng(seed), bytearray(content)
+        for place in random.integers(len(content), size=3):
+            changed[place] = random.integers(256)
+        begun(tmp_path).write_bytes(changed)
+        with suppress(EarmarkError):
+            assert gone_on(tmp_path)[1] == WHOLE
+        for file in tmp_path.iterdir():
+            file.unlink()
+    at = content.rfind(np.ones(3, np.float32).tobytes())
+    begun(tmp_path).write_bytes(content[: at + 2] + bytes([content[at + 2] ^ 64]) + content[at + 3 :])
+    assert gone_on(tmp_path) == ({"aa", "ccc"}, WHOLE)
+    assert "1 of its files are embedded anew" in capsys.readouterr().err
