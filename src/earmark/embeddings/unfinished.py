@@ -41,7 +41,6 @@ class Unfinished:
         self.path = out.with_name(f"{out.name}.partial")
         finished = table.mark_of(out) if out.suffix == ".h5" else None
         self.finished: dict[str, str] = {}  # what the table holds, path -> source
-        self.sources: dict[str, str] = {}
         self._pending = 0
         with self._told("used"):
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -50,8 +49,8 @@ class Unfinished:
             except sqlite3.Error as error:
                 if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _DAMAGED:
                     raise
-                told = f"{self.path} is damaged, or of another version ({error}): everything is embedded anew"
-                print(told, file=sys.stderr)
+                told = f"is damaged, or of another version ({' '.join(str(error).split())})"
+                print(f"{self.path} {told}: everything is embedded anew", file=sys.stderr)
                 for file in (self.path, self.path.with_name(f"{self.path.name}-journal")):
                     file.unlink(missing_ok=True)
                 self._open()
@@ -76,14 +75,16 @@ class Unfinished:
             self._file.execute("BEGIN EXCLUSIVE")
             self._take_over()
             self._file.commit()
-        except BaseException:
+        except BaseException as error:
             self._file.close()
+            if isinstance(error, UnicodeDecodeError):  # of the words for a name in its schema
+                raise sqlite3.DatabaseError(str(error)) from None
             raise
 
     def _take_over(self) -> None:
         (state,) = self._file.execute("PRAGMA integrity_check(1)").fetchone()
         if state != "ok":
-            raise sqlite3.DatabaseError(" ".join(state.split()))
+            raise sqlite3.DatabaseError(state)
         self._file.execute("CREATE TABLE IF NOT EXISTS mark (key TEXT PRIMARY KEY, value TEXT)")
         self._file.execute(
             "CREATE TABLE IF NOT EXISTS entries (path TEXT PRIMARY KEY, source TEXT, rows INTEGER, width INTEGER, "
@@ -94,6 +95,7 @@ class Unfinished:
             self._file.execute("DELETE FROM mark")
             self._file.execute("DELETE FROM entries")
         self._file.executemany("INSERT OR REPLACE INTO mark VALUES (?, ?)", self.mark.items())
+        self.sources: dict[str, str] = {}
         damaged = []
         for row, *cells, crc32 in self._file.execute(f"SELECT rowid, {_CELLS}, crc32 FROM entries"):
             if crc32 == _crc32(cells):
