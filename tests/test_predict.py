@@ -272,3 +272,12 @@ def test_without_an_experiment_a_model_must_be_named(place):
     place.params.write_text(yaml.safe_dump(content))
     with pytest.raises(ConfigError, match=r"params\.yaml has no experiments; name a model by --model"):
         open_predictor(place.params, None, place.data)
+
+
+def test_a_representation_that_gives_another_shape_than_the_model_was_trained_on_is_told(place):
+    file = place.data / "models/linear" / FILE
+    saved = SavedModel.load(file)
+    dataclasses.replace(saved, frames=saved.frames + 1).save(file)
+    told = rf"'linear' was trained on {saved.frames + 1} frames of {saved.dims} dims, and the code of its mel gives "
+    with pytest.raises(EarmarkError, match=told):
+        open_predictor(place.params, "linear", place.data)

@@ -39,13 +39,13 @@ ORDER = {
         "foreign", "reading", "stream", "kept", "audio", "inspection", "worker", "pool", "waveform_store", "equal",
         "index", "cluster", "counts", "corpus", "waveforms", "disk", "check",
     ),
-    "representations": ("buffers", "base", "spectrum", "*"),
+    "representations": ("buffers", "scripts", "base", "spectrum", "*"),
     "transforms": (),
     "features": (
         "cluster", "gpus", "extract", "standardize", "rows", "resident", "placing", "dataset", "arrays",
         "segments", "listener", "ahead", "room_needed",
     ),
-    "models": ("layers", "networks", "*", "saved", "restored"),
+    "models": ("layers", "networks", "*", "content", "saved", "restored"),
     "encoders": ("windows", "choice", "layers", "onnx_graph", "*"),
     "evaluation": (
         "metrics", "bootstrap", "evaluate", "scoring", "details", "experiment", "fusion", "comparison", "overlap",

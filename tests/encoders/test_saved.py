@@ -63,7 +63,7 @@ def test_windows_overlap_where_the_hop_is_shorter(tmp_path):
 
 
 def test_a_clip_shorter_than_a_window_is_filled_with_zeros(tmp_path):
-    saved(tmp_path / "m.safetensors", window=200, units=6, layers=1)
+    saved(tmp_path / "m.safetensors", window=200, samples=60_000, units=6, layers=1)
     assert encoder(tmp_path / "m.safetensors")(waves()).shape == (3, 1, 6)
 
 

@@ -179,6 +179,16 @@ def test_a_network_that_the_code_no_longer_builds_is_named():
         model(network={"family": "gone", "options": {}}).build()
 
 
+@pytest.mark.parametrize("units", [6_000, 10**6])
+def test_a_network_that_is_larger_than_its_file_takes_no_memory(monkeypatch, units):
+    options, made = {"cell": "gru", "layers": 1, "units": units}, []
+    network = networks.network
+    monkeypatch.setattr(networks, "network", lambda *given: made.append(network(*given)) or made[-1])
+    with pytest.raises(ModelError, match=r"'recurrent', which has changed since \(it has [\d,]+ values, and the file "):
+        model(network={"family": "recurrent", "options": options}).build()
+    assert {weights.device.type for one in made for weights in one.parameters()} == {"meta"}
+
+
 def test_training_the_same_twice_gives_the_same_folder_byte_by_byte(tmp_path, make_corpus):
     place = fill(tmp_path, *make_corpus(), n_mels=48)
     place.add("experiments", cnn=CNN)

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import gc
 
-import torch
 from torch import Tensor, nn
 
 from earmark.errors import EarmarkError
-from earmark.models import networks
 from earmark.models.saved import SavedModel
 
 
@@ -38,10 +36,7 @@ def restored(saved: SavedModel) -> nn.Module:
 def _without_values(saved: SavedModel) -> nn.Module | None:
     """Return the network on torch's device ``meta``, or None if it has values that its state dict would not bring."""
     try:
-        with torch.device("meta"):
-            found = networks.network(
-                saved.network["family"], len(saved.tags), saved.network_frames, saved.dims, saved.network["options"]
-            )
+        found = saved.without_values()
     except Exception:  # whatever the code of a family does with a tensor that has no values
         return None
     of_state = found.state_dict(keep_vars=True).values()
