@@ -14,6 +14,7 @@ from torch import nn
 
 from earmark import representations
 from earmark.config import ConfigError, RepresentationConfig
+from earmark.encoders import onnx as backend
 from earmark.encoders import onnx_graph
 from earmark.representations.encoder import opened
 
@@ -145,6 +146,79 @@ def test_what_is_no_model_or_lacks_the_layer_is_refused(tmp_path, strided):
     onnx.save(model, tmp_path / "future.onnx")
     with pytest.raises(ConfigError, match=r"future\.onnx is no model that onnxruntime .*opset"):
         encoder(tmp_path / "future.onnx")
+
+
+def graph(path, *nodes, tensors=(), wave=16_000):
+    """Write a graph from x (batch, samples) to y."""
+    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["b", wave])
+    y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["b", None])
+    made = onnx.helper.make_graph(list(nodes), "g", [x], [y], list(tensors))
+    opset = [onnx.helper.make_opsetid("", 17)]
+    path.write_bytes(onnx.helper.make_model(made, opset_imports=opset, ir_version=9).SerializeToString())
+    return path
+
+
+def test_a_graph_that_loops_without_end_is_given_up(tmp_path, monkeypatch):
+    node, of = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    outer = [of("i", onnx.TensorProto.INT64, []), of("c", onnx.TensorProto.BOOL, [])]
+    body = onnx.helper.make_graph(
+        [node("Identity", ["c"], ["c2"]), node("Identity", ["v"], ["v2"])], "body",
+        [*outer, of("v", onnx.TensorProto.FLOAT, None)],
+        [of("c2", onnx.TensorProto.BOOL, []), of("v2", onnx.TensorProto.FLOAT, None)],
+    )  # fmt: skip
+    trips = onnx.numpy_helper.from_array(np.array(2**62, np.int64), "trips")
+    go = onnx.numpy_helper.from_array(np.array(True), "go")
+    path = graph(tmp_path / "loop.onnx", node("Loop", ["trips", "go", "x"], ["y"], body=body), tensors=[trips, go])
+    monkeypatch.setattr(backend, "TRIAL", 0.1)
+    with pytest.raises(ConfigError, match=r"loop\.onnx: .*a window of silence took more than 0\.1 s: a loop without"):
+        encoder(path)
+
+
+ALLOCATING = """
+import sys
+from pathlib import Path
+from earmark.encoders import onnx
+from earmark.errors import EarmarkError
+onnx.memory.available = lambda: 1_000_000_000
+try:
+    onnx.read(Path(sys.argv[1]), 16_000, 16_000, [None], None, None)
+except EarmarkError as error:
+    print(error)
+"""
+
+
+def test_a_graph_takes_no_more_memory_than_there_is(tmp_path):
+    size = onnx.numpy_helper.from_array(np.array([300_000_000], np.int64), "size")
+    node = onnx.helper.make_node
+    path = graph(
+        tmp_path / "large.onnx", node("ConstantOfShape", ["size"], ["zeros"]),
+        node("ReduceSum", ["zeros"], ["sum"], keepdims=1), node("Add", ["x", "sum"], ["y"]), tensors=[size],
+    )  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", ALLOCATING, str(path)], capture_output=True, text=True, check=True)
+    assert "large.onnx" in done.stdout
+    assert "smaller than requested bytes of 1200000000" in done.stdout
+
+
+@pytest.mark.parametrize("samples", [0, 10**13])
+def test_windows_that_are_empty_or_larger_than_memory_are_refused(tmp_path, samples):
+    path = graph(tmp_path / "m.onnx", onnx.helper.make_node("Identity", ["x"], ["y"]), wave=samples)
+    with pytest.raises(ConfigError, match=r"m\.onnx: its input must be windows of at least 1 frame that fit"):
+        encoder(path)
+
+
+@pytest.mark.parametrize(
+    ("front", "told"),
+    [
+        ({"kind": "mel", "rate": 5}, r"front\.rate must be left out, got 5"),
+        ({"kind": "mel", "samples": 5}, r"front\.samples must be left out, got 5"),
+        ({"x": 5}, r"front: key kind is missing"),
+        ({"kind": "mel", "hop": "far"}, r"hop: .*'far'"),
+    ],
+)
+def test_a_front_that_is_no_representation_is_told(tmp_path, front, told):
+    path = graph(tmp_path / "m.onnx", onnx.helper.make_node("Identity", ["x"], ["y"]))
+    with pytest.raises(ConfigError, match=rf"m\.onnx: .*{told}"):
+        encoder(path, front=front)
 
 
 def test_a_model_with_two_inputs_is_refused(tmp_path):

@@ -30,6 +30,39 @@ def content(tmp_path_factory):
     return export(Residual(), torch.zeros(1, 40), tmp_path_factory.mktemp("onnx") / "m.onnx").read_bytes()
 
 
+def outside(tensor):
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="secret.bin")
+
+
+def in_a_constant(graph):
+    outside(graph.node.add(op_type="Constant").attribute.add(name="value", type=onnx.AttributeProto.TENSOR).t)
+
+
+def in_a_subgraph(graph):
+    branch = graph.node.add(op_type="If").attribute.add(name="then_branch", type=onnx.AttributeProto.GRAPH).g
+    outside(branch.initializer.add(name="w"))
+
+
+@pytest.mark.parametrize("hide", [lambda graph: outside(graph.initializer[0]), in_a_constant, in_a_subgraph])
+def test_tensors_of_another_file_are_refused_wherever_they_stand(content, tmp_path, monkeypatch, hide):
+    onnx_graph.require_whole(tmp_path / "m.onnx", content)
+    model = onnx.load_model_from_string(content)
+    hide(model.graph)
+    told = r"m\.onnx must hold all of its tensors, but .* lies in another file \('secret\.bin'\)"
+    with pytest.raises(EarmarkError, match=told):
+        onnx_graph.require_whole(tmp_path / "m.onnx", model.SerializeToString())
+    monkeypatch.setattr(onnx_graph, "readable", lambda: False)
+    with pytest.raises(EarmarkError, match=r"m\.onnx may keep tensors in other files: `pip install onnx`"):
+        onnx_graph.require_whole(tmp_path / "m.onnx", model.SerializeToString())
+
+
+def test_a_tensor_whose_name_has_the_word_location_is_no_other_file(content, tmp_path):
+    model = onnx.load_model_from_string(content)
+    model.graph.initializer[0].name += "location"
+    onnx_graph.require_whole(tmp_path / "m.onnx", model.SerializeToString())
+
+
 def test_an_activation_belongs_to_its_layer_and_a_sum_of_layers_is_one(content):
     made = {name: node.op_type for node in onnx.load_model_from_string(content).graph.node for name in node.output}
     inner, outputs = onnx_graph.layers(content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def with_outputs(content: bytes, names: Collection[str], file: Path) -> bytes:
     """Return a model with inner tensors as further outputs. Raises EarmarkError if it has no such tensor."""
     import onnx
 
-    model = _read(content)
+    model = _read(content, str(file))
     outputs = [output.name for output in model.graph.output]
     inner = [name for node in model.graph.node for name in node.output if name]
     for name in names:
@@ -74,6 +74,33 @@ def with_outputs(content: bytes, names: Collection[str], file: Path) -> bytes:
     return bytes(model.SerializeToString())
 
 
+def require_whole(file: Path, content: bytes) -> None:
+    """Raise EarmarkError if tensors of a model lie in other files, which its SHA-256 does not cover.
+
+    Without the word by which it names such a file there is none.
+    """
+    if b"location" not in content:
+        return
+    if not readable():
+        raise EarmarkError(f"{file} may keep tensors in other files: `pip install onnx`, which can tell")
+    if outside := next(_outside(_read(content, str(file))), None):
+        places = ", ".join(repr(entry.value) for entry in outside.external_data if entry.key == "location")
+        raise EarmarkError(
+            f"{file} must hold all of its tensors, but {outside.name!r} lies in another file ({places}), which its "
+            "SHA-256 does not cover: `onnx.save(onnx.load(file), file)` writes all into one"
+        )
+
+
+def _outside(message: Any) -> Iterator[Any]:
+    """Yield the tensors of other files: in the graph, in its attributes, in subgraphs and in functions."""
+    if message.DESCRIPTOR.name == "TensorProto" and message.data_location == message.EXTERNAL:
+        yield message
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for inner in [value] if hasattr(value, "ListFields") else value:
+                yield from _outside(inner)
+
+
 def require_readable(file: Path, layer: str, outputs: Sequence[str]) -> None:
     """Raise EarmarkError if the package onnx, without which there are no layers but the outputs, is missing."""
     if not readable():
@@ -82,7 +109,10 @@ def require_readable(file: Path, layer: str, outputs: Sequence[str]) -> None:
         )
 
 
-def _read(content: bytes) -> Any:
+def _read(content: bytes, name: str = "the model") -> Any:
     import onnx
 
-    return onnx.load_model_from_string(content)
+    try:
+        return onnx.load_model_from_string(content)
+    except Exception as error:  # its classes are protobuf's
+        raise EarmarkError(f"{name} cannot be read by the package onnx: {' '.join(str(error).split())[:300]}") from None
