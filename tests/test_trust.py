@@ -6,6 +6,7 @@ import ast
 import csv
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,17 @@ import torch
 import yaml
 from helpers import ROOT
 from helpers.clones import Clone
+from helpers.families import model
 
-from earmark.config import ConfigError, WaveformConfig, load
+from earmark import predict
+from earmark.config import ConfigError, RepresentationConfig, WaveformConfig, load
+from earmark.errors import EarmarkError
 from earmark.evaluation.examine import Examined
 from earmark.evaluation.mistakes import Mistake
 from earmark.storage import provenance
 from earmark.storage.source import read_source
 from earmark.training import checkpoints
+from earmark.travel import command
 
 # What runs code that a file holds. The processes that decode speak by pickles with the process that started them alone.
 NAMES = {"eval", "exec", "compile", "__import__"}
@@ -83,6 +88,36 @@ def test_the_loader_of_dvcs_own_file_makes_nothing_but_plain_values():
     from earmark.report.dvc_experiments import _LOADER
 
     assert issubclass(_LOADER, (yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+
+
+SCRIPT = "import pathlib\npathlib.Path('ran').touch()\ndef encode(wave):\n    return [[0.0] * 7] * 8\n"
+
+
+def hearing_through(path, file):
+    """Write a model that hears through a file; its weights are what they may be."""
+    heard = RepresentationConfig(kind="encoder", rate=16_000, samples=28_000, file=file, pooling="none")
+    replace(model("linear", 8, 7, {}), representation=heard, frames=8).save(path)
+    return path
+
+
+def test_a_python_file_that_a_model_names_runs_only_if_params_yaml_names_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(SCRIPT)
+    own = hearing_through(Path("m.safetensors"), "mine.py")
+    outer = hearing_through(Path("outer.safetensors"), str(own))
+    for file in (own, outer):
+        with pytest.raises(EarmarkError, match=r"hears through the Python file mine\.py, which runs only if params"):
+            predict.load(file)
+    Path("folder").mkdir()
+    hearing_through(Path("folder/model.safetensors"), "mine.py")
+    with pytest.raises(EarmarkError, match=r"hears through the Python file mine\.py"):
+        command.export(Path("params.yaml"), "folder", Path("data"), None, Path("m.pt2"), False)
+    assert not Path("ran").exists()
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["encoders"] = {"mine": {"kind": "encoder", "rate": 16_000, "samples": 28_000, "file": "mine.py"}}
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    assert predict.load(own).tags == predict.open_predictor(Path("params.yaml"), str(own), Path("data")).tags
+    assert Path("ran").exists()
 
 
 class Opened:

@@ -31,6 +31,7 @@ from earmark.features.segments import Decoded
 from earmark.models.restored import restored
 from earmark.models.saved import ModelError, SavedModel
 from earmark.prediction import Prediction
+from earmark.representations import scripts
 from earmark.sections import near
 from earmark.storage import remembered
 from earmark.travel import bundle
@@ -53,7 +54,7 @@ class Predictor:
 
     known: the clips of a corpus, by the resolved paths of their files. threshold: from which a tag is predicted, in
     place of those that were chosen on the validation split. If the code of the representation has changed since the
-    model was trained, a warning says so.
+    model was trained, a warning says so. params: of the project whose own Python files a model may hear through.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Predictor:
         models: SavedModel | Sequence[SavedModel],
         known: Mapping[Path, Known] | None = None,
         threshold: float | None = None,
+        params: Path = scripts.PARAMS,
     ) -> None:
         self.saved_models = (models,) if isinstance(models, SavedModel) else tuple(models)
         self.saved, self.known = self.saved_models[0], known or {}
@@ -68,8 +70,16 @@ class Predictor:
         for other in self.saved_models[1:]:
             if (other.tags, other.representation, other.waveform) != (saved.tags, saved.representation, saved.waveform):
                 raise ModelError(f"the seeds of {saved.experiment!r} differ in what they hear or in tags; train again")
+        scripts.require_own(saved.representation, f"the model of {saved.experiment!r}", params)
         window = saved.training["excerpt_frames"] if saved.training.get("whole_file") else None
         self.listener = Listener(saved.representation, saved.waveform, saved.standardizer, window)
+        shape = self.listener.transform.n_frames, self.listener.transform.n_dims
+        for one in self.saved_models:
+            if shape != (one.frames, one.dims):
+                raise ModelError(
+                    f"the model of {one.experiment!r} was trained on {one.frames} frames of {one.dims} dims, and the "
+                    f"code of its {saved.representation.kind} gives {shape[0]} of {shape[1]}; train it again"
+                )
         where = devices.device()
         self.networks = [restored(one).to(where) for one in self.saved_models]
         each = np.stack([one.decisive for one in self.saved_models])
@@ -167,7 +177,8 @@ def load(path: str | Path) -> Predictor:
 
     The name of published weights, such as ``musicnn-mtt``, is looked for in ``data/weights``.
 
-    Raises ModelError or BundleError if the file is absent, damaged or something else.
+    Raises ModelError or BundleError if the file is absent, damaged or something else, and EarmarkError if the model
+    hears through a Python file that ``params.yaml`` of the working directory does not name.
     """
     if str(path) in registry.WEIGHTS and not Path(path).exists():
         path = _named(str(path), Path("data"), ())
@@ -176,19 +187,24 @@ def load(path: str | Path) -> Predictor:
     return opened(path)
 
 
-def opened(path: Path, known: Mapping[Path, Known] | None = None, threshold: float | None = None) -> Predictor:
+def opened(
+    path: Path,
+    known: Mapping[Path, Known] | None = None,
+    threshold: float | None = None,
+    params: Path = scripts.PARAMS,
+) -> Predictor:
     """Open a bundle, a model's file, or the folder of an experiment with a model or one per seed."""
     if path.suffix == bundle.SUFFIX:
         folder = Path(tempfile.mkdtemp(prefix="earmark-bundle-"))  # encoders are read from it when they are needed
         try:
-            found = Predictor(bundle.read(path, folder).models, known, threshold)
+            found = Predictor(bundle.read(path, folder).models, known, threshold, params)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         weakref.finalize(found, shutil.rmtree, folder, ignore_errors=True)
         return found
-    is_file = path.is_file() or path.suffix == SUFFIX
-    return Predictor([SavedModel.load(file) for file in ([path] if is_file else model_files(path))], known, threshold)
+    files = [path] if path.is_file() or path.suffix == SUFFIX else model_files(path)
+    return Predictor([SavedModel.load(file) for file in files], known, threshold, params)
 
 
 def open_predictor(params: Path, model: str | None, data: Path, threshold: float | None = None) -> Predictor:
@@ -200,7 +216,7 @@ def open_predictor(params: Path, model: str | None, data: Path, threshold: float
     experiment, ModelError or BundleError if its model cannot be used.
     """
     config = read_config(params) if params.is_file() else None
-    found = opened(locate(config, params, model, data), None, threshold)
+    found = opened(locate(config, params, model, data), None, threshold, params)
     if config is not None:
         found.known = corpus_labels(config, data, found.tags, found.saved.experiment)
     return found

@@ -8,12 +8,16 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers.encoders import saved as write_saved
 
 from earmark import representations
+from earmark.config import RepresentationConfig
+from earmark.features.standardize import Standardizer
 from earmark.models.saved import SavedModel
+from earmark.representations import scripts
 from earmark.travel import bundle
 from earmark.travel.card import card, describe
 
@@ -90,8 +94,10 @@ def test_an_encoder_travels_with_the_model_that_hears_through_it(model, tmp_path
             {"file": str(elsewhere / "inner.safetensors")}
         )
     )
-    dims = representations.of(heard).n_dims
-    outer = replace(saved, representation=heard, dims=dims)
+    frames, dims = (transform := representations.of(heard)).n_frames, transform.n_dims
+    plain = Standardizer(np.zeros(dims, np.float32), np.ones(dims, np.float32), 9)
+    taken = {"frames": frames, "network_frames": frames, "training": {"excerpt_frames": frames, "excerpts": 1}}
+    outer = replace(saved, representation=heard, dims=dims, standardizer=plain, **taken)
     outer.save(tmp_path / "outer.safetensors")
     about = describe([outer], "demo", "CC0", {}, {})
     bundle.write(tmp_path / "x.earmark", {"seed-1.safetensors": tmp_path / "outer.safetensors"}, about, card(about))
@@ -110,6 +116,58 @@ def test_somebodys_code_does_not_travel(model, tmp_path):
     assert not (tmp_path / "x.earmark").exists()
 
 
+def heard_by(model, representation, path):
+    """Write a model with other settings of what it hears."""
+    replace(SavedModel.load(model), representation=representation).save(path)
+    return path
+
+
+def through(model, file, **options):
+    kept = {"rate": 16_000, "samples": 28_000, "file": str(file)}
+    return heard_by(model, RepresentationConfig(kind="encoder", **kept, **options), model.parent / "outer.safetensors")
+
+
+def test_a_python_file_in_a_front_does_not_travel(model, tmp_path):
+    outer = through(model, model, front={"kind": "encoder", "file": "mine.py"})
+    with pytest.raises(bundle.BundleError, match=r"mine\.py cannot be in a bundle"):
+        bundle.write(tmp_path / "x.earmark", {"seed-1.safetensors": outer}, {}, "")
+
+
+def test_an_encoder_that_hears_through_a_file_itself_does_not_travel(model, tmp_path):
+    inner = through(model, "mine.py").rename(tmp_path / "inner.safetensors")
+    outer = through(model, inner)
+    with pytest.raises(bundle.BundleError, match=r"inner\.safetensors cannot .* it hears through mine\.py itself"):
+        bundle.write(tmp_path / "x.earmark", {"seed-1.safetensors": outer}, {}, "")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_bundle_names_no_file_that_is_not_in_it(model, tmp_path, monkeypatch, nested):
+    script = tmp_path / "mine.py"
+    script.write_text("def encode(wave): return wave")
+    inner = through(model, script).rename(tmp_path / "inner.safetensors")
+    outer = through(model, inner) if nested else through(model, model, front={"kind": "encoder", "file": str(script)})
+    with monkeypatch.context() as patch:  # as somebody else would write it
+        patch.setattr(scripts, "files", lambda heard: [Path(heard.options()["file"])])
+        patch.setattr(bundle, "_heard_through", lambda _: [])
+        bundle.write(tmp_path / "x.earmark", {"seed-1.safetensors": outer}, {}, "")
+    (tmp_path / "open").mkdir()
+    told_of = r"inner\.safetensors hears through .*mine\.py itself" if nested else r"mine\.py', which is not in it"
+    with pytest.raises(bundle.BundleError, match=rf"x\.earmark is no bundle of earmark: .*{told_of}"):
+        bundle.read(tmp_path / "x.earmark", tmp_path / "open")
+
+
+def test_a_member_whose_name_is_too_long_is_told_with_the_bundle(written, tmp_path):
+    name = "x" * 300 + ".safetensors"
+    with zipfile.ZipFile(written) as archive:
+        about = json.loads(archive.read("bundle.json"))
+        content = archive.read("seed-1.safetensors")
+    about["members"][name] = about["members"]["seed-1.safetensors"]
+    bad = changed(written, tmp_path / "bad.earmark", **{"bundle.json": json.dumps(about).encode(), name: content})
+    (tmp_path / "inside").mkdir()
+    with pytest.raises(bundle.BundleError, match=r"bad\.earmark: x+\.safetensors cannot be written to .*: File name"):
+        bundle.read(bad, tmp_path / "inside")
+
+
 @pytest.mark.parametrize(
     ("damage", "told_of"),
     [
@@ -124,6 +182,10 @@ def test_somebodys_code_does_not_travel(model, tmp_path):
         (lambda p, t: changed(p, t, **{"more.py": b"print()"}), "its members are not those"),
         (lambda p, t: changed(p, t, **{"seed-1.safetensors": None}), "its members are not those"),
         (lambda p, t: changed(p, t, **{"bundle.json": told(p, models=[])}), "holds no model"),
+        (
+            lambda p, t: changed(p, t, **{"bundle.json": told(p, models=["seed-1.safetensors"] * 2)}),
+            "names a model twice, among seed-1.safetensors, seed-1.safetensors",
+        ),
     ],
 )
 def test_what_is_no_bundle_is_refused_with_its_reason(written, tmp_path, damage, told_of):

@@ -98,11 +98,10 @@ def open_embedder(params: Path, model: str | None, layer: str | None, data: Path
         close = near(str(model), [*config.experiments, *config.encoders, *registry.WEIGHTS])
         raise ConfigError(f"{error}; encoders are {', '.join(sorted(config.encoders))}{close}") from None
     known = config is not None and model in (None, *config.experiments)
-    return _of_model(file, model if known else None, layer)
+    return _of_model(predict.opened(file, params=params), file, model if known else None, layer)
 
 
-def _of_model(file: Path, name: str | None, layer: str | None) -> Embedder:
-    predictor = predict.opened(file)
+def _of_model(predictor: predict.Predictor, file: Path, name: str | None, layer: str | None) -> Embedder:
     saved, file = predictor.saved, file if file.is_file() else model_files(file)[0]
     try:
         taken = LayerOutputs(predictor.model, [layer])

@@ -15,6 +15,7 @@ from earmark.encoders import choice, windows
 from earmark.encoders.layers import LOGITS, LayerOutputs, frames_first, without_states
 from earmark.errors import EarmarkError
 from earmark.models.saved import SavedModel
+from earmark.representations import scripts
 from earmark.representations.encoder import Backend, Layers
 
 # Modules that follow a layer in a sequence and belong to it, by the modules of torch that they come from.
@@ -135,7 +136,8 @@ def read(
 ) -> Saved:
     """Return the encoder of a model's file; None among ``layers`` is what enters the last linear layer, alone.
 
-    Raises EarmarkError if the file is no model of earmark, is damaged, hears another rate, or has no such layer.
+    Raises EarmarkError if the file is no model of earmark, is damaged, hears another rate or through a Python file that
+    params.yaml does not name, or has no such layer.
     """
     model = SavedModel.load(file)
     if front is not None:
@@ -147,4 +149,5 @@ def read(
             f"samples must be {model.representation.samples}, as {file} was trained on so many frames per clip, "
             f"got {n_samples}"
         )
+    scripts.require_own(model.representation, str(file))
     return Saved(model, n_samples, layers, hop)

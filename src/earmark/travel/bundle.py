@@ -17,10 +17,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from earmark.config import RepresentationConfig
 from earmark.errors import EarmarkError
 from earmark.files import write_bytes
 from earmark.models.saved import ModelError, SavedModel
+from earmark.representations import scripts
 
 SUFFIX = ".earmark"
 FORMAT = 1
@@ -54,7 +54,7 @@ def write(path: Path, models: Mapping[str, Path], about: Mapping[str, Any], card
     members: dict[str, bytes] = {CARD: card.encode()}
     for name, file in models.items():
         members[name] = file.read_bytes()
-        for carried in _files(SavedModel.load(file).representation):
+        for carried in scripts.files(SavedModel.load(file).representation):
             members[_member_of(carried)] = _carried(carried)
     listed = {name: {"size": len(content), "sha256": _sha256(content)} for name, content in sorted(members.items())}
     told = {"format": FORMAT, "earmark": version(), "models": sorted(models), "members": listed, "about": dict(about)}
@@ -82,10 +82,14 @@ def read(path: Path, folder: Path) -> Bundle:
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
         raise BundleError(f"{path} is no bundle of earmark, or damaged ({error})") from None
     for name, content in members.items():
-        if name != CARD:
+        if name == CARD:
+            continue
+        try:
             (folder / name).write_bytes(content)
+        except OSError as error:
+            raise BundleError(f"{path}: {name} cannot be written to {folder}: {error.strerror}") from None
     try:
-        models = tuple(_with_files(SavedModel.load(folder / name), folder) for name in told["models"])
+        models = tuple(_with_files(SavedModel.load(folder / name), folder, path) for name in told["models"])
         card = members[CARD].decode()
     except (ModelError, UnicodeDecodeError) as error:
         raise BundleError(f"{path}: {error}") from None
@@ -118,6 +122,8 @@ def _verified(path: Path, archive: zipfile.ZipFile) -> tuple[dict[str, Any], dic
         )
     if set(infos) != {ABOUT, *listed} or not {CARD, *models} <= set(listed):
         raise BundleError(f"{path} is damaged: its members are not those that {ABOUT} names")
+    if len(set(models)) < len(models):
+        raise BundleError(f"{path} is no bundle of earmark: {ABOUT} names a model twice, among {', '.join(models)}")
     members = {}
     for name, (size, sha256) in listed.items():
         if (
@@ -134,18 +140,16 @@ def _verified(path: Path, archive: zipfile.ZipFile) -> tuple[dict[str, Any], dic
     return {"models": models, "about": about}, members
 
 
-def _files(representation: RepresentationConfig) -> list[Path]:
-    """Return the files that a representation, or a part of it, hears through."""
-    options = representation.options()
-    parts = [options, *(part for part in dict(options.get("parts") or {}).values() if isinstance(part, Mapping))]
-    return [Path(str(part["file"])) for part in parts if part.get("file")]
-
-
 def _carried(file: Path) -> bytes:
     if file.suffix not in _CARRIED:
         raise BundleError(
             f"{file} cannot be in a bundle: a representation that runs somebody's own code does not travel, for "
             f"whoever opens the bundle would run it; files of {' and '.join(_CARRIED)} do"
+        )
+    if inner := _heard_through(file):
+        raise BundleError(
+            f"{file} cannot be in a bundle: it hears through {inner[0]} itself, and an encoder of an encoder does not "
+            "travel"
         )
     try:
         return file.read_bytes()
@@ -153,22 +157,31 @@ def _carried(file: Path) -> bytes:
         raise BundleError(f"{file}, which the model hears through, cannot be read: {error.strerror}") from None
 
 
+def _heard_through(file: Path) -> list[Path]:
+    """Return the files that an encoder hears through, if it is a model of earmark."""
+    is_model = file.suffix == ".safetensors" and file.is_file()
+    return scripts.files(SavedModel.load(file).representation) if is_model else []
+
+
 def _member_of(file: Path) -> str:
     return f"encoder-{hashlib.sha256(str(file).encode()).hexdigest()[:8]}-{file.name}"
 
 
-def _with_files(saved: SavedModel, folder: Path) -> SavedModel:
-    """Return a model whose representation finds its files in the folder of a bundle."""
-    options = saved.representation.options()
+def _with_files(saved: SavedModel, folder: Path, path: Path) -> SavedModel:
+    """Return a model whose representation finds its files in the folder of a bundle.
 
-    def moved(part: Mapping[str, Any]) -> dict[str, Any]:
-        file = part.get("file")
-        return dict(part) | ({"file": str(folder / _member_of(Path(str(file))))} if file else {})
+    Raises BundleError, which names the bundle, if one of them is no member of it, or hears through a file itself.
+    """
 
-    options = moved(options)
-    if isinstance(options.get("parts"), Mapping):
-        options["parts"] = {name: moved(part) for name, part in options["parts"].items()}
-    return replace(saved, representation=saved.representation.with_options(options))
+    def member(file: str) -> str:
+        found = folder / _member_of(Path(file))
+        if not found.is_file():
+            raise BundleError(f"{path} is no bundle of earmark: a model hears through {file!r}, which is not in it")
+        if inner := _heard_through(found):
+            raise BundleError(f"{path} is no bundle of earmark: {found.name} hears through {inner[0]} itself")
+        return str(found)
+
+    return replace(saved, representation=scripts.placed(saved.representation, member))
 
 
 def version() -> str:

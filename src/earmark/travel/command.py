@@ -8,6 +8,7 @@ from earmark.config import Config, ConfigError, load
 from earmark.errors import EarmarkError
 from earmark.evaluation.details import read_metrics
 from earmark.models.saved import FILE, ModelError, SavedModel, model_folders
+from earmark.representations import scripts
 from earmark.sections import near
 from earmark.travel import bundle, graphs
 from earmark.travel.card import card, describe
@@ -45,6 +46,7 @@ def export(params: Path, experiment: str, data: Path, onnx: Path | None, torch: 
     _, files = _chosen(params, experiment, data)
     first = next(iter(files.values()))
     saved = SavedModel.load(first)
+    scripts.require_own(saved.representation, str(first), params)
     lines = [f"{first} of {len(files)} seeds\n"] if len(files) > 1 else []
     heard = saved.representation
     for out, kind in ((onnx, "ONNX"), (torch, "torch.export")):
