@@ -23,7 +23,7 @@ ORDER = {
     "strict_yaml": (), "yaml_edit": (),
     "storage": (
         "memory", "room", "source", "provenance", "digests", "remembered", "float16", "sealed_csv", "sealed_json",
-        "hdf5_disk", "checksums", "shard_checks", "makers", "shards", "store",
+        "hdf5_disk", "checksums", "heaps", "shard_checks", "makers", "shards", "store",
     ),
     "cluster": ("worker", "connection", "results", "run"), "devices": (), "sections": (), "doors": (),
     "experiments": (), "corpus_choices": (), "config": (),

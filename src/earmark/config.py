@@ -134,7 +134,8 @@ class WaveformConfig(Section):
 
         Raises ValueError if ``settings`` are anything else.
         """
-        return cls.model_validate({key: value for key, value in settings.items() if key != "rate"})
+        kept = {k: v for k, v in settings.items() if k != "rate"} if isinstance(settings, Mapping) else settings
+        return cls.model_validate(kept)
 
 
 class RepresentationConfig(Section):

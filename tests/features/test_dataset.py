@@ -8,7 +8,7 @@ import torch
 
 from earmark.corpus.label_table import write_labels
 from earmark.corpus.manifest import Clip, TagTable
-from earmark.features.dataset import Batches, Split, load
+from earmark.features.dataset import Batches, Split, load, origin
 from earmark.features.standardize import Standardizer
 from earmark.storage.shards import ShardError, ShardWriter
 
@@ -129,3 +129,24 @@ def test_the_segments_of_a_clip_are_rows_of_their_own_and_are_scored_as_one_clip
     assert whole.targets[:, 0].tolist() == [0, 1]
     np.testing.assert_allclose(scores, [[0.2], [0.7]])
     assert whole.by_clip(scores) == (whole, scores)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"config": "{"}, "its attribute config is no JSON"),
+        ({"config": "[" * 30_000}, "its attribute config is no JSON"),
+        ({"config": []}, "settings that are unknown here"),
+        ({"waveform_config": []}, r"settings that are unknown here \(.*must be a mapping of settings, got \[\]"),
+        ({"waveform_config": {"rate": 16_000, "odd": 1}}, "settings that are unknown here"),
+    ],
+)
+def test_a_shard_whose_settings_are_none_is_named(tmp_path, changed, told):
+    with ShardWriter(tmp_path / "0.h5", "features", 0, (2, 1), np.float32) as writer:
+        writer.attributes = {
+            "config": {"kind": "mel", "rate": 8_000, "samples": 99},
+            "waveform_config": {},
+            "code": "c",
+        } | changed
+    with pytest.raises(ShardError, match=rf"0\.h5.* {told}"):
+        origin(tmp_path)

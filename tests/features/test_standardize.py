@@ -118,6 +118,7 @@ def test_an_axis_that_is_not_one_value_per_dim_is_named(tmp_path, axis):
         ({"inverse_std": [1.0]}, r"inverse_std must be 2 values, one per mean"),
         ({"inverse_std": [1.0, -1.0]}, r"none below 0, got 2, the least -1"),
         ({"inverse_std": [1.0, 1e39]}, r"inverse_std must be below 1e\+30, got 1e\+39"),
+        ({"mean": [10**400, 1.0]}, r"mean must be below 1e\+30, got 1000.*\.\.\..*000"),
         ({"mean": [1.0, "2"]}, r"mean must be a list of numbers, got \[1\.0, '2'\]"),
         ({"mean": 3}, r"mean must be a list of numbers, got 3"),
         ({"mean": [True, 1.0]}, r"mean must be a list of numbers"),
@@ -152,8 +153,11 @@ def test_a_clip_that_is_not_finite_is_named_by_whoever_reads_it(features, monkey
     with ShardWriter(features[0] / "2.h5", "features", 2, (7, 3), np.float32) as writer:
         writer.append(["x", "y"], rows)
     monkeypatch.undo()
-    with pytest.raises(ShardError, match=r"2\.h5: 1 of the 21 values of clip y are NaN or infinite"):
-        fit(features[0], {"y", "1"})
+    for read in (fit, read_features):
+        with pytest.raises(
+            ShardError, match=r"2\.h5 cannot be used \(1 of the 21 values of clip y are NaN or infinite"
+        ):
+            read(features[0], ["y", "1"])
 
 
 def test_a_clip_in_two_shards_is_named(features):

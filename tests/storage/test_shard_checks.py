@@ -84,6 +84,19 @@ def table_as_attribute(file):
     file.attrs["config"] = np.zeros(3)
 
 
+def number_as_attribute(file):
+    file.attrs["config"] = 5
+
+
+def text_as_attribute_that_is_no_utf8(file):
+    file.attrs["config"] = np.bytes_(b"\xff\xfe")
+
+
+def many_attributes(file):
+    for number in range(1001):
+        file.attrs[str(number)] = ""
+
+
 def many(file):
     for number in range(1001):
         file[f"axes/{number}"] = 0
@@ -103,7 +116,10 @@ HOSTILE = {
     circle: "/axes/all is neither a data set nor a group",
     named_type: "/axes/hz is neither a data set nor a group",
     table_as_attribute: "its attribute 'config' is no text: float64 of shape",
-    many: "it holds more than 1000 data sets and groups",
+    number_as_attribute: "its attribute 'config' is no text: int64 of shape",
+    text_as_attribute_that_is_no_utf8: "its attribute 'config' is not UTF-8",
+    many_attributes: "it holds more than 1000 data sets, groups and attributes",
+    many: "it holds more than 1000 data sets, groups and attributes",
 }
 
 
@@ -154,6 +170,8 @@ def replaced(name, value):
         ({"rows": ROWS.astype(np.float16)}, "/features holds float16"),  # without centre and scale
         ({"rows": ROWS.ravel()}, r"/features holds float32 of shape \(12,\)"),
         ({"axes": False}, "rows, clip_id, crc32 or axes are missing"),
+        ({"change": replaced("axes", np.zeros(3))}, "/axes is no group"),
+        ({"ids": (b"a", b"\xff", b"c")}, r"its clip_id b'\\xff' is not UTF-8"),
         ({"change": replaced("crc32", None)}, "rows, clip_id, crc32 or axes are missing"),
         ({"change": replaced("crc32", np.zeros(5, np.uint32))}, r"crc32 of shape \(5,\)"),
         ({"change": replaced("clip_id", np.arange(3))}, r"clip_id of shape \(3,\), int64"),
@@ -178,6 +196,105 @@ def test_a_seal_that_points_elsewhere_is_refused(tmp_path, offset, size, row):
     path.write_bytes(wrong.encode() + content[checksums.SEAL :])
     with pytest.raises(ShardError, match=r"0\.h5 cannot be used"):
         open_shard(path)
+
+
+@pytest.mark.parametrize("rows", [ROWS, ROWS.astype(np.float16)], ids=lambda rows: str(rows.dtype))
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_rows_that_are_not_finite_are_refused_and_named_by_their_clip(tmp_path, rows, value):
+    def decoded(file):
+        if rows.dtype == np.float16:
+            file["centre"], file["scale"] = np.zeros(2, np.float32), np.ones(2, np.float32)
+
+    rows = rows.copy()
+    rows[1, 0] = value
+    with pytest.raises(ShardError, match=r"0\.h5 cannot be used \(2 of the 4 values of clip b are NaN or infinite\)"):
+        open_shard(forged(tmp_path / "0.h5", decoded, rows))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("scale", 0), ("scale", -1), ("scale", np.nan), ("scale", 1e36), ("centre", np.inf), ("centre", np.nan)],
+)
+def test_what_float16_is_decoded_with_leaves_it_finite(tmp_path, name, value):
+    vectors = {"centre": np.zeros(2, np.float32), "scale": np.ones(2, np.float32)}
+    vectors[name][1] = value
+
+    def decoded(file):
+        file["centre"], file["scale"] = vectors["centre"], vectors["scale"]
+
+    with pytest.raises(
+        ShardError, match=r"0\.h5 cannot be used \(/centre and /scale must be finite, and scale above 0"
+    ):
+        open_shard(forged(tmp_path / "0.h5", decoded, ROWS.astype(np.float16)))
+
+
+def edited(path, edit):
+    """Change the bytes of a forged shard outside its rows, and seal it again."""
+    content = bytearray(path.read_bytes())
+    edit(content)
+    path.write_bytes(content)
+    checksums.seal(path, "features")
+    return path
+
+
+def pointer(content):
+    """Return where the attribute says at which place its text lies, one letter long."""
+    text = (1).to_bytes(4, "little") + (content.index(b"GCOL") - checksums.SEAL).to_bytes(8, "little")
+    return content.index(text) + 4
+
+
+def endless(content):
+    """Give the free space of the heap of texts no size: HDF5 would look for what follows it, for good."""
+    free = content.index(b"GCOL") + 16 + 16 + 8  # heads of the heap and of its text, and the text of one letter
+    assert content[free : free + 2] == b"\0\0"
+    content[free + 8 : free + 16] = bytes(8)
+
+
+def test_texts_over_which_hdf5_would_not_end_are_refused_before_it_sees_them(tmp_path):
+    path = edited(forged(tmp_path / "0.h5", lambda _: None), endless)
+    with pytest.raises(ShardError, match=r"0\.h5 cannot be used \(its texts at byte \d+ have an impossible size"):
+        open_shard(path)
+    with h5py.File(path) as file, pytest.raises(DamageError, match="impossible size"):
+        require_plain(file, path.stat().st_size)
+
+
+def test_texts_that_hide_in_the_rows_are_not_seen_by_hdf5(tmp_path):
+    def hide(content):
+        heap, place, rows = content.index(b"GCOL"), pointer(content), found.offset
+        content[rows : rows + 4096] = content[heap : heap + 4096]
+        content[place : place + 8] = (rows - checksums.SEAL).to_bytes(8, "little")
+
+    path = forged(tmp_path / "0.h5", lambda _: None, np.zeros((3, 2, 1024), np.float32))
+    found = checksums.verify_rest(path)
+    with pytest.raises(ShardError, match=r"0\.h5 cannot be used \(.*bad global heap collection signature"):
+        open_shard(edited(path, hide))
+
+
+def test_texts_that_hdf5_cannot_read_are_refused_when_the_shard_is_opened(tmp_path):
+    def unsigned(content):
+        content[content.index(b"GCOL")] = 0
+
+    with pytest.raises(ShardError, match=r"0\.h5 cannot be used \(.*bad global heap collection signature"):
+        open_shard(edited(forged(tmp_path / "0.h5", lambda _: None), unsigned))
+
+
+def test_texts_at_a_place_that_no_file_has_are_refused(tmp_path):
+    def far(content):
+        place = pointer(content)
+        content[place : place + 8] = (1 << 63).to_bytes(8, "little")
+
+    with pytest.raises(ShardError, match=r"0\.h5 cannot be used"):
+        open_shard(edited(forged(tmp_path / "0.h5", lambda _: None), far))
+
+
+def test_one_long_text_that_stands_for_many_does_not_fill_the_memory(tmp_path):
+    def repeated(content):
+        first = content.index((1000).to_bytes(4, "little"))
+        content[first : first + 16 * 99] = content[first : first + 16] * 99
+
+    path = forged(tmp_path / "0.h5", lambda file: file.create_dataset("axes/parts", data=["x" * 1000] + ["y"] * 98))
+    with pytest.raises(ShardError, match=r"0\.h5 cannot be used \(its texts are longer than the file"):
+        open_shard(edited(path, repeated))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])

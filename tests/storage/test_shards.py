@@ -202,8 +202,8 @@ def test_hdf5_that_is_no_shard_is_named(tmp_path):
 def test_a_shard_is_verified_once_in_a_process_and_again_when_it_has_changed(sealed, tmp_path, monkeypatch):
     path, verified = tmp_path / "0.h5", []
     path.write_bytes(sealed.read_bytes())
-    original = shards._verify
-    monkeypatch.setattr(shards, "_verify", lambda file: (verified.append(file), original(file)))
+    original = shards.verify
+    monkeypatch.setattr(shards, "verify", lambda file: (verified.append(file), original(file)))
     for _ in range(3):
         open_shard(path).close()
     assert verified == [path]

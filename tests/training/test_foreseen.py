@@ -198,7 +198,6 @@ ELSEWHERE = {
     "manifest.read_manifest": "and this one", "decode/corpus._digest": "a disk fails: tests/test_disturbed.py",
     "decode/corpus._decode": "so does this one: tests/decode/test_corpus.py",
     "standardize._vector": "a file of the pipeline is damaged", "standardize.require_dims": "so is this one",
-    "standardize._require_finite": "a shard holds what is not finite, which no stage writes",
     "standardize._standardized": "a representation's own axis",
     "standardize.load": "a file of the pipeline is damaged", "dataset.origin": "a shard is damaged",
     "dataset._origin_of": "a shard is of an older version", "fit.fit": "training diverged",

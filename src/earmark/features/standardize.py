@@ -17,7 +17,6 @@ from earmark.corpus.label_table import read_labels
 from earmark.errors import EarmarkError
 from earmark.files import read_json, write_json
 from earmark.storage import provenance, shards
-from earmark.storage.shard_checks import not_finite
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def _vector(path: Path, content: dict[str, Any], name: str) -> NDArray[np.float3
     if not isinstance(values, list) or not values or any(type(value) not in (int, float) for value in values):
         raise EarmarkError(f"{path}: {name} must be a list of numbers, got {reprlib.repr(values)}; {_AGAIN}")
     if bad := [value for value in values if not abs(value) < _LARGEST]:
-        raise EarmarkError(f"{path}: {name} must be below {_LARGEST:g}, got {bad[0]:g}; {_AGAIN}")
+        raise EarmarkError(f"{path}: {name} must be below {_LARGEST:g}, got {reprlib.repr(bad[0])}; {_AGAIN}")
     return _float32(values)
 
 
@@ -143,7 +142,6 @@ def fit(features: Path, train_ids: Collection[str]) -> Standardizer:
             rows = [row for row, clip_id in enumerate(file["clip_id"][:]) if clip_id.decode() in wanted]
             for start in range(0, len(rows), 16):
                 batch = shards.read_rows(file, rows[start : start + 16]).astype(np.float64)
-                _require_finite(file, rows[start : start + 16], batch)
                 values = batch.reshape(-1, batch.shape[-1])
                 new_mean = values.mean(axis=0)
                 delta = new_mean - mean
@@ -156,13 +154,6 @@ def fit(features: Path, train_ids: Collection[str]) -> Standardizer:
         raise shards.ShardError(f"{features}: none of the {len(wanted)} training clips has features")
     std = np.sqrt(np.asarray(squares) / count)
     return _standardizer(np.asarray(mean), std, clips, standardized)
-
-
-def _require_finite(file: h5py.File, rows: list[int], batch: NDArray[np.float64]) -> None:
-    """Raise ShardError, which names the clip, for features that an earlier version or another program wrote."""
-    ids = [file["clip_id"][row].decode() for row in rows] if not np.isfinite(batch).all() else []
-    if bad := not_finite(ids, batch) if ids else "":
-        raise shards.ShardError(f"{file.filename}: {bad}; run the features stage again")
 
 
 def _standardizer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import h5py
 
-from earmark.errors import hdf5_refusal
+from earmark.errors import hdf5_refusal, naming
 
 
 def reserve(path: Path, size: int) -> None:
@@ -37,6 +38,23 @@ class ReadFile(h5py.File):  # type: ignore[misc]  # h5py declares no types
         super().__exit__(kind, error, trace)
         if failed := hdf5_refusal(error, self._path):
             raise failed from None
+
+
+class Veiled(io.FileIO):
+    """A file for HDF5 to read, in which it sees zeros in place of some bytes."""
+
+    def __init__(self, path: Path, veiled: range) -> None:
+        super().__init__(path)
+        self._path, self._veiled = path, veiled
+
+    def readinto(self, buffer: Any) -> int:
+        """Read as much as there is. Raises OSError with the file's name if the disk fails."""
+        start = self.tell()
+        with naming(self._path):
+            done = super().readinto(buffer)
+        if hidden := range(max(start, self._veiled.start), min(start + done, self._veiled.stop)):
+            memoryview(buffer).cast("B")[hidden.start - start : hidden.stop - start] = bytes(len(hidden))
+        return done
 
 
 class Disk:

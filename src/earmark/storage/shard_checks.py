@@ -11,71 +11,134 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.storage.checksums import BLOCK, DamageError, Seal
+from earmark.storage import heaps
+from earmark.storage.checksums import BLOCK, DamageError, Seal, verify_rest, verify_rows
+from earmark.storage.hdf5_disk import Veiled
 
 OBJECTS = 1_000  # a shard has some ten
 TEXTS = 10_000  # of variable length, in one data set
 _DEEPEST = 2  # groups: the file itself and its axes
 _ROWS = {"features": (np.float32, np.float16), "waveform": (np.int16, np.float32)}  # the types that each may have
 _KINDS = "biufS"  # booleans, numbers, texts of a fixed length
+_LARGEST = np.finfo(np.float16).max
+
+
+def verify(path: Path) -> None:
+    """Compare all of a shard with its checksums, and what it holds with what a shard may hold.
+
+    HDF5 sees no bytes but those that were looked at before, and reads every text here. So what it follows later leads
+    nowhere else. Raises DamageError, an OSError if the file cannot be read, and any error that h5py has.
+    """
+    found = verify_rest(path)
+    rows = range(found.offset, found.offset + found.size)
+    heaps.require_finite(path, rows)
+    with Veiled(path, rows) as veiled, h5py.File(veiled, "r") as file:
+        _Plain(path.stat().st_size, rows).require(file)
+        require_rows(file, found)
+        dtype, ids, sums = (
+            next(file[name] for name in _ROWS if name in file).dtype,
+            file["clip_id"][:],
+            file["crc32"][:],
+        )
+    shape = -1, found.row // dtype.itemsize
+    verify_rows(path, found, sums, lambda row, rows: not_finite(ids[row:], np.frombuffer(rows, dtype).reshape(shape)))
 
 
 def require_plain(file: h5py.File, size: int) -> None:
     """Raise DamageError if an open file of ``size`` bytes holds anything but plain data sets within its bytes.
 
-    Only HDF5's own tables are read, no value.
+    Only HDF5's own tables are read, and texts of any length.
     """
-    _require_plain_group(file, size, 1, itertools.count(1))
+    heaps.require_finite(Path(file.filename))
+    _Plain(size).require(file)
 
 
-def _require_plain_group(group: h5py.Group, size: int, depth: int, count: itertools.count[int]) -> None:
-    _require_plain_attributes(group)
-    for name in group:
-        where = f"{group.name.rstrip('/')}/{name}"
-        if next(count) > OBJECTS:
-            raise DamageError(f"it holds more than {OBJECTS} data sets and groups")
-        if not isinstance(link := group.get(name, getlink=True), h5py.HardLink):
-            raise DamageError(f"{where} is no data set but a link ({type(link).__name__}), maybe to another file")
-        kind = group.get(name, getclass=True)
-        if kind is h5py.Dataset:
-            _require_plain_data(group[name], where, size)
-        elif kind is h5py.Group and depth < _DEEPEST:
-            _require_plain_group(group[name], size, depth + 1, count)
-        else:
-            raise DamageError(f"{where} is neither a data set nor a group of such")
+@dataclass
+class _Plain:
+    """What is demanded of a file of ``size`` bytes, and how much of it was met so far.
 
+    rows: the bytes of its rows, over which nothing else may lie. texts: how many bytes of texts were read.
+    """
 
-def _require_plain_data(data: h5py.Dataset, where: str, size: int) -> None:
-    created = data.id.get_create_plist()
-    if created.get_external_count() or data.is_virtual:
-        raise DamageError(f"the values of {where} lie in another file")
-    if created.get_layout() != h5py.h5d.CONTIGUOUS or created.get_nfilters():
-        raise DamageError(f"{where} is compressed or in chunks, where rows of a shard lie one after the other")
-    dtype = data.dtype
-    texts = h5py.check_string_dtype(dtype) is not None and dtype.kind == "O"  # of any length
-    if dtype.subdtype is not None or not (texts or dtype.kind in _KINDS):
-        raise DamageError(f"{where} holds {dtype}, where numbers or texts are expected")
-    declared = math.prod(data.shape or (0,)) * dtype.itemsize
-    if texts and math.prod(data.shape) > TEXTS:
-        raise DamageError(f"{where} declares {math.prod(data.shape)} texts, {TEXTS} at most are read")
-    stored, offset = data.id.get_storage_size(), data.id.get_offset() or 0
-    if declared > size or (stored < declared and not texts) or offset + stored > size:
-        raise DamageError(f"{where} declares {declared} bytes, but the file of {size} has {stored} for it")
-    _require_plain_attributes(data)
+    size: int
+    rows: range = range(0)
+    objects: int = 0
+    texts: int = 0
 
+    def require(self, file: h5py.File) -> None:
+        """Raise DamageError if the file holds anything else."""
+        if file.id.get_create_plist().get_sizes() != (8, 8):
+            raise DamageError("its tables have places that are not of 8 bytes")
+        self._group(file, 1)
 
-def _require_plain_attributes(item: h5py.Group | h5py.Dataset) -> None:
-    for name in item.attrs:
-        about = item.attrs.get_id(name)
-        text = h5py.check_string_dtype(about.dtype) is not None
-        if about.shape not in ((), (1,)) or not (text or np.dtype(about.dtype).kind in _KINDS):
-            raise DamageError(f"its attribute {name!r} is no text: {about.dtype} of shape {about.shape}")
+    def _group(self, group: h5py.Group, depth: int) -> None:
+        self._attributes(group)
+        for name in group:
+            where = f"{group.name.rstrip('/')}/{name}"
+            self._count()
+            if not isinstance(link := group.get(name, getlink=True), h5py.HardLink):
+                raise DamageError(f"{where} is no data set but a link ({type(link).__name__}), maybe to another file")
+            kind = group.get(name, getclass=True)
+            if kind is h5py.Dataset:
+                self._data(group[name], where)
+            elif kind is h5py.Group and depth < _DEEPEST:
+                self._group(group[name], depth + 1)
+            else:
+                raise DamageError(f"{where} is neither a data set nor a group of such")
+
+    def _data(self, data: h5py.Dataset, where: str) -> None:
+        created = data.id.get_create_plist()
+        if created.get_external_count() or data.is_virtual:
+            raise DamageError(f"the values of {where} lie in another file")
+        if created.get_layout() != h5py.h5d.CONTIGUOUS or created.get_nfilters():
+            raise DamageError(f"{where} is compressed or in chunks, where rows of a shard lie one after the other")
+        dtype, shape = data.dtype, (0,) if data.shape is None else data.shape
+        texts = h5py.check_string_dtype(dtype) is not None and dtype.kind == "O"  # of any length
+        if dtype.subdtype is not None or not (texts or dtype.kind in _KINDS):
+            raise DamageError(f"{where} holds {dtype}, where numbers or texts are expected")
+        declared = math.prod(shape) * dtype.itemsize
+        if texts and math.prod(shape) > TEXTS:
+            raise DamageError(f"{where} declares {math.prod(shape)} texts, {TEXTS} at most are read")
+        stored, offset = data.id.get_storage_size(), data.id.get_offset() or 0
+        if declared > self.size or (stored < declared and not texts) or offset + stored > self.size:
+            raise DamageError(f"{where} declares {declared} bytes, but the file of {self.size} has {stored} for it")
+        if max(offset, self.rows.start) < min(offset + stored, self.rows.stop) and (
+            range(offset, offset + stored) != self.rows
+        ):
+            raise DamageError(f"{where} lies over its rows")
+        for place in np.ndindex(shape) if texts else ():
+            self._read(data[place], where)
+        self._attributes(data)
+
+    def _attributes(self, item: h5py.Group | h5py.Dataset) -> None:
+        for name in item.attrs:
+            self._count()
+            about = item.attrs.get_id(name)
+            if about.shape != () or h5py.check_string_dtype(about.dtype) is None:
+                raise DamageError(f"its attribute {name!r} is no text: {about.dtype} of shape {about.shape}")
+            self._read(item.attrs[name], f"its attribute {name!r}")
+
+    def _count(self) -> None:
+        self.objects += 1
+        if self.objects > OBJECTS:
+            raise DamageError(f"it holds more than {OBJECTS} data sets, groups and attributes")
+
+    def _read(self, text: str | bytes, where: str) -> None:
+        """Take a text that was read. Many may be the same one in the file, and together fill the memory."""
+        try:
+            self.texts += len(text.encode() if isinstance(text, str) else text.decode())
+        except UnicodeError:
+            raise DamageError(f"{where} is not UTF-8") from None
+        if self.texts > self.size:
+            raise DamageError(f"its texts are longer than the file of {self.size} bytes")
 
 
 def require_rows(file: h5py.File, found: Seal) -> None:
@@ -97,24 +160,53 @@ def require_rows(file: h5py.File, found: Seal) -> None:
         or (size and found.row * len(rows) != size)
     ):
         raise DamageError("its seal covers other bytes than its rows")
-    for vector in ("centre", "scale") if "centre" in file else ():
-        if vector not in file or file[vector].shape != rows.shape[-1:] or file[vector].dtype != np.float32:
-            raise DamageError(f"/{vector} must be {rows.shape[-1]} float32, one per dim")
-    _require_each_once(ids[:].tolist())
+    if file.get("axes", getclass=True) is not h5py.Group:
+        raise DamageError("/axes is no group")
+    if "centre" in file:
+        _require_float16(file, rows.shape[-1])
+    _require_ids(ids[:].tolist())
 
 
-def _require_each_once(ids: list[bytes]) -> None:
-    """Raise DamageError if a clip is in a shard twice; the segments of a clip stand one after the other."""
+def _require_float16(file: h5py.File, dims: int) -> None:
+    """Raise DamageError unless any float16 that is finite becomes a float32 that is finite (``float16.Float16``)."""
+    for vector in ("centre", "scale"):
+        if vector not in file or file[vector].shape != (dims,) or file[vector].dtype != np.float32:
+            raise DamageError(f"/{vector} must be {dims} float32, one per dim")
+    centre, scale = file["centre"][:], file["scale"][:]
+    with np.errstate(over="ignore", invalid="ignore"):
+        largest = np.abs(centre) + scale * np.float32(_LARGEST)
+    if not (scale > 0).all() or not np.isfinite(largest).all():
+        raise DamageError(
+            f"/centre and /scale must be finite, and scale above 0, got centre from {centre.min()} to {centre.max()}, "
+            f"scale from {scale.min()} to {scale.max()}"
+        )
+
+
+def _require_ids(ids: list[bytes]) -> None:
+    """Raise DamageError if an id is not UTF-8, or a clip is in a shard twice; the segments of a clip stand together."""
+    for clip in ids:
+        try:
+            clip.decode()
+        except UnicodeDecodeError:
+            raise DamageError(f"its clip_id {clip[:60]!r} is not UTF-8") from None
     runs = [clip for clip, _ in itertools.groupby(ids)]
     if len(set(runs)) < len(runs):
         twice = next(clip for clip, count in Counter(runs).items() if count > 1)
-        raise DamageError(f"clip {twice.decode(errors='replace')} stands in it twice")
+        raise DamageError(f"clip {twice.decode()} stands in it twice")
 
 
-def not_finite(clip_ids: Sequence[str], rows: NDArray[Any]) -> str:
+def not_finite(clip_ids: Sequence[str | bytes], rows: NDArray[Any]) -> str:
     """Return which clip has values that are NaN or infinite, and how many, or nothing; rows: (clips, ...)."""
-    if rows.dtype.kind != "f" or np.isfinite(rows).all():
+    if rows.dtype.kind != "f" or _all_finite(rows):
         return ""
     bad = ~np.isfinite(rows.reshape(len(rows), -1))
     first = int(np.flatnonzero(bad.any(axis=1))[0])
-    return f"{bad[first].sum()} of the {bad.shape[1]} values of clip {clip_ids[first]} are NaN or infinite"
+    clip = clip_ids[first]
+    told = clip.decode() if isinstance(clip, bytes) else clip
+    return f"{bad[first].sum()} of the {bad.shape[1]} values of clip {told} are NaN or infinite"
+
+
+def _all_finite(values: NDArray[Any]) -> bool:
+    if values.dtype == np.float16:  # whose own isfinite is five times slower: it is so if all bits of the exponent are
+        return bool((values.view(np.uint16) & 0x7FFF).max(initial=0) < 0x7C00)
+    return bool(np.isfinite(values).all())

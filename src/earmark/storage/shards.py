@@ -26,10 +26,10 @@ from numpy.typing import DTypeLike, NDArray
 from earmark.errors import EarmarkError, hdf5_refusal, reason
 from earmark.files import put_in_place
 from earmark.storage import float16
-from earmark.storage.checksums import SEAL, DamageError, RowSums, seal, verify_rest, verify_rows
+from earmark.storage.checksums import SEAL, DamageError, RowSums, seal
 from earmark.storage.float16 import Float16
 from earmark.storage.hdf5_disk import Disk, ReadFile, reserve
-from earmark.storage.shard_checks import not_finite, require_plain, require_rows
+from earmark.storage.shard_checks import not_finite, verify
 
 LONGEST_NAME = 255  # bytes, in the usual file systems
 
@@ -223,8 +223,12 @@ def marks_of(path: Path) -> tuple[str | None, str | None]:
 
 
 def attribute(file: h5py.File, key: str) -> Any:
-    """Return a structured attribute of an open shard: settings, counts, lists."""
-    return json.loads(file.attrs[key])
+    """Return a structured attribute of an open shard: settings, counts, lists. Raises ShardError if it has none."""
+    try:
+        return json.loads(file.attrs[key])
+    except (KeyError, ValueError, RecursionError) as error:
+        why = "is absent" if isinstance(error, KeyError) else f"is no JSON ({error})"
+        raise ShardError(f"{file.filename}: its attribute {key} {why}; run the stage that makes it again") from None
 
 
 def clip_ids(path: Path) -> list[str]:
@@ -241,7 +245,7 @@ def open_shard(path: Path) -> h5py.File:
     try:
         state = state_of(path.stat())
         if _VERIFIED.get(path.absolute()) != state:
-            _verify(path)
+            verify(path)
             _VERIFIED[path.absolute()] = state
         return ReadFile(path)
     except FileNotFoundError:
@@ -255,23 +259,15 @@ def open_shard(path: Path) -> h5py.File:
 
 
 # What h5py raises for tables of HDF5 that contradict each other is all of these.
-_DAMAGED = (DamageError, OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, MemoryError)
+_DAMAGED = (
+    DamageError, OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, MemoryError, OverflowError
+)  # fmt: skip
 _VERIFIED: dict[Path, tuple[int, int, int]] = {}
 
 
 def state_of(about: os.stat_result) -> tuple[int, int, int]:
     """Return what changes with a file: its inode, its size and when it was written."""
     return about.st_ino, about.st_size, about.st_mtime_ns
-
-
-def _verify(path: Path) -> None:
-    """Compare all of a file with its checksums. Raises DamageError if they differ."""
-    found = verify_rest(path)
-    with ReadFile(path) as file:
-        require_plain(file, path.stat().st_size)
-        require_rows(file, found)
-        sums = file["crc32"][:]
-    verify_rows(path, found, sums)
 
 
 def _beside(path: Path, ending: str) -> Path:
