@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -94,6 +95,26 @@ def test_labels_that_were_edited_by_hand_say_where_tags_are_edited(tmp_path):
     (tmp_path / "labels.csv").write_text((tmp_path / "labels.csv").read_text().replace("valid,0,1", "valid,1,1"))
     told = r"labels\.csv is not what was written: .*edited by hand; tags are edited in .*`dvc repro labels`"
     with pytest.raises(EarmarkError, match=told):
+        read_labels(tmp_path / "labels.csv")
+
+
+@pytest.mark.parametrize(
+    ("changed", "tags", "told"),
+    [
+        ({"split": "tset"}, "ab", r", row 3: split must be one of train, valid, test, got 'tset'"),
+        ({"clip_id": "0"}, "ab", r", row 3: clip_id must be a text without NUL, in no other row, got '0'"),
+        ({"clip_id": ""}, "ab", r", row 3: clip_id must be a text without NUL"),
+        ({}, "", r" must have tags, each with a name, got \[\]"),
+        ({}, ["a", ""], r" must have tags, each with a name, got \['a', ''\]"),
+    ],
+)
+def test_labels_that_no_stage_wrote_are_named(tmp_path, changed, tags, told):
+    first, second = clips("tv")
+    values = np.ones((2, len(tags)), np.uint8)
+    write_labels(
+        tmp_path / "labels.csv", [first, replace(second, **changed)], TagTable(("0", "1"), tuple(tags), values)
+    )
+    with pytest.raises(EarmarkError, match=rf"labels\.csv{told}"):
         read_labels(tmp_path / "labels.csv")
 
 

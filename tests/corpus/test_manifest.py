@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,10 +90,39 @@ def test_a_tag_that_stands_twice_is_named_and_one_that_is_called_as_a_column_is_
 def test_every_text_that_a_clip_may_have_comes_back(tmp_path):
     clips = [
         Clip("1", "a.mp3", "a", "line\nend", "carriage\rreturn\r\n", "train"),
-        Clip('"2"', ",", "\u2028", "", "é", "x"),
+        Clip('"2"', ",", "\u2028", "", "é", "test"),
     ]
     write_manifest(tmp_path / "manifest.csv", clips)
     assert read_manifest(tmp_path / "manifest.csv") == clips
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"path": "/etc/passwd"}, "path must lie inside the audio folder, got '/etc/passwd'"),
+        ({"path": "../../../etc/hostname"}, "path must lie inside the audio folder"),
+        ({"path": ""}, "path must lie inside the audio folder, got ''"),
+        ({"path": "a\0.mp3"}, "path must lie inside the audio folder"),
+        ({"shard": "../../evil"}, "shard must be a plain name, got '../../evil'"),
+        ({"shard": ".hidden"}, "shard must be a plain name"),
+        ({"shard": ""}, "shard must be a plain name"),
+        ({"split": "bogus"}, "split must be one of train, valid, test, got 'bogus'"),
+        ({"clip_id": "1"}, "clip_id must be a text without NUL, in no other row, got '1'"),
+        ({"clip_id": ""}, "clip_id must be a text without NUL, in no other row, got ''"),
+        ({"clip_id": "a\0"}, "clip_id must be a text without NUL"),
+    ],
+)
+def test_a_clip_that_no_corpus_has_is_named_by_its_row(tmp_path, changed, told):
+    good = Clip("1", "a/..x.mp3", "a", "s", "x", "train")
+    write_manifest(tmp_path / "manifest.csv", [good, replace(good, **({"clip_id": "2"} | changed))])
+    with pytest.raises(EarmarkError, match=rf"manifest\.csv, row 3: {told}"):
+        read_manifest(tmp_path / "manifest.csv")
+
+
+def test_a_clip_that_has_tags_twice_is_named_by_its_row(tmp_path):
+    write_tags(tmp_path / "tags.csv", TagTable(("1", "1"), ("a",), np.array([[0], [1]], np.uint8)))
+    with pytest.raises(EarmarkError, match=r"tags\.csv, row 3: clip_id must be a text without NUL, in no other row"):
+        read_tags(tmp_path / "tags.csv")
 
 
 def test_a_tag_that_is_neither_0_nor_1_is_named(tmp_path):

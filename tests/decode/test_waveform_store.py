@@ -101,3 +101,9 @@ def test_pruning_leaves_what_is_to_be_kept(tmp_path):
     assert [path.stem for path in waveform_store.prune(tmp_path, {"abd"})] == ["abc", "bcd"]
     assert list(waveform_store.held(tmp_path)) == ["abd"]
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["abd.h5", "other"]
+
+
+@pytest.mark.parametrize("fingerprint", ["/etc/x", "xx/../../etc/passwd", "..", "", "ABC", "ab\n"])
+def test_a_fingerprint_is_no_path(tmp_path, fingerprint):
+    with pytest.raises(EarmarkError, match="a shard is named by hexadecimal digits, got"):
+        waveform_store.place(tmp_path, fingerprint)

@@ -30,3 +30,8 @@ def test_no_character_becomes_another_in_silence():
 def test_something_else_is_refused(text):
     with pytest.raises(ValueError, match="no checksum"):
         unsealed(text)
+
+
+def test_brackets_that_are_nested_too_deep_are_refused():
+    with pytest.raises(ValueError, match="nested too deep"):
+        unsealed("[" * 100_000)

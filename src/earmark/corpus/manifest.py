@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +104,8 @@ def write_manifest(path: Path, clips: Sequence[Clip]) -> None:
 def read_manifest(path: Path) -> list[Clip]:
     """Return the clips that ``write_manifest`` wrote.
 
-    Raises EarmarkError if the file is missing or damaged.
+    Raises EarmarkError if the file is missing or damaged, or if a path leaves the audio folder, a shard's name is a
+    path, or a split or an id cannot be.
     """
     names = [f.name for f in fields(Clip)]
     header, rows = sealed_csv.read(path, names, _CORPUS)
@@ -111,7 +113,49 @@ def read_manifest(path: Path) -> list[Clip]:
         raise EarmarkError(
             f"{path}: the columns must be {', '.join(names)}, got another, {header[len(names)]}; {AGAIN}"
         )
-    return [Clip(*row) for row in rows]
+    clips = [Clip(*row) for row in rows]
+    require_clips(path, clips, _CORPUS)
+    for number, clip in enumerate(clips, 2):
+        if not clip.path or clip.path.startswith("/") or ".." in clip.path.split("/") or "\0" in clip.path:
+            raise EarmarkError(
+                f"{path}, row {number}: path must lie inside the audio folder, got {clip.path!r}; {_CORPUS}"
+            )
+        if not is_shard(clip.shard):
+            raise EarmarkError(f"{path}, row {number}: shard must be a plain name, got {clip.shard!r}; {_CORPUS}")
+    return clips
+
+
+def is_shard(name: str) -> bool:
+    """Tell whether a shard may have this name: it is no path, and no hidden file."""
+    return bool(name) and not name.startswith(".") and not set(name) & set("/\\\0")
+
+
+class _Named(Protocol):
+    @property
+    def clip_id(self) -> str: ...
+    @property
+    def split(self) -> str: ...
+
+
+def require_clips(path: Path, clips: Sequence[_Named], again: str) -> None:
+    """Raise EarmarkError, which names the row of the table, for an id that cannot be or stands twice, or a split."""
+    require_ids(path, [clip.clip_id for clip in clips], again)
+    for number, clip in enumerate(clips, 2):
+        if clip.split not in SPLITS:
+            raise EarmarkError(
+                f"{path}, row {number}: split must be one of {', '.join(SPLITS)}, got {clip.split!r}; {again}"
+            )
+
+
+def require_ids(path: Path, clip_ids: Sequence[str], again: str) -> None:
+    """Raise EarmarkError, which names the row, for an id that is empty, has a NUL, or stands in two rows."""
+    seen: set[str] = set()
+    for number, clip_id in enumerate(clip_ids, 2):
+        if not clip_id or "\0" in clip_id or clip_id in seen:
+            raise EarmarkError(
+                f"{path}, row {number}: clip_id must be a text without NUL, in no other row, got {clip_id!r}; {again}"
+            )
+        seen.add(clip_id)
 
 
 def write_tags(path: Path, table: TagTable) -> None:
@@ -131,9 +175,10 @@ def write_tags(path: Path, table: TagTable) -> None:
 def read_tags(path: Path) -> TagTable:
     """Return the table that ``write_tags`` wrote.
 
-    Raises EarmarkError if the file is missing or damaged, or if a value is not 0 or 1.
+    Raises EarmarkError if the file is missing or damaged, an id cannot be, or if a value is not 0 or 1.
     """
     header, rows = sealed_csv.read(path, ["clip_id"], _CORPUS, 2 if _is_sparse(path) else None)
+    require_ids(path, [row[0] for row in rows], _CORPUS)
     if _is_sparse(path):
         return _from_numbers(path, tuple(header[2:]), rows)
     return TagTable(tuple(row[0] for row in rows), tuple(header[1:]), binary(path, header[1:], [r[1:] for r in rows]))

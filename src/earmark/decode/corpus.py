@@ -265,7 +265,7 @@ def recall(store: Path, fingerprint: str, address: str | None = None) -> Entry |
             told = {key: shards.attribute(file, key) for key in ("rows", "found", "rejected", "makers", "incomplete")}
             told["sounds"] = file["axes/sounds"][:].tobytes().decode()
             return Entry(fingerprint, **told) if file.attrs["fingerprint"] == fingerprint else None
-    except (shards.ShardError, KeyError):
+    except (ValueError, KeyError):  # what is in it is nothing of the kind, and so it is made again
         return None
 
 

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from earmark.corpus.manifest import is_shard
 from earmark.decode.equal import DIGITS
+from earmark.decode.waveform_store import is_fingerprint
 from earmark.errors import reason
 from earmark.files import write_text
 from earmark.storage import shards
@@ -22,6 +24,8 @@ Makers = dict[str, str]
 class Entry:
     """What the index says of one shard: its fingerprint, its rows, what was found, and who made it.
 
+    Raises ShardError if a value is something else: what is read may come from anybody.
+
     rejected, incomplete: clip_id, path and reason of each clip that is not in it, and of each that is there in part.
     sounds: the digest of each clip's samples, one after the other, by which equal audio is found (``equal``).
     """
@@ -34,9 +38,30 @@ class Entry:
     incomplete: list[tuple[str, str, str]] = field(default_factory=list)
     sounds: str = ""
 
+    def __post_init__(self) -> None:
+        reasons = (self.rejected, self.incomplete)
+        for name, fits in {
+            "fingerprint": isinstance(self.fingerprint, str) and is_fingerprint(self.fingerprint),
+            "rows": _is_count(self.rows),
+            "found": isinstance(self.found, dict) and all(map(_is_count, self.found.values())),
+            "rejected": all(isinstance(some, list) and all(map(_is_reason, some)) for some in reasons),
+            "makers": isinstance(self.makers, dict) and all(isinstance(maker, str) for maker in self.makers.values()),
+            "sounds": isinstance(self.sounds, str),
+        }.items():
+            if not fits:
+                raise shards.ShardError(f"what it says of a shard's {name} cannot be")
+
     def each_sound(self) -> list[str]:
         """Return the digest of each clip's samples."""
         return [self.sounds[start : start + DIGITS] for start in range(0, len(self.sounds), DIGITS)]
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_reason(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 3 and all(isinstance(text, str) for text in value)
 
 
 @dataclass(frozen=True)
@@ -60,6 +85,10 @@ class Index:
         try:
             content = unsealed(path.read_text(encoding="utf-8"))
             found = {name: Entry(**entry) for name, entry in content["shards"].items()}
+            if bad := [name for name in found if not is_shard(name)]:
+                raise ValueError(f"{bad[0]!r} is no name of a shard")
+            if not isinstance(content["settings"], dict) or not isinstance(content["code"], str):
+                raise ValueError("its settings or its code are something else")
             return cls(content["settings"], content["code"], found)
         except FileNotFoundError:
             raise shards.ShardError(f"{path} does not exist; run the stage decode, or `dvc pull {folder}`") from None

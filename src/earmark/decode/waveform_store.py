@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import socket
 from collections.abc import Container, Iterable
 from pathlib import Path
@@ -68,8 +69,18 @@ def _cache_dir(file: Path) -> str | None:
 
 
 def place(store: Path, fingerprint: str) -> Path:
-    """Return where the shard of a fingerprint lies, or would lie."""
+    """Return where the shard of a fingerprint lies, or would lie. Raises EarmarkError if it is no fingerprint."""
+    if not is_fingerprint(fingerprint):
+        raise EarmarkError(
+            f"{store}: a shard is named by hexadecimal digits, got {fingerprint[:80]!r}; what names it is damaged, or "
+            "comes from somebody else: run the stage decode"
+        )
     return store / fingerprint[:2] / f"{fingerprint}.h5"
+
+
+def is_fingerprint(text: str) -> bool:
+    """Tell whether a text is hexadecimal digits alone, and so no path."""
+    return re.fullmatch("[0-9a-f]+", text) is not None
 
 
 def name_in_store(fingerprint: str) -> str:

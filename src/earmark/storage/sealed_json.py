@@ -22,11 +22,14 @@ def unsealed(text: str | bytes) -> dict[str, Any]:
         ...
     ValueError: its checksum is wrong: it is damaged, or was edited by hand
     """
-    content = json.loads(text)
-    if not isinstance(content, dict) or _KEY not in content:
-        raise ValueError("it has no checksum: an earlier version wrote it, or it is something else")
-    if content.pop(_KEY) != _digest(content):
-        raise ValueError("its checksum is wrong: it is damaged, or was edited by hand")
+    try:
+        content = json.loads(text)
+        if not isinstance(content, dict) or _KEY not in content:
+            raise ValueError("it has no checksum: an earlier version wrote it, or it is something else")
+        if content.pop(_KEY) != _digest(content):
+            raise ValueError("its checksum is wrong: it is damaged, or was edited by hand")
+    except RecursionError:
+        raise ValueError("its brackets are nested too deep") from None
     return content
 
 
