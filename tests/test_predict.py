@@ -12,7 +12,7 @@ import pytest
 import soundfile as sf
 import yaml
 from helpers.music import tone
-from helpers.sealed import unsealed
+from helpers.sealed import sealed, unsealed
 from helpers.small_data import fill
 
 from earmark.cli import main
@@ -202,7 +202,7 @@ def test_the_labels_of_a_corpus_that_lies_behind_a_link_are_found(place, tmp_pat
 
 def test_labels_of_other_tags_than_the_models_are_not_shown(place):
     path = place.data / "labels/top3/labels.csv"
-    path.write_text(unsealed(path).replace(",high,", ",squeaky,", 1).replace(",high\n", ",squeaky\n", 1))
+    sealed(path, unsealed(path).replace(",high,", ",squeaky,", 1).replace(",high\n", ",squeaky\n", 1))
     clip = next(iter(sorted(place.audio.glob("d/*.mp3"))))
     assert open_predictor(place.params, None, place.data).predict(clip).actual is None
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.sealed import unsealed
+from helpers.sealed import sealed, unsealed
 
 from earmark.corpus.manifest import WIDE, Clip, TagTable, read_manifest, read_tags, write_manifest, write_tags
 from earmark.errors import EarmarkError
@@ -64,7 +64,7 @@ def pythons_limit():
         (None, r"does not exist; run the stage that makes it \(`dvc repro`\), or `dvc pull` it"),
         (b"", "the columns must begin with clip_id, path, .*, got"),
         (b"a,b\n1,2\n", "the columns must begin with clip_id, path"),
-        (b"clip_id,path,shard,song,artist,split,x\n1,2,3,4,5,6,\n", "the columns must be .* split, got another, x"),
+        (b"clip_id,path,shard,song,artist,split\n1,2,3,4,5,train\n", "manifest.csv has no checksum"),
         (b"clip_id,path,shard,song,artist,split\n1,2\n", "row 2: 6 columns expected, got 2"),
         (b"clip_id,path,shard,song,artist,split\n1,2,\xff", "is not UTF-8 at byte 41"),
         (b'clip_id,path,shard,song,artist,split\n"' + b"x" * 200_000 + b'"', "row 2, is no CSV: field larger than"),
@@ -79,8 +79,14 @@ def test_a_table_that_no_stage_wrote_is_explained(tmp_path, content, message):
         read_manifest(tmp_path / "manifest.csv")
 
 
+def test_a_manifest_with_another_column_is_refused(tmp_path):
+    sealed(tmp_path / "manifest.csv", "clip_id,path,shard,song,artist,split,x\n1,2,3,4,5,train,7\n")
+    with pytest.raises(EarmarkError, match=r"the columns must be .* split, got another, x"):
+        read_manifest(tmp_path / "manifest.csv")
+
+
 def test_a_tag_that_stands_twice_is_named_and_one_that_is_called_as_a_column_is_none(tmp_path):
-    (tmp_path / "tags.csv").write_text("clip_id,a,a\n1,0,1\n")
+    sealed(tmp_path / "tags.csv", "clip_id,a,a\n1,0,1\n")
     with pytest.raises(EarmarkError, match=r"tags\.csv: column 'a' stands in the header more than once"):
         read_tags(tmp_path / "tags.csv")
     write_tags(tmp_path / "tags.csv", TagTable(("1",), ("clip_id", "a"), np.array([[0, 1]], np.uint8)))
@@ -126,7 +132,7 @@ def test_a_clip_that_has_tags_twice_is_named_by_its_row(tmp_path):
 
 
 def test_a_tag_that_is_neither_0_nor_1_is_named(tmp_path):
-    (tmp_path / "tags.csv").write_text("clip_id,a,b\n1,0,1\n2,1,yes\n")
+    sealed(tmp_path / "tags.csv", "clip_id,a,b\n1,0,1\n2,1,yes\n")
     with pytest.raises(EarmarkError, match=r"tags\.csv, row 3: 'b' must be 0 or 1, got 'yes'"):
         read_tags(tmp_path / "tags.csv")
 
@@ -174,7 +180,7 @@ def test_a_table_of_very_many_tags_holds_the_numbers_of_those_that_a_clip_has(tm
     np.testing.assert_array_equal(read.values.toarray(), values)
     assert [read.names(row) for row in range(3)] == [(tags[0], tags[7], tags[WIDE]), (), (tags[3],)]
     for cell in (f"{WIDE + 1}", "-1", "x", "1.0"):
-        path.write_text("clip_id,numbers of:," + ",".join(tags) + f"\na,{cell}\n")
+        sealed(path, "clip_id,numbers of:," + ",".join(tags) + f"\na,{cell}\n")
         with pytest.raises(EarmarkError, match=rf"row 2: numbers below {WIDE + 1} expected, got '{cell}'"):
             read_tags(path)
     path.write_text("clip_id,numbers of:," + ",".join(tags) + "\na\n")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from helpers.encoders import saved
-from helpers.sealed import unsealed
+from helpers.sealed import sealed, unsealed
 
 from earmark.config import load
 from earmark.embeddings import corpus
@@ -108,6 +108,6 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(project, copy, 
 def test_features_of_none_of_the_clips_are_an_error(project, copy):
     manifest = copy / "corpus/manifest.csv"
     lines = unsealed(manifest).splitlines()
-    manifest.write_text("\n".join([lines[0], *("x" + line for line in lines[1:])]) + "\n")
+    sealed(manifest, "\n".join([lines[0], *("x" + line for line in lines[1:])]) + "\n")
     with pytest.raises(EarmarkError, match="none of the 12 clips of the corpus has features"):
         found(project, copy)

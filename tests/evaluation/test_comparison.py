@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from helpers.sealed import unsealed
+from helpers.sealed import sealed, unsealed
 
 from earmark.bench import comparing
 from earmark.corpus.label_table import Labelled, write_labels
@@ -251,6 +251,6 @@ def test_holm_counts_the_pairs_of_all_labels_together(tmp_path, monkeypatch):
 def test_scores_of_other_tags_than_the_labels_are_refused(tmp_path):
     labels = files(tmp_path)
     text = unsealed(tmp_path / "b.csv")
-    (tmp_path / "b.csv").write_text(text.replace("seed,a,b", "seed,b,a", 1))
+    sealed(tmp_path / "b.csv", text.replace("seed,a,b", "seed,b,a", 1))
     with pytest.raises(EvaluationError, match=r"the scores of b are of other tags than .*few.*`dvc repro evaluate@b`"):
         compare_files(tmp_path, labels, (), 50, 1)

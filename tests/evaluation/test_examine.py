@@ -13,8 +13,8 @@ from earmark.corpus.label_table import Labelled, read_labels, write_labels
 from earmark.corpus.manifest import Clip, TagTable, read_manifest, write_manifest
 from earmark.errors import EarmarkError
 from earmark.evaluation.examine import examine, inputs, read
-from earmark.files import write_csv
 from earmark.models.saved import SavedModel
+from earmark.storage import sealed_csv
 
 TAGS = ("loud", "slow")
 CLIPS = [Clip(str(n), f"f/song{n // 2}-{n}.mp3", "f", f"song{n // 2}", "artist", "test") for n in range(8)]
@@ -52,7 +52,7 @@ def scores_file(path, seeds=(1,), values=None, tags=TAGS):
     for seed in seeds:
         for clip, row in zip(CLIPS, SCORES if values is None else values, strict=True):
             rows.append([clip.clip_id, clip.song, seed, *(row + (seed - np.mean(seeds)) / 100)])
-    write_csv(path, ["clip_id", "song", "seed", *tags], rows)
+    sealed_csv.write(path, ["clip_id", "song", "seed", *tags], rows)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from helpers.clones import LINEAR, SMALL, Clone, six_songs
-from helpers.sealed import unsealed
+from helpers.sealed import sealed, unsealed
 
 from earmark.cli import main
 from earmark.corpus.label_table import Labelled, write_labels
@@ -179,7 +179,7 @@ def test_damaged_scores_of_a_revision_are_named_as_they_are_called_there(here, c
     here.run("dvc", "checkout", "--quiet", "--force")
     file = here.folder / "data/scores/cnn.csv"
     rows = [line.split(",") for line in unsealed(file).splitlines()]
-    file.write_text("".join(",".join([*row[:2], *row[3:]]) + "\n" for row in rows))
+    sealed(file, "".join(",".join([*row[:2], *row[3:]]) + "\n" for row in rows))
     here.commit("scores of an older version")
     here.run("git", "checkout", "--quiet", "a|branch")
     here.run("dvc", "checkout", "--quiet", "--force")

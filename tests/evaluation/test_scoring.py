@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from helpers.sealed import unsealed
+from helpers.sealed import sealed, unsealed
 
 from earmark.corpus.label_table import Labelled
 from earmark.errors import EarmarkError
@@ -58,15 +58,15 @@ def test_the_table_of_scores_survives_the_round_trip(tmp_path, seeds):
 )
 def test_a_damaged_table_of_scores_is_named_with_what_makes_it(tmp_path, change, why):
     file, _ = written(tmp_path)
-    file.write_text(change(unsealed(file)))
+    sealed(file, change(unsealed(file)))
     with pytest.raises(EarmarkError, match=rf"cnn\.csv cannot be used: .*{why}.*; run `dvc repro evaluate@cnn`"):
         read_scores(file)
 
 
 def test_a_row_of_scores_that_was_cut_short_is_named(tmp_path):
     file, _ = written(tmp_path)
-    file.write_text(unsealed(file)[:-8])
-    with pytest.raises(EarmarkError, match=r"cnn\.csv, row 5: 5 columns expected, got 3"):
+    sealed(file, unsealed(file)[:-8])
+    with pytest.raises(EarmarkError, match=r"cnn\.csv, row 5: 6 columns expected, got 4"):
         read_scores(file)
 
 

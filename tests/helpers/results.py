@@ -9,6 +9,7 @@ import yaml
 
 from earmark.config import Config
 from earmark.files import write_csv, write_json
+from earmark.storage import sealed_csv
 from helpers import ROOT
 from helpers.metrics import tagged
 
@@ -45,12 +46,12 @@ def write_results(root: Path) -> tuple[Path, Path, Path]:
     clips = [f"c{number:02}" for number in range(CLIPS)]
     songs = [f"song{number // 2}" for number in range(CLIPS)]
     rows = [[c, s, f"artist-{s}", "test", *t] for c, s, t in zip(clips, songs, truth.tolist(), strict=True)]
-    write_csv(labels / "top50/labels.csv", ("clip_id", "song", "artist", "split", *TAGS), rows)
+    sealed_csv.write(labels / "top50/labels.csv", ("clip_id", "song", "artist", "split", *TAGS), rows)
     for name, skill, auc in (("net", 0.5, 0.9), ("linear", 0.2, 0.75)):
         tagged(metrics, name, auc)
         values = np.clip(rng.random(truth.shape) * (1 - skill) + skill * truth, 0, 1).round(4)
         rows = [[c, s, 1, *v] for c, s, v in zip(clips, songs, values.tolist(), strict=True)]
-        write_csv(scores / f"{name}.csv", ("clip_id", "song", "seed", *TAGS), rows)
+        sealed_csv.write(scores / f"{name}.csv", ("clip_id", "song", "seed", *TAGS), rows)
         found = [[tag, int(truth[:, at].sum()), auc - 0.1 * at, 0.5, 0.5] for at, tag in enumerate(TAGS)]
         found[2][4] = ""  # no threshold
         write_csv(metrics / f"tags/{name}.csv", ("tag", "positives", "roc_auc", "pr_auc", "threshold"), found)

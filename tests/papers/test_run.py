@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from helpers.music import tone, write_mp3
-from helpers.sealed import unsealed
+from helpers.sealed import sealed, unsealed
 from helpers.small_data import RATE, fill
 
 from earmark import representations
@@ -234,7 +234,7 @@ def flip_a_label(place):
     path = place.data / "labels/top3/labels.csv"
     lines = unsealed(path).splitlines()
     lines[1] = lines[1][:-1] + str(1 - int(lines[1][-1]))
-    path.write_text("\n".join(lines) + "\n")
+    sealed(path, "\n".join(lines) + "\n")
 
 
 @pytest.mark.parametrize("what", CHANGES)

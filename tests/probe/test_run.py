@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 
 import pytest
-from helpers.sealed import unsealed
+from helpers.sealed import sealed, unsealed
 
 from earmark.cli import main
 from earmark.probe import embeddings
@@ -50,7 +50,7 @@ def test_labels_of_the_test_split_do_not_matter(place):
     lines = unsealed(file).splitlines()
     assert any(",test," in line for line in lines)
     changed = [line[:-5] + "1,1,1" if ",test," in line else line for line in lines]
-    file.write_text("\n".join(changed) + "\n")
+    sealed(file, "\n".join(changed) + "\n")
     assert Probe.open(*settings).run().rows == found.rows
 
 
@@ -69,7 +69,7 @@ def test_other_labels_are_measured_on_the_embeddings_that_are_there(place, monke
     file = place.data / "labels/top3/labels.csv"
     swapped = str.maketrans("01", "10")
     lines = [row[:-5] + row[-5:].translate(swapped) if ",valid," in row else row for row in unsealed(file).splitlines()]
-    file.write_text("\n".join(lines) + "\n")
+    sealed(file, "\n".join(lines) + "\n")
     monkeypatch.setattr(embeddings, "_Pass", None)
     assert Probe.open(*settings).run(["spectrum"]).best.roc_auc == 0
 

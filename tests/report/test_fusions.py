@@ -10,7 +10,7 @@ import torch
 import yaml
 from helpers import ROOT
 from helpers.metrics import tagged
-from helpers.sealed import unsealed
+from helpers.sealed import sealed, unsealed
 
 from earmark.config import Config
 from earmark.corpus.label_table import Labelled, write_labels
@@ -93,7 +93,7 @@ def test_what_is_not_here_is_named_and_scores_of_other_labels_are_refused(place)
     assert found_in(place, both=BOTH) == ({}, ["not fused: both, the scores of floor are not here"])
     place.here["floor"] = place.here["net"]
     path = place.folder / "labels.csv"
-    path.write_text(unsealed(path).replace(",x,y", ",y,x", 1))
+    sealed(path, unsealed(path).replace(",x,y", ",y,x", 1))
     with pytest.raises(EvaluationError, match=r"fusions\.both: the scores are of other tags than .*labels\.csv"):
         found_in(place, both=BOTH)
 

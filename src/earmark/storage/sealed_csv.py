@@ -1,8 +1,8 @@
 """Tables that stages pass on, as CSV with a checksum: a digit that has become another is noticed.
 
 The checksum is the name of a last column that is empty: ``clip_id,...,sha256:<64 digits>``. So it moves with the file,
-and any reader of CSV can do without it. It is that of the file's bytes without these 71 characters. Tables of earlier
-versions have none, and are read as they are.
+and any reader of CSV can do without it. It is that of the file's bytes without these 71 characters. A table that has
+none is refused: an edit that loses it would go unnoticed.
 """
 
 from __future__ import annotations
@@ -40,18 +40,19 @@ def read(
     again: what to do if the table is damaged, for errors. other_width: how many cells a row has, if not as many as the
     header.
 
-    Raises EarmarkError if the file is absent, is no such table, or is not what was written.
+    Raises EarmarkError if the file is absent, is no such table, has no checksum, or is not what was written.
     """
     content = b""
     with contextlib.suppress(OSError):  # which `read_csv` explains
         content = path.read_bytes()
     seal = _SEAL.search(content)
     header, rows = read_csv(path, first, other_width if other_width is None or seal is None else other_width + 1)
-    damaged = not content.endswith(b"\n")  # cut off within the header, there is no checksum
-    if seal is not None:
-        summary = hashlib.sha256(content[: seal.start()])
-        summary.update(content[seal.end() :])
-        damaged = summary.hexdigest() != seal[1].decode()
-    if damaged:
+    if seal is None:
+        raise EarmarkError(
+            f"{path} has no checksum: an earlier version made it, it was edited, or it is cut off; {again}"
+        )
+    summary = hashlib.sha256(content[: seal.start()])
+    summary.update(content[seal.end() :])
+    if summary.hexdigest() != seal[1].decode():
         raise EarmarkError(f"{path} is not what was written: it is damaged, or was edited by hand; {again}")
-    return (header, rows) if seal is None else (header[:-1], [row[:-1] for row in rows])
+    return header[:-1], [row[:-1] for row in rows]
