@@ -195,6 +195,8 @@ ELSEWHERE = {
     "jamendo.read": "params.yaml has one of the subsets, or is refused before",
     "manifest.binary": "a table of the pipeline is damaged", "manifest._from_numbers": "so is this one",
     "manifest._numbers": "and this one",
+    "manifest.require_clips": "and this one", "manifest.require_ids": "and this one",
+    "label_table.read_labels": "and this one",
     "manifest.read_manifest": "and this one", "decode/corpus._digest": "a disk fails: tests/test_disturbed.py",
     "decode/corpus._decode": "so does this one: tests/decode/test_corpus.py",
     "standardize._vector": "a file of the pipeline is damaged", "standardize.require_dims": "so is this one",
