@@ -104,8 +104,7 @@ def test_labels_that_were_edited_by_hand_say_where_tags_are_edited(tmp_path):
         ({"split": "tset"}, "ab", r", row 3: split must be one of train, valid, test, got 'tset'"),
         ({"clip_id": "0"}, "ab", r", row 3: clip_id must be a text without NUL, in no other row, got '0'"),
         ({"clip_id": ""}, "ab", r", row 3: clip_id must be a text without NUL"),
-        ({}, "", r" must have tags, each with a name, got \[\]"),
-        ({}, ["a", ""], r" must have tags, each with a name, got \['a', ''\]"),
+        ({}, ["a", ""], r": each tag must have a name, got \['a', ''\]"),
     ],
 )
 def test_labels_that_no_stage_wrote_are_named(tmp_path, changed, tags, told):

@@ -39,14 +39,14 @@ def write_labels(path: Path, clips: Sequence[Clip], table: TagTable) -> None:
 def read_labels(path: Path) -> tuple[list[Labelled], TagTable]:
     """Return the clips and the tag table that ``write_labels`` wrote, both in the order of the rows.
 
-    Raises EarmarkError if the file is missing, damaged or edited by hand, if an id or a split cannot be, if there is no
-    tag or one without a name, or if a tag's value is not 0 or 1.
+    Raises EarmarkError if the file is missing, damaged or edited by hand, if an id or a split cannot be, if a tag has no
+    name, or if its value is not 0 or 1.
     """
     header, rows = sealed_csv.read(path, _COLUMNS, _AGAIN)
     tags, start = header[len(_COLUMNS) :], len(_COLUMNS)
     clips = [Labelled(*row[:start]) for row in rows]
     require_clips(path, clips, _AGAIN)
-    if not tags or "" in tags:
-        raise EarmarkError(f"{path} must have tags, each with a name, got {tags[:6]}; {_AGAIN}")
+    if "" in tags:
+        raise EarmarkError(f"{path}: each tag must have a name, got {tags[:6]}; {_AGAIN}")
     values = binary(path, tags, [row[start:] for row in rows])
     return clips, TagTable(tuple(c.clip_id for c in clips), tuple(tags), values)
