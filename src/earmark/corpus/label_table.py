@@ -39,8 +39,8 @@ def write_labels(path: Path, clips: Sequence[Clip], table: TagTable) -> None:
 def read_labels(path: Path) -> tuple[list[Labelled], TagTable]:
     """Return the clips and the tag table that ``write_labels`` wrote, both in the order of the rows.
 
-    Raises EarmarkError if the file is missing, damaged or edited by hand, if an id or a split cannot be, if a tag has no
-    name, or if its value is not 0 or 1.
+    Raises EarmarkError if the file is missing, damaged or edited by hand, if an id or a split cannot be, or if a tag
+    has no name or another value than 0 and 1.
     """
     header, rows = sealed_csv.read(path, _COLUMNS, _AGAIN)
     tags, start = header[len(_COLUMNS) :], len(_COLUMNS)
