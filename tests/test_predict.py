@@ -214,7 +214,7 @@ def test_the_split_is_that_of_the_models_own_labels_and_if_these_are_unknown_the
     own = place.data / "labels/top3/labels.csv"
     other = place.data / "labels/artist/labels.csv"
     other.parent.mkdir()
-    other.write_text(unsealed(own).replace(",test,", ",valid,"))
+    sealed(other, unsealed(own).replace(",test,", ",valid,"))
     clip = next(iter(sorted(place.audio.glob("d/*.mp3"))))
     for labels in (("artist", "top3"), ("top3", "artist")):
         config = place.config.model_copy(update={"labels": dict.fromkeys(labels)})

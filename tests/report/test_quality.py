@@ -11,6 +11,7 @@ from sklearn.metrics import precision_recall_curve
 from earmark.errors import EarmarkError
 from earmark.files import write_csv
 from earmark.report.quality import RECALLS, calibration, matrix, precision_recall, read
+from earmark.storage import sealed_csv
 
 
 def test_precision_is_the_highest_that_a_threshold_with_that_recall_has():
@@ -61,8 +62,10 @@ def test_a_matrix_counts_the_clips_that_got_a_tag_which_they_lack(tmp_path):
 
 def test_tags_whose_cells_a_spreadsheet_takes_for_the_same_have_their_own_thresholds(tmp_path):
     tags = ("=x", "'=x")
-    write_csv(tmp_path / "labels.csv", ("clip_id", "song", "artist", "split", *tags), [["c", "s", "a", "test", 1, 0]])
-    write_csv(tmp_path / "scores.csv", ("clip_id", "song", "seed", *tags), [["c", "s", 1, 0.3, 0.8]])
+    sealed_csv.write(
+        tmp_path / "labels.csv", ["clip_id", "song", "artist", "split", *tags], [["c", "s", "a", "test", 1, 0]]
+    )
+    sealed_csv.write(tmp_path / "scores.csv", ["clip_id", "song", "seed", *tags], [["c", "s", 1, 0.3, 0.8]])
     write_csv(tmp_path / "tags.csv", ("tag", "threshold"), [[tags[0], 0.2], [tags[1], 0.9]])
     found = read("net", tmp_path / "scores.csv", tmp_path / "labels.csv", tmp_path / "tags.csv")
     assert found.judged().predicted.tolist() == [[True, False]]

@@ -118,7 +118,7 @@ def _needed(system: System) -> Mapping[str, dict[str, Values]]:
     }
     if system.recipe is not None:
         found["recipes"] = {system.recipe: entries.recipe(system.recipe)}
-    classes = ("CLASS", "CLASS") if system.task == "classes" else ()
+    classes = ("CLASS", "ANOTHER") if system.task == "classes" else ()
     section = "crossvalidations" if classes else "experiments"
     made = entries.experiment(system, system.name, representation, labels, system.recipe, classes)
     return found | {section: {system.name: made}}
