@@ -13,6 +13,7 @@ from earmark.tagging.provenance import Written
 from earmark.travel.bundle import version
 
 SUFFIX = ".m3u8"
+LONGEST = 200  # bytes of a name: a file system takes 255
 _MARK = "# written by earmark "
 
 
@@ -26,9 +27,9 @@ def write(folder: Path, found: Sequence[tuple[str, Written]]) -> list[str]:
     for name, tags in found:
         for row in tags.tags:
             by_tag.setdefault(row["tag"], []).append((-row["probability"], name))
-    done = []
+    done, taken = [], set[str]()
     for tag, rows in sorted(by_tag.items()):
-        target = folder / f"{_name(tag)}{SUFFIX}"
+        target = folder / f"{_free(_name(tag), taken)}{SUFFIX}"
         if target.exists() and not _ours(target):
             raise EarmarkError(f"{target} is not overwritten: earmark did not write it")
         lines = ["#EXTM3U", f"{_MARK}{version()}, model {_line(model)}", f"#PLAYLIST:{_line(tag)}"]
@@ -63,7 +64,19 @@ def entry(folder: Path, file: Path) -> str:
 
 def _name(tag: str) -> str:
     """Return a file name for a tag, on any system."""
-    return re.sub(r"[^\w\- ]", "_", tag).strip()[:100] or "_"
+    name = re.sub(r"[^\w\- ]", "_", tag).strip()
+    while len(name.encode()) > LONGEST:
+        name = name[:-1]
+    return name or "_"
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return a name, with a number if another tag has it, be it in other letters' case; it is taken then."""
+    free, number = name, 2
+    while free.casefold() in taken:
+        free, number = f"{name}-{number}", number + 1
+    taken.add(free.casefold())
+    return free
 
 
 def _line(text: str) -> str:
