@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import re
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, metadata, version
 from types import ModuleType
 
 import yaml
 from helpers import ROOT
+from packaging.specifiers import SpecifierSet
 
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8")
@@ -45,6 +47,18 @@ def test_both_files_have_the_same_versions():
     versions = dict(locked())
     pins = {name: number for name, number in versions if name not in BUILDS}
     assert pins == constrained()
+
+
+def test_every_pinned_version_runs_on_the_first_python_that_the_project_names():
+    """Debian 12 has 3.11.2; where a version needs 3.11.5, nothing can be installed there."""
+    told = re.search(
+        r'^requires-python = ">=(.*)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert told
+    for name in constrained():
+        with contextlib.suppress(PackageNotFoundError):  # of an extra that is not installed here, or of another system
+            needed = metadata(name).get("Requires-Python") or ""
+            assert SpecifierSet(needed).contains(f"{told[1]}.0"), f"{name} needs Python {needed}"
 
 
 def test_every_line_of_the_lock_is_a_version_with_hashes_and_no_address():
