@@ -6,11 +6,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import soundfile as sf
 from helpers.music import music
 from helpers.sound_files import differing, encoded, heard
 
 from earmark.decode.audio import RejectedError, decode
 from earmark.decode.check import header
+from earmark.decode.stream import stream
 
 WAVE = music(5 * 16_000, 16_000)
 FLAC = encoded(WAVE, 16_000, "FLAC", subtype="PCM_16")
@@ -161,3 +163,16 @@ def test_the_frames_behind_damage_are_heard_without_a_number_of_samples(file):
     wave, lacking = heard(file, bytes(data), 16_000)
     assert len(wave) == len(WAVE)
     assert lacking == "damaged at 4.6 s, 0.26 s are silent in all"
+
+
+def test_a_stream_behind_whose_header_is_damaged_costs_itself_alone_and_is_told(tmp_path):
+    sound = np.sin(np.arange(44_100) / 9) * 0.5
+    sf.write(tmp_path / "one.flac", sound, 44_100)
+    nothing = b"fLaC\0\0\0\x22" + bytes(40)
+    (tmp_path / "joined.flac").write_bytes((tmp_path / "one.flac").read_bytes() + nothing)
+    with stream(tmp_path / "joined.flac", 44_100) as blocks:
+        assert sum(map(len, blocks)) == len(sound)
+        assert blocks.incomplete == (
+            "48 bytes behind it that begin as FLAC are not heard: a sampling rate of 0 Hz, it must be 1000 to 768000 "
+            "Hz: its header is damaged"
+        )

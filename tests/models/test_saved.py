@@ -13,6 +13,7 @@ from helpers.features import representation
 from helpers.small_data import CNN, fill
 from safetensors import safe_open
 from safetensors.torch import save as to_bytes
+from torch import nn
 
 from earmark.config import WaveformConfig
 from earmark.errors import EarmarkError
@@ -187,6 +188,14 @@ def test_a_network_that_is_larger_than_its_file_takes_no_memory(monkeypatch, uni
     with pytest.raises(ModelError, match=r"'recurrent', which has changed since \(it has [\d,]+ values, and the file "):
         model(network={"family": "recurrent", "options": options}).build()
     assert {weights.device.type for one in made for weights in one.parameters()} == {"meta"}
+
+
+def test_a_network_of_ones_own_whose_layers_get_their_size_from_the_first_batch_is_built(monkeypatch):
+    monkeypatch.setattr(networks, "network", lambda *_: nn.Sequential(nn.Flatten(), nn.LazyLinear(2)))
+    trained = networks.network()
+    trained(torch.ones(1, 3, 4))
+    built = model(weights=trained.state_dict()).build()
+    torch.testing.assert_close(built(torch.ones(1, 3, 4)), trained(torch.ones(1, 3, 4)))
 
 
 def test_training_the_same_twice_gives_the_same_folder_byte_by_byte(tmp_path, make_corpus):

@@ -102,8 +102,9 @@ class AudioFolder:
             kept = [name for name in files if not of_a_system(name)]
             inner = sorted(name for name in folders if not of_a_system(name))
             found.of_systems += len(files) - len(kept) + len(folders) - len(inner)
-            folders[:] = [name for name in inner if not os.path.islink(os.path.join(place, name))]  # noqa: PTH114, PTH118
-            starts += [os.path.join(place, name) for name in inner if name not in folders]  # noqa: PTH118
+            links = {name for name in inner if os.path.islink(os.path.join(place, name))}  # noqa: PTH114, PTH118
+            folders[:] = [name for name in inner if name not in links]
+            starts += [os.path.join(place, name) for name in inner if name in links]  # noqa: PTH118
             found.files += [here + name for name in kept]
         found.files.sort(key=lambda path: path.split("/"))
         return found

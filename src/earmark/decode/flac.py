@@ -26,7 +26,13 @@ class FlacSource:
 
     def __init__(self, data: FileBytes) -> None:
         self.data = data
-        self._streams = [_Stream(one) for one in streams(data)]
+        first, *others = streams(data)
+        self._streams, self._unheard = [_Stream(first)], ""
+        for other in others:
+            try:
+                self._streams.append(_Stream(other))
+            except RejectedError as error:
+                self._unheard = f"{other.size} bytes behind it that begin as FLAC are not heard: {error}"
         self.rate, self.channels = self._streams[0].rate, self._streams[0].channels
 
     @property
@@ -40,6 +46,8 @@ class FlacSource:
         for one in self._streams:
             reasons += one.incomplete(begin, until)
             begin += one.seconds
+        if self._unheard and until >= begin:
+            reasons.append(self._unheard)
         return "; ".join(reasons)
 
     def blocks(self) -> Iterator[Block]:

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from earmark.config import RepresentationConfig, WaveformConfig
 from earmark.errors import EarmarkError
@@ -31,6 +32,7 @@ from earmark.sections import in_one_line
 
 FILE = "model.safetensors"  # in the folder of an experiment
 FORMAT = 3
+SPARE = 10_000_000  # values that a network may have more than its weights: 40 MB
 _KEY = "earmark"
 _NETWORK, _STANDARDIZER = "network.", "standardizer."  # prefixes of the tensors' names
 # What the readers of safetensors and of JSON raise for other files.
@@ -153,16 +155,18 @@ class SavedModel:
         )
 
     def _require_room(self) -> None:
-        """Raise ValueError if the network has more values than the file, before memory is taken for them.
+        """Raise ValueError if the network has far more values than the file, before memory is taken for them.
 
-        It may have fewer: trees grow in fitting.
+        It may have fewer, for trees grow in fitting, or some more: a network of one's own may have values that have no
+        size yet (torch's lazy layers), or another one before its weights are there.
         """
         try:
             state = self.without_values().state_dict()
+            needed = sum(each.numel() for each in state.values() if not is_lazy(each))
         except Exception:  # whatever the code of a family does with a tensor that has no values
             return
-        needed, held = (sum(each.numel() for each in of.values()) for of in (state, self.weights))
-        if needed > held:
+        held = sum(each.numel() for each in self.weights.values())
+        if needed > held + SPARE:
             raise ValueError(f"it has {needed:,} values, and the file {held:,}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -118,7 +119,7 @@ def _value(track: Any, attribute: str | None, choice: MirdataConfig, required: b
 
 def _texts(value: Any, where: str) -> list[str]:
     """Return the tags or names that an attribute holds: a text, a number, a list of them, or a mapping to degrees."""
-    if value is None or value != value:
+    if value is None or (isinstance(value, float) and math.isnan(value)):  # pandas has NaN for what is not there
         return []
     if isinstance(value, str):
         return [value.strip()] if value.strip() else []
