@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import io
 import os
 from pathlib import Path
@@ -140,13 +141,14 @@ def test_a_file_that_is_cut_short_while_it_is_copied_is_as_long_as_what_came():
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="what is open is listed in /proc")
 def test_nothing_stays_open(music):
+    gc.collect()  # what earlier tests have left may be closed at any time
     before = opened()
     for name in FORMATS:
         heard(music / f"a.{name}")
         source = reading.open_source(music / f"a.{name}")
         source.close()
         source.close()
-    assert opened() == before
+    assert opened() <= before
 
 
 @pytest.mark.parametrize("kind", FORMATS)
